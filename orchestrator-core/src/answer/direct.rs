@@ -1,0 +1,196 @@
+//! Direct delivery: the caller pulls the worker's stream.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, TryLockError};
+use std::task::{Context as TaskContext, Poll, Wake, Waker};
+use std::time::Duration;
+
+use futures_util::Stream;
+use futures_util::task::AtomicWaker;
+
+use crate::context::Context;
+use crate::error::{Error, WorkerError};
+use crate::queue::NEVER;
+use crate::runtime::cell::{Cell, Ending, lock};
+use crate::runtime::watch::{Watch, Watched, Watching};
+use crate::token::{TokenEvent, TokenStream};
+
+/// A stream that is polled by its reader, and dropped from outside when the reader fails to.
+struct Direct {
+    cell: Arc<Cell>,
+    stall: Duration,
+    /// Since when something has been ready for the reader, in ticks; [`NEVER`] while it waits for the worker.
+    owed_since: AtomicU64,
+    stream: Mutex<Option<TokenStream>>,
+    reader: AtomicWaker,
+}
+
+/// Wraps the stream; returns the reader's end.
+pub(crate) fn start(cx: &Context, stream: TokenStream, stall: Duration) -> DirectReader {
+    let cell = cx.cell().clone();
+    let now = cx.clock().now();
+    let direct = Arc::new(Direct {
+        cell: cell.clone(),
+        stall,
+        owed_since: AtomicU64::new(now),
+        stream: Mutex::new(Some(stream)),
+        reader: AtomicWaker::new(),
+    });
+    let watching = Some(Watch::add(direct.clone(), now));
+    let waker = Waker::from(direct.clone());
+    DirectReader { direct, waker, watching, over: false }
+}
+
+impl Watched for Direct {
+    fn cell(&self) -> &Arc<Cell> {
+        &self.cell
+    }
+
+    fn owed_since(&self) -> u64 {
+        self.owed_since.load(Ordering::Acquire)
+    }
+
+    fn stall(&self) -> Duration {
+        self.stall
+    }
+
+    fn cut(&self) {
+        let stream = match self.stream.try_lock() {
+            Ok(mut stream) => stream.take(),
+            Err(TryLockError::Poisoned(stream)) => stream.into_inner().take(),
+            // The reader polls it right now; it looks whether the request is over afterwards.
+            Err(TryLockError::WouldBlock) => None,
+        };
+        drop(stream);
+        self.reader.wake();
+    }
+}
+
+/// The waker that the stream is polled with: from its call on, the reader owes a poll.
+impl Wake for Direct {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.owed_since.load(Ordering::Acquire) == NEVER {
+            self.owed_since.store(self.cell.shared.clock.now(), Ordering::Release);
+        }
+        self.reader.wake();
+    }
+}
+
+/// The caller's end of a direct stream.
+pub(crate) struct DirectReader {
+    direct: Arc<Direct>,
+    waker: Waker,
+    watching: Option<Watching>,
+    over: bool,
+}
+
+impl DirectReader {
+    pub(crate) fn poll_event(&mut self, cx: &mut TaskContext<'_>) -> Poll<Option<Result<TokenEvent, Error>>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let direct = &*self.direct;
+        direct.reader.register(cx.waker());
+        direct.owed_since.store(NEVER, Ordering::Release);
+        let polled = {
+            let mut stream = lock(&direct.stream);
+            match &mut *stream {
+                Some(stream) if !direct.cell.is_settled() => {
+                    let mut cx = TaskContext::from_waker(&self.waker);
+                    catch_unwind(AssertUnwindSafe(|| Pin::new(stream).poll_next(&mut cx)))
+                }
+                _ => Ok(Poll::Ready(None)),
+            }
+        };
+        match polled {
+            Ok(Poll::Pending) if direct.cell.is_settled() => self.end(Ending::Cancelled),
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(Some(Ok(event)))) => {
+                if event.is_terminal() {
+                    // Settles and lets go of the stream; the event itself still goes to the caller.
+                    let ended = self.end(Ending::Answered);
+                    return if matches!(ended, Poll::Ready(Some(Err(_)))) { ended } else { Poll::Ready(Some(Ok(event))) };
+                }
+                direct.owed_since.store(last_event(&direct.cell), Ordering::Release);
+                Poll::Ready(Some(Ok(event)))
+            }
+            Ok(Poll::Ready(Some(Err(error)))) => {
+                let stage = direct.cell.source_name();
+                self.end(Ending::Failed(Error::worker(stage, error)))
+            }
+            Ok(Poll::Ready(None)) => {
+                let stage = direct.cell.source_name();
+                self.end(Ending::Failed(Error::worker(stage, WorkerError::stream_cut())))
+            }
+            Err(panic) => {
+                let stage = direct.cell.source_name();
+                self.end(Ending::Failed(Error::panicked(stage, &*panic)))
+            }
+        }
+    }
+
+    /// Lets go of the stream and settles the request, unless somebody else has; tells how it ended.
+    fn end(&mut self, ending: Ending) -> Poll<Option<Result<TokenEvent, Error>>> {
+        self.over = true;
+        self.let_go();
+        self.direct.cell.end(ending);
+        Poll::Ready(self.direct.cell.error().map(Err))
+    }
+
+    fn let_go(&mut self) {
+        let stream = lock(&self.direct.stream).take();
+        drop(stream);
+        self.watching = None;
+    }
+}
+
+/// When the stream's meter saw the event that was just returned, so that the clock need not be read twice.
+fn last_event(cell: &Cell) -> u64 {
+    let metered = cell.extra_if_any().map_or(0, |extra| extra.last_event.load(Ordering::Relaxed));
+    if metered == 0 { cell.shared.clock.now() } else { metered }
+}
+
+impl Drop for DirectReader {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let cell = self.direct.cell.clone();
+        if let Some(watching) = self.watching.take_if(|_| cell.is_detached() && !cell.is_settled()) {
+            let rest = Self {
+                direct: self.direct.clone(),
+                waker: self.waker.clone(),
+                watching: Some(watching),
+                over: false,
+            };
+            cell.shared.spawn(drive(Driven(rest)));
+            return;
+        }
+        self.let_go();
+        cell.end(Ending::Cancelled);
+    }
+}
+
+/// A stream that has lost its reader. Dropped before its end, because its runtime stops, it is cancelled.
+struct Driven(DirectReader);
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        if !self.0.over {
+            drop(self.0.end(Ending::Cancelled));
+        }
+    }
+}
+
+/// Pulls a stream that has lost its reader to its end.
+async fn drive(mut rest: Driven) {
+    while std::future::poll_fn(|cx| rest.0.poll_event(cx)).await.is_some_and(|event| event.is_ok()) {
+        tokio::task::coop::consume_budget().await;
+    }
+}

@@ -1,0 +1,40 @@
+use std::fmt;
+use std::task::{Context as TaskContext, Poll};
+
+use crate::answer::buffered::Reader;
+use crate::answer::direct::DirectReader;
+use crate::error::Error;
+use crate::token::TokenEvent;
+
+/// The events of an answer, as a pipeline with a [`StreamStage`](crate::answer::StreamStage) hands them on.
+///
+/// Read them through the [`Answer`](crate::answer::Answer), which owns the request: when that is dropped, this ends.
+pub struct Tokens(Kind);
+
+enum Kind {
+    Buffered(Reader),
+    Direct(DirectReader),
+}
+
+impl Tokens {
+    pub(crate) const fn buffered(reader: Reader) -> Self {
+        Self(Kind::Buffered(reader))
+    }
+
+    pub(crate) const fn direct(reader: DirectReader) -> Self {
+        Self(Kind::Direct(reader))
+    }
+
+    pub(crate) fn poll_event(&mut self, cx: &mut TaskContext<'_>) -> Poll<Option<Result<TokenEvent, Error>>> {
+        match &mut self.0 {
+            Kind::Buffered(reader) => reader.poll_event(cx),
+            Kind::Direct(reader) => reader.poll_event(cx),
+        }
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").finish_non_exhaustive()
+    }
+}

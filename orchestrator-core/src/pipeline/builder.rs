@@ -1,0 +1,253 @@
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::context::Context;
+use crate::error::{BoxError, BuildError, Fault};
+use crate::pipeline::Pipeline;
+use crate::queue::Queue;
+use crate::request::Input;
+use crate::runtime::job::{Job, Waiter};
+use crate::runtime::node::BoxNode;
+use crate::runtime::permit::Gate;
+use crate::runtime::segment::Segment;
+use crate::runtime::shared::{Link, Segment as SegmentView, Shared};
+use crate::runtime::sink::{AnswerSink, QueueSink};
+use crate::runtime::stage_node::{Site, stage_node};
+use crate::stage::{Placement, Plan, ShedPolicy, Stage, StageConfig, Then};
+use crate::stats::StageCounters;
+
+/// A task of the pipeline that has not been spawned yet.
+pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Puts a pipeline together, stage by stage.
+///
+/// Made by [`Pipeline::builder`]. `Cur` is what the last stage so far hands on; a stage that does not take it does not
+/// compile.
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder<In, Cur> {
+    name: String,
+    faults: Vec<Fault>,
+    stages: Vec<StageCounters>,
+    segments: Vec<SegmentView>,
+    door: Option<Door<In>>,
+    /// Makes the nodes of all stages so far in front of what follows; a chain is built from its end.
+    chain: Chain<Cur>,
+    input: PhantomData<fn(In)>,
+}
+
+/// The first queue and what it does when it is full.
+pub(crate) struct Door<In> {
+    pub(crate) queue: Arc<Queue<Job<In>, Waiter>>,
+    pub(crate) policy: ShedPolicy,
+}
+
+/// Where the last stage so far hands its output to.
+enum Tail<T> {
+    /// A stage in the same segment, or the answer.
+    Node(BoxNode<T>),
+    /// The queue of the next segment.
+    Queue { queue: Arc<Queue<Job<T>, Waiter>>, policy: ShedPolicy, segment: usize },
+}
+
+type Chain<T> = Box<dyn FnOnce(Tail<T>, &mut Assembly) + Send>;
+
+/// What the chain is assembled with.
+struct Assembly {
+    shared: Arc<Shared>,
+    tasks: Vec<Task>,
+}
+
+impl<In: Input> Builder<In, In> {
+    pub(crate) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            faults: Vec::new(),
+            stages: Vec::new(),
+            segments: Vec::new(),
+            door: None,
+            // In front of the first stage is the door, which the pipeline's handle pushes into.
+            chain: Box::new(|_, _| {}),
+            input: PhantomData,
+        }
+    }
+}
+
+impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
+    /// Adds a stage, placed as it wants to be.
+    pub fn stage<S: Stage<Cur>>(self, stage: S) -> Builder<In, S::Out> {
+        self.stage_with(stage, StageConfig::new())
+    }
+
+    /// Adds a stage; what `config` does not set comes from the stage's own defaults.
+    pub fn stage_with<S: Stage<Cur>>(mut self, stage: S, config: StageConfig) -> Builder<In, S::Out> {
+        let name = self.unique_name(stage.name());
+        let first = self.stages.is_empty();
+        if !first {
+            config.check_inline(&name, &mut self.faults);
+        }
+        let mut plan = config.or(stage.defaults()).plan(&name, &mut self.faults);
+        if first && plan.placement == Placement::Inline {
+            plan.placement = Placement::Queued;
+        }
+        if plan.placement == Placement::Inline {
+            self.inline(stage, name, plan)
+        } else {
+            self.queued(stage, name, plan)
+        }
+    }
+
+    /// Adds a closure as a stage.
+    ///
+    /// ```
+    /// use orchestrator_core::prelude::*;
+    ///
+    /// let pipeline = Pipeline::<String, _>::builder("count")
+    ///     .then("count", |_cx, text: String| async move { Ok::<_, BoxError>(text.len()) })
+    ///     .build()?;
+    /// # Ok::<_, BuildError>(())
+    /// ```
+    pub fn then<F, Fut, Out, E>(self, name: &'static str, step: F) -> Builder<In, Out>
+    where
+        F: Fn(Context, Cur) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Out, E>> + Send + 'static,
+        Out: Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        self.then_with(name, StageConfig::new(), step)
+    }
+
+    /// Adds a closure as a stage, placed by `config`.
+    pub fn then_with<F, Fut, Out, E>(self, name: &'static str, config: StageConfig, step: F) -> Builder<In, Out>
+    where
+        F: Fn(Context, Cur) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Out, E>> + Send + 'static,
+        Out: Send + 'static,
+        E: Into<BoxError> + 'static,
+    {
+        self.stage_with(Then::new(name, step), config)
+    }
+
+    /// Builds the pipeline.
+    ///
+    /// Needs no runtime: its tasks start with the first submission, on the runtime of that.
+    ///
+    /// # Errors
+    ///
+    /// Reports every fault of the plan at once.
+    pub fn build(mut self) -> Result<Pipeline<In, Cur>, BuildError> {
+        if self.name.is_empty() {
+            self.faults.insert(0, Fault::new(None, "name", "must not be empty"));
+        }
+        if self.stages.is_empty() {
+            self.faults.push(Fault::new(None, "stages", "must not be empty"));
+        }
+        let door = match self.door {
+            Some(door) if self.faults.is_empty() => door,
+            _ => return Err(BuildError::new(&self.name, self.faults)),
+        };
+        let shared = Arc::new(Shared::new(&self.name, self.segments, self.stages));
+        let mut assembly = Assembly { shared: shared.clone(), tasks: Vec::new() };
+        (self.chain)(Tail::Node(Box::new(AnswerSink)), &mut assembly);
+        Ok(Pipeline::new(shared, door, assembly.tasks))
+    }
+
+    /// Adds a stage behind a queue: it begins a segment.
+    fn queued<S: Stage<Cur>>(mut self, stage: S, name: Arc<str>, plan: Plan) -> Builder<In, S::Out> {
+        let number = self.segments.len();
+        let queue = Arc::new(Queue::new(number as u32, plan.depth.get()));
+        let gate = Arc::new(Gate::default());
+        self.segments.push(SegmentView {
+            name: name.clone(),
+            first_stage: self.stages.len(),
+            queue: queue.clone() as Arc<dyn Link>,
+            gate: gate.clone(),
+        });
+        if number == 0 {
+            // `Cur` is `In` here; there is no other way to say so than to ask.
+            let any: Box<dyn std::any::Any> = Box::new(queue.clone());
+            if let Ok(queue) = any.downcast::<Arc<Queue<Job<In>, Waiter>>>() {
+                self.door = Some(Door { queue: *queue, policy: plan.shed });
+            }
+        }
+        let stage_number = self.stages.len();
+        self.stages.push(StageCounters::new(name, Some(number)));
+        let before = self.chain;
+        let chain: Chain<S::Out> = Box::new(move |tail, assembly| {
+            let node = node(stage, stage_number, gate, plan.clone(), tail, assembly);
+            let segment = Segment::new(number, assembly.shared.clone(), queue.clone(), node, &plan);
+            assembly.tasks.push(Box::pin(segment));
+            before(Tail::Queue { queue, policy: plan.shed, segment: number }, assembly);
+        });
+        Builder {
+            name: self.name,
+            faults: self.faults,
+            stages: self.stages,
+            segments: self.segments,
+            door: self.door,
+            chain,
+            input: PhantomData,
+        }
+    }
+
+    /// Adds a stage at the end of the segment so far.
+    fn inline<S: Stage<Cur>>(mut self, stage: S, name: Arc<str>, plan: Plan) -> Builder<In, S::Out> {
+        let gate = self.segments.last().map(|s| s.gate.clone()).unwrap_or_default();
+        let stage_number = self.stages.len();
+        self.stages.push(StageCounters::new(name, None));
+        let before = self.chain;
+        let chain: Chain<S::Out> = Box::new(move |tail, assembly| {
+            let node = node(stage, stage_number, gate, plan, tail, assembly);
+            before(Tail::Node(node), assembly);
+        });
+        Builder {
+            name: self.name,
+            faults: self.faults,
+            stages: self.stages,
+            segments: self.segments,
+            door: self.door,
+            chain,
+            input: PhantomData,
+        }
+    }
+
+    /// The stage's name, numbered where an earlier stage has the same.
+    fn unique_name(&self, name: &str) -> Arc<str> {
+        let taken = |name: &str| self.stages.iter().any(|s| &*s.name == name);
+        if !taken(name) {
+            return name.into();
+        }
+        let numbered = (2..).map(|n| format!("{name}-{n}")).find(|n| !taken(n));
+        numbered.unwrap_or_default().into()
+    }
+}
+
+fn node<S, In>(
+    stage: S,
+    number: usize,
+    gate: Arc<Gate>,
+    plan: Plan,
+    tail: Tail<S::Out>,
+    assembly: &Assembly,
+) -> BoxNode<In>
+where
+    S: Stage<In>,
+    In: Send + 'static,
+{
+    let next = match tail {
+        Tail::Node(node) => node,
+        Tail::Queue { queue, policy, segment } => {
+            Box::new(QueueSink::new(queue, policy, gate.clone(), segment))
+        }
+    };
+    stage_node(stage, Site { shared: assembly.shared.clone(), stage: number, gate, plan }, next)
+}
+
+impl<In, Cur> fmt::Debug for Builder<In, Cur> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stages: Vec<_> = self.stages.iter().map(|s| &*s.name).collect();
+        f.debug_struct("Builder").field("name", &self.name).field("stages", &stages).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,13 @@
+//! What most programs use, in one `use`.
+
+pub use async_trait::async_trait;
+
+pub use crate::answer::{Answer, StreamStage, Tokens};
+pub use crate::context::Context;
+pub use crate::error::{BoxError, BuildError, Error, ErrorKind, WorkerError, WorkerErrorKind};
+pub use crate::pipeline::Pipeline;
+pub use crate::request::{Input, Message, Priority, PromptRequest, RequestOptions, Role};
+pub use crate::retrieval::{Passage, Passages, Retriever, Source};
+pub use crate::stage::{ShedPolicy, Stage, StageConfig};
+pub use crate::token::{FinishReason, TokenEvent, TokenStream, Usage};
+pub use crate::worker::{Health, InferenceRequest, InferenceStage, ModelWorker, Slots, WorkerInfo};

@@ -1,0 +1,223 @@
+use super::Entry;
+
+/// Number of priority lanes.
+pub(crate) const LANES: usize = 3;
+
+/// Where an entry lies; reused after it has left.
+pub(crate) type Key = u32;
+
+/// No entry.
+const NIL: Key = Key::MAX;
+
+/// Entries in doubly linked lists over one vector: an admitted and a waiting list per lane.
+///
+/// All operations take constant time; the vector grows to the largest number of entries that were in it at once.
+pub(super) struct Slab<T, W> {
+    /// The queue that this is the inside of.
+    id: u32,
+    nodes: Vec<Node<T>>,
+    /// Tickets of waiting entries by key; apart from the nodes, which stay small for the usual case.
+    tickets: Vec<Option<W>>,
+    free: Key,
+    lists: [List; 2 * LANES],
+    admitted: usize,
+    waiting: usize,
+}
+
+struct Node<T> {
+    entry: Option<T>,
+    previous: Key,
+    next: Key,
+    list: u8,
+}
+
+#[derive(Clone, Copy)]
+struct List {
+    first: Key,
+    last: Key,
+    len: usize,
+}
+
+/// An entry that was unlinked.
+pub(super) struct Taken<T, W> {
+    pub(super) entry: T,
+    pub(super) ticket: Option<W>,
+    pub(super) admitted: bool,
+}
+
+impl<T: Entry, W> Slab<T, W> {
+    pub(super) const fn new(id: u32) -> Self {
+        const EMPTY: List = List { first: NIL, last: NIL, len: 0 };
+        Self {
+            id,
+            nodes: Vec::new(),
+            tickets: Vec::new(),
+            free: NIL,
+            lists: [EMPTY; 2 * LANES],
+            admitted: 0,
+            waiting: 0,
+        }
+    }
+
+    /// Entries that could be popped from the first `lanes` lanes.
+    pub(super) fn ready(&self, lanes: usize) -> usize {
+        if lanes >= LANES {
+            return self.admitted;
+        }
+        self.lists[..lanes].iter().map(|l| l.len).sum()
+    }
+
+    pub(super) const fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.admitted + self.waiting == 0
+    }
+
+    /// All keys are below this.
+    pub(super) fn keys(&self) -> Key {
+        self.nodes.len() as Key
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&T> {
+        self.nodes.get(key as usize)?.entry.as_ref()
+    }
+
+    pub(super) fn push_admitted(&mut self, lane: usize, entry: T) {
+        self.admitted += 1;
+        self.insert(lane, entry);
+    }
+
+    pub(super) fn push_waiting(&mut self, lane: usize, entry: T, ticket: W) -> Key {
+        self.waiting += 1;
+        let key = self.insert(LANES + lane, entry);
+        if self.tickets.len() <= key as usize {
+            self.tickets.resize_with(key as usize + 1, || None);
+        }
+        self.tickets[key as usize] = Some(ticket);
+        key
+    }
+
+    /// Takes the first admitted entry of the first `lanes` lanes.
+    pub(super) fn pop_admitted(&mut self, lanes: usize) -> Option<T> {
+        let list = self.lists[..lanes.min(LANES)].iter().find(|l| l.len > 0)?;
+        let key = list.first;
+        self.admitted -= 1;
+        self.unlink(key);
+        self.release(key)
+    }
+
+    /// Takes the first waiting entry.
+    pub(super) fn pop_waiting(&mut self) -> Option<Taken<T, W>> {
+        let key = self.lists[LANES..].iter().find(|l| l.len > 0)?.first;
+        self.remove_if(key, |_| true)
+    }
+
+    /// Moves the first waiting entry of the highest class to its lane; returns its ticket.
+    pub(super) fn admit_first_waiting(&mut self) -> Option<W> {
+        if self.waiting == 0 {
+            return None;
+        }
+        let list = self.lists[LANES..].iter().position(|l| l.len > 0)?;
+        let key = self.lists[LANES + list].first;
+        self.unlink(key);
+        self.link(list, key);
+        self.waiting -= 1;
+        self.admitted += 1;
+        if let Some(entry) = &self.nodes[key as usize].entry {
+            entry.admitted();
+        }
+        self.tickets[key as usize].take()
+    }
+
+    /// Takes the oldest admitted entry of the lowest class, unless that class is higher than `lane`.
+    pub(super) fn evict(&mut self, lane: usize) -> Option<T> {
+        let lowest = (lane..LANES).rev().find(|l| self.lists[*l].len > 0)?;
+        let key = self.lists[lowest].first;
+        self.admitted -= 1;
+        self.unlink(key);
+        self.release(key)
+    }
+
+    /// Takes the entry under `key` if it is the one that `is_it` means.
+    pub(super) fn remove_if(&mut self, key: Key, is_it: impl FnOnce(&T) -> bool) -> Option<Taken<T, W>> {
+        if !is_it(self.get(key)?) {
+            return None;
+        }
+        let admitted = (self.nodes[key as usize].list as usize) < LANES;
+        if admitted {
+            self.admitted -= 1;
+        } else {
+            self.waiting -= 1;
+        }
+        self.unlink(key);
+        let ticket = if admitted { None } else { self.tickets[key as usize].take() };
+        self.release(key).map(|entry| Taken { entry, ticket, admitted })
+    }
+
+    pub(super) fn replace_ticket(&mut self, key: Key, is_it: impl FnOnce(&T) -> bool, ticket: W) -> bool {
+        let still_waits = self.get(key).is_some_and(is_it)
+            && self.nodes[key as usize].list as usize >= LANES;
+        if still_waits {
+            self.tickets[key as usize] = Some(ticket);
+        }
+        still_waits
+    }
+
+    fn insert(&mut self, list: usize, entry: T) -> Key {
+        let key = if self.free == NIL {
+            let key = self.nodes.len() as Key;
+            self.nodes.push(Node { entry: None, previous: NIL, next: NIL, list: 0 });
+            key
+        } else {
+            let key = self.free;
+            self.free = self.nodes[key as usize].next;
+            key
+        };
+        entry.placed(self.id, key);
+        self.nodes[key as usize].entry = Some(entry);
+        self.link(list, key);
+        key
+    }
+
+    fn link(&mut self, list: usize, key: Key) {
+        let last = self.lists[list].last;
+        let node = &mut self.nodes[key as usize];
+        node.previous = last;
+        node.next = NIL;
+        node.list = list as u8;
+        if last == NIL {
+            self.lists[list].first = key;
+        } else {
+            self.nodes[last as usize].next = key;
+        }
+        self.lists[list].last = key;
+        self.lists[list].len += 1;
+    }
+
+    fn unlink(&mut self, key: Key) {
+        let Node { previous, next, list, .. } = self.nodes[key as usize];
+        let list = &mut self.lists[list as usize];
+        list.len -= 1;
+        if previous == NIL {
+            list.first = next;
+        }
+        if next == NIL {
+            list.last = previous;
+        }
+        if previous != NIL {
+            self.nodes[previous as usize].next = next;
+        }
+        if next != NIL {
+            self.nodes[next as usize].previous = previous;
+        }
+    }
+
+    fn release(&mut self, key: Key) -> Option<T> {
+        let node = &mut self.nodes[key as usize];
+        node.next = self.free;
+        self.free = key;
+        node.entry.take()
+    }
+}

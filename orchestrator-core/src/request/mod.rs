@@ -1,0 +1,17 @@
+//! What a caller submits: the prompt, its parameters and its options.
+//!
+//! This module holds data only. What happens to a request is the business of
+//! [`stage`](crate::stage) and [`pipeline`](crate::pipeline).
+
+mod input;
+mod message;
+mod options;
+mod prompt;
+mod sampling;
+
+pub use input::Input;
+pub use message::{Content, Message, Role};
+pub use options::{Priority, RequestOptions};
+pub(crate) use prompt::last_question;
+pub use prompt::{PromptRequest, ResponseFormat, Tool};
+pub use sampling::Sampling;

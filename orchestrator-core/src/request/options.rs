@@ -1,0 +1,95 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Class of a request. A queue serves a higher class first; within a class it serves in order of arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Priority {
+    /// Served when nothing else waits: batch work, pre-computation.
+    Low,
+    /// The default.
+    #[default]
+    Normal,
+    /// Served first: somebody is looking at the screen.
+    High,
+}
+
+impl Priority {
+    /// All classes, the first served first.
+    pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+
+    /// The lane of this class: 0 is served first.
+    pub(crate) const fn lane(self) -> usize {
+        2 - self as usize
+    }
+
+    /// Returns `high`, `normal` or `low`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+        }
+    }
+}
+
+/// How a request is to be treated on its way, whatever it asks.
+///
+/// Every [`Input`](crate::request::Input) can carry its own;
+/// [`Pipeline::submit_with`](crate::pipeline::Pipeline::submit_with) sets them from outside.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct RequestOptions {
+    /// The conversation that the request belongs to.
+    pub session: Option<Arc<str>>,
+    /// The customer or team on whose account the request runs.
+    pub tenant: Option<Arc<str>>,
+    /// The class in which it queues.
+    pub priority: Priority,
+    /// The instant after which nobody wants the answer any more.
+    pub deadline: Option<Instant>,
+}
+
+impl RequestOptions {
+    /// Makes options without session, tenant or deadline, of normal priority.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the conversation.
+    #[must_use]
+    pub fn session(mut self, session: impl Into<Arc<str>>) -> Self {
+        self.session = Some(session.into());
+        self
+    }
+
+    /// Sets the tenant.
+    #[must_use]
+    pub fn tenant(mut self, tenant: impl Into<Arc<str>>) -> Self {
+        self.tenant = Some(tenant.into());
+        self
+    }
+
+    /// Sets the class.
+    #[must_use]
+    pub const fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Sets the instant after which the request is given up, wherever it is.
+    #[must_use]
+    pub const fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Sets the deadline to `budget` from now.
+    #[must_use]
+    pub fn within(self, budget: Duration) -> Self {
+        self.deadline(Instant::now() + budget)
+    }
+}

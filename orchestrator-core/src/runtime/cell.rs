@@ -1,0 +1,410 @@
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
+
+use futures_util::task::AtomicWaker;
+use tokio_util::sync::CancellationToken;
+use tracing::Span;
+
+use crate::error::{Error, ErrorKind, RefuseReason, ShedReason};
+use crate::request::RequestOptions;
+use crate::runtime::permit::Unit;
+use crate::runtime::shared::Shared;
+use crate::token::Finish;
+
+/// The place of a request that is in no queue yet.
+const NOWHERE: u64 = u64::MAX;
+
+/// How many stages' times lie in the cell itself.
+const INLINE_STAGES: usize = 6;
+
+/// How a request ends; exactly one of these is counted for each.
+#[derive(Debug)]
+pub(crate) enum Ending {
+    /// The output, or the terminal event, was handed over.
+    Answered,
+    /// A stage, the worker or a time limit ended it.
+    Failed(Error),
+    /// Dropped from the queue of a segment.
+    Shed(usize, ShedReason),
+    /// Cancelled; the caller is told where it can still hear it.
+    Cancelled,
+    /// Cancelled because its reader stalled.
+    Stalled,
+    /// Not let in.
+    Refused(RefuseReason),
+    /// The caller left before it was let in.
+    Withdrawn,
+}
+
+/// What a request and all who deal with it share.
+///
+/// The payload is not in here, it travels through the queues. Whoever settles the request first wins; everybody else
+/// finds it settled and lets go of what they hold.
+pub(crate) struct Cell {
+    pub(crate) id: u64,
+    pub(crate) options: RequestOptions,
+    /// In ticks.
+    pub(crate) deadline: u64,
+    pub(crate) submitted: u64,
+    pub(crate) shared: Arc<Shared>,
+    /// The queue it was pushed into last, and the key there.
+    pub(crate) place: AtomicU64,
+    pub(crate) admitted: AtomicBool,
+    /// When it was pushed, in ticks.
+    pub(crate) since: AtomicU64,
+    /// Whoever polls it while it is pending: the future of a stage, or the pump of a stream.
+    pub(crate) runner: AtomicWaker,
+    /// The stage that runs it, or ran it last.
+    pub(crate) stage: AtomicUsize,
+    detached: AtomicBool,
+    settled: AtomicBool,
+    delivered: AtomicBool,
+    holds: AtomicBool,
+    streaming: AtomicBool,
+    state: Mutex<State>,
+    inline_times: [Times; INLINE_STAGES],
+    more_times: Box<[Times]>,
+    extra: OnceLock<Box<Extra>>,
+}
+
+#[derive(Default)]
+struct State {
+    output: Option<Box<dyn Any + Send>>,
+    error: Option<Error>,
+    caller: Option<Waker>,
+}
+
+/// What only some requests need.
+#[derive(Default)]
+pub(crate) struct Extra {
+    held: Mutex<Option<Arc<Unit>>>,
+    extensions: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    token: OnceLock<CancellationToken>,
+    pub(crate) span: Mutex<Option<Span>>,
+    /// Ticks of the first token and of the last event, 0 before them.
+    pub(crate) first_token: AtomicU64,
+    pub(crate) last_event: AtomicU64,
+    pub(crate) finish: OnceLock<Finish>,
+    /// The stage whose stream it is that flows.
+    source: OnceLock<Arc<str>>,
+}
+
+/// Times of one stage, in ticks plus one; 0 where it was not reached.
+#[derive(Default)]
+pub(crate) struct Times {
+    pub(crate) wait: AtomicU64,
+    pub(crate) run: AtomicU64,
+}
+
+/// What [`Cell::poll_output`] finds.
+pub(crate) enum Outcome {
+    Pending,
+    Output(Box<dyn Any + Send>),
+    Failed(Error),
+    /// It was taken before.
+    Gone,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Cell {
+    pub(crate) fn new(
+        id: u64,
+        options: RequestOptions,
+        deadline: u64,
+        submitted: u64,
+        shared: Arc<Shared>,
+    ) -> Arc<Self> {
+        let more = shared.stages.len().saturating_sub(INLINE_STAGES);
+        let more_times = if more == 0 { Box::default() } else { (0..more).map(|_| Times::default()).collect() };
+        Arc::new(Self {
+            id,
+            options,
+            deadline,
+            submitted,
+            shared,
+            place: AtomicU64::new(NOWHERE),
+            admitted: AtomicBool::new(false),
+            since: AtomicU64::new(submitted),
+            runner: AtomicWaker::new(),
+            stage: AtomicUsize::new(0),
+            detached: AtomicBool::new(false),
+            settled: AtomicBool::new(false),
+            delivered: AtomicBool::new(false),
+            holds: AtomicBool::new(false),
+            streaming: AtomicBool::new(false),
+            state: Mutex::default(),
+            inline_times: Default::default(),
+            more_times,
+            extra: OnceLock::new(),
+        })
+    }
+
+    /// The times of a stage.
+    pub(crate) fn times(&self, stage: usize) -> &Times {
+        match stage.checked_sub(INLINE_STAGES) {
+            None => &self.inline_times[stage],
+            Some(further) => &self.more_times[further],
+        }
+    }
+
+    pub(crate) fn extra(&self) -> &Extra {
+        self.extra.get_or_init(Box::default)
+    }
+
+    pub(crate) fn extra_if_any(&self) -> Option<&Extra> {
+        self.extra.get().map(Box::as_ref)
+    }
+
+    /// Whether the request is over; whoever still has something of it lets go.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
+    }
+
+    /// Whether the pipeline has handed its output over, settled or still streaming.
+    pub(crate) fn is_delivered(&self) -> bool {
+        self.delivered.load(Ordering::Acquire)
+    }
+
+    /// From now on the end of a stream settles the request, not the delivery of the output.
+    pub(crate) fn start_streaming(&self) {
+        self.streaming.store(true, Ordering::Release);
+    }
+
+    /// Whether a stream settles the request.
+    pub(crate) fn is_streaming(&self) -> bool {
+        self.streaming.load(Ordering::Acquire)
+    }
+
+    /// The segment that it was pushed to last.
+    pub(crate) fn segment(&self) -> Option<usize> {
+        let place = self.place.load(Ordering::Acquire);
+        (place != NOWHERE).then_some((place >> 32) as usize)
+    }
+
+    /// Settles the request unless it is settled; tells whether it did.
+    ///
+    /// Only marks and tells: whoever is not itself holding the request calls [`Cell::take_out`] afterwards.
+    pub(crate) fn end(&self, ending: Ending) -> bool {
+        let error = self.error_of(&ending);
+        let caller = {
+            let mut state = lock(&self.state);
+            if self.settled.load(Ordering::Relaxed) {
+                return false;
+            }
+            self.settled.store(true, Ordering::Release);
+            state.error = error;
+            state.caller.take()
+        };
+        self.finish_up(&ending);
+        if let Some(caller) = caller {
+            caller.wake();
+        }
+        true
+    }
+
+    /// Hands the output to the caller; settles the request unless a stream does that later.
+    pub(crate) fn deliver(&self, output: Box<dyn Any + Send>) {
+        let settles = !self.is_streaming();
+        let (output, caller) = {
+            let mut state = lock(&self.state);
+            if self.settled.load(Ordering::Relaxed) && settles {
+                // Dropped behind the lock.
+                (Some(output), None)
+            } else {
+                self.delivered.store(true, Ordering::Release);
+                self.settled.fetch_or(settles, Ordering::Release);
+                let unread = if self.is_detached() {
+                    Some(output)
+                } else {
+                    state.output = Some(output);
+                    None
+                };
+                (unread, state.caller.take())
+            }
+        };
+        if settles && self.is_delivered() {
+            self.finish_up(&Ending::Answered);
+        }
+        drop(output);
+        if let Some(caller) = caller {
+            caller.wake();
+        }
+    }
+
+    /// Counts the ending, closes the span and tells whoever watches the token or runs the request.
+    fn finish_up(&self, ending: &Ending) {
+        self.shared.count(self, ending);
+        if !matches!(ending, Ending::Answered) {
+            self.runner.wake();
+        }
+        if let Some(extra) = self.extra_if_any() {
+            if let Some(token) = extra.token.get()
+                && !matches!(ending, Ending::Answered)
+            {
+                token.cancel();
+            }
+            let span = lock(&extra.span).take();
+            if let Some(span) = span {
+                crate::runtime::spans::close(&span, ending, extra.finish.get());
+            }
+        }
+    }
+
+    fn error_of(&self, ending: &Ending) -> Option<Error> {
+        match ending {
+            Ending::Answered | Ending::Withdrawn => None,
+            Ending::Failed(error) => Some(error.clone()),
+            Ending::Shed(segment, reason) => {
+                Some(Error::shed(self.shared.segments[*segment].name.clone(), *reason))
+            }
+            Ending::Cancelled => Some(Error::plain(ErrorKind::Cancelled, None)),
+            Ending::Stalled => Some(Error::plain(ErrorKind::ReaderStalled, None)),
+            Ending::Refused(reason) => Some(Error::refused(*reason)),
+        }
+    }
+
+    /// Takes what is settled out of the queue or the stage where it lies.
+    pub(crate) fn take_out(&self) {
+        loop {
+            let place = self.place.load(Ordering::Acquire);
+            if place == NOWHERE {
+                return;
+            }
+            let (segment, key) = ((place >> 32) as usize, place as u32);
+            let Some(here) = self.shared.segments.get(segment) else { return };
+            if here.queue.remove(key, self) {
+                return;
+            }
+            // It is inside the segment, or on its way into the next queue. Once we have been through that queue's lock
+            // it is either there, and its place says so, or its push will find it settled.
+            if let Some(next) = self.shared.segments.get(segment + 1) {
+                next.queue.sync();
+            }
+            if self.place.load(Ordering::Acquire) == place {
+                here.gate.poke();
+                return;
+            }
+        }
+    }
+
+    /// Cancels the request wherever it is.
+    pub(crate) fn cancel(&self) {
+        let before = !self.admitted.load(Ordering::Acquire);
+        if self.end(if before { Ending::Withdrawn } else { Ending::Cancelled }) {
+            self.take_out();
+        }
+    }
+
+    /// Takes the outcome, or keeps the caller's waker.
+    pub(crate) fn poll_output(&self, waker: &Waker) -> Outcome {
+        let mut state = lock(&self.state);
+        if let Some(output) = state.output.take() {
+            return Outcome::Output(output);
+        }
+        if let Some(error) = &state.error {
+            return Outcome::Failed(error.clone());
+        }
+        if self.is_delivered() || self.is_settled() {
+            return Outcome::Gone;
+        }
+        match &mut state.caller {
+            Some(kept) => kept.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        Outcome::Pending
+    }
+
+    /// Takes an output that nobody will read.
+    pub(crate) fn take_unread(&self) -> Option<Box<dyn Any + Send>> {
+        lock(&self.state).output.take()
+    }
+
+    /// Lets the request go on without a reader.
+    pub(crate) fn detach(&self) {
+        let unread = {
+            let mut state = lock(&self.state);
+            self.detached.store(true, Ordering::Release);
+            state.output.take()
+        };
+        self.runner.wake();
+        drop(unread);
+    }
+
+    /// Whether nobody reads the answer, and it goes on all the same.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.detached.load(Ordering::Acquire)
+    }
+
+    /// Notes that the stage that runs it makes a stream, unless another has before.
+    pub(crate) fn mark_source(&self) {
+        self.extra().source.get_or_init(|| self.stage_name());
+    }
+
+    /// The name of the stage that a failure of the stream is laid to.
+    pub(crate) fn source_name(&self) -> Arc<str> {
+        self.extra_if_any().and_then(|e| e.source.get().cloned()).unwrap_or_else(|| self.stage_name())
+    }
+
+    /// The name of the stage that runs it.
+    pub(crate) fn stage_name(&self) -> Arc<str> {
+        let stage = self.shared.stages.get(self.stage.load(Ordering::Acquire));
+        stage.map_or_else(|| self.shared.name.clone(), |s| s.name.clone())
+    }
+
+    /// The error that the request ended with.
+    pub(crate) fn error(&self) -> Option<Error> {
+        lock(&self.state).error.clone()
+    }
+
+    /// The token that is cancelled when the request ends without an answer.
+    pub(crate) fn token(&self) -> &CancellationToken {
+        let token = self.extra().token.get_or_init(CancellationToken::new);
+        // Through the lock: `end` either sees the token, or we see that it is over.
+        if lock(&self.state).error.is_some() {
+            token.cancel();
+        }
+        token
+    }
+
+    pub(crate) fn extensions(&self) -> MutexGuard<'_, HashMap<TypeId, Arc<dyn Any + Send + Sync>>> {
+        lock(&self.extra().extensions)
+    }
+
+    /// Lends the run that starts now a unit that exists already.
+    pub(crate) fn lend(&self, unit: Arc<Unit>) {
+        *lock(&self.extra().held) = Some(unit);
+        self.holds.store(true, Ordering::Release);
+    }
+
+    /// The unit of the current run, made where there is none yet.
+    pub(crate) fn hold(&self) -> Option<Arc<Unit>> {
+        let gate = &self.shared.segments.get(self.segment()?)?.gate;
+        let mut held = lock(&self.extra().held);
+        let unit = held.get_or_insert_with(|| Unit::uncounted(gate)).clone();
+        self.holds.store(true, Ordering::Release);
+        Some(unit)
+    }
+
+    /// Ends a run: takes the unit that somebody may hold beyond it.
+    pub(crate) fn end_run(&self) -> Option<Arc<Unit>> {
+        if !self.holds.load(Ordering::Acquire) {
+            return None;
+        }
+        self.holds.store(false, Ordering::Release);
+        let unit = lock(&self.extra().held).take()?;
+        unit.count();
+        Some(unit)
+    }
+}
+
+impl std::fmt::Debug for Cell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cell").field("id", &self.id).field("settled", &self.is_settled()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,40 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::queue::NEVER;
+
+/// Turns instants into ticks, nanoseconds since the pipeline was built, so that they fit into an atomic.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    epoch: Instant,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self { epoch: Instant::now() }
+    }
+
+    /// Reads the clock.
+    pub(crate) fn now(self) -> u64 {
+        self.ticks(Instant::now())
+    }
+
+    /// The ticks of an instant; 0 where it lies before the epoch.
+    pub(crate) fn ticks(self, instant: Instant) -> u64 {
+        instant.saturating_duration_since(self.epoch).as_nanos() as u64
+    }
+
+    /// The instant of some ticks; `None` for [`NEVER`].
+    pub(crate) fn instant(self, ticks: u64) -> Option<Instant> {
+        if ticks == NEVER {
+            return None;
+        }
+        self.epoch.checked_add(Duration::from_nanos(ticks))
+    }
+}
+
+/// `ticks` later by `duration`, at most [`NEVER`].
+pub(crate) fn later(ticks: u64, duration: Duration) -> u64 {
+    ticks.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(NEVER))
+}

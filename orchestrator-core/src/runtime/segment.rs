@@ -1,0 +1,317 @@
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Sleep, sleep_until};
+
+use crate::queue::{Effects, Entry, LANES, NEVER, Popped, Queue};
+use crate::runtime::cell::Ending;
+use crate::runtime::clock::later;
+use crate::runtime::job::{Job, Waiter};
+use crate::runtime::node::{BoxNode, Flight, Round};
+use crate::runtime::permit::{Gate, Unit};
+use crate::runtime::shared::{Shared, release};
+use crate::runtime::sink::shed;
+use crate::stage::Plan;
+use crate::stats::Tally;
+use crate::worker::{Slot, Slots};
+
+/// The most requests that leave the queue at once.
+const BATCH: usize = 64;
+/// The time of first polls after which a batch is put aside, so that a higher class need not wait for the rest of it.
+const BATCH_TIME: Duration = Duration::from_micros(50);
+/// Batches after which the task lets others run, beside Tokio's own budget.
+const BATCHES_PER_POLL: usize = 4;
+
+/// The task behind one queue.
+///
+/// It pops a batch, lets each request run through the nodes as far as it gets, and hands on what came out. It keeps the
+/// concurrency limit, takes the server's slots before requests leave the queue, and ends what has run out of time.
+pub(crate) struct Segment<T> {
+    number: usize,
+    shared: Arc<Shared>,
+    queue: Arc<Queue<Job<T>, Waiter>>,
+    node: BoxNode<T>,
+    gate: Arc<Gate>,
+    concurrency: usize,
+    slots: Option<SlotSupply>,
+    /// Popped and not started.
+    batch: VecDeque<Job<T>>,
+    effects: Effects<Job<T>, Waiter>,
+    /// No deadline in the queue is earlier.
+    queue_bound: u64,
+    timer: Timer,
+    wait_times: Tally,
+}
+
+/// How a look for work went.
+enum Work {
+    /// Something moved: look again.
+    Some,
+    /// Nothing to do until somebody wakes the task.
+    None,
+    /// The queue is closed, and nothing is left in it.
+    Finished,
+}
+
+impl<T: Send + 'static> Segment<T> {
+    pub(crate) fn new(
+        number: usize,
+        shared: Arc<Shared>,
+        queue: Arc<Queue<Job<T>, Waiter>>,
+        node: BoxNode<T>,
+        plan: &Plan,
+    ) -> Self {
+        Self {
+            number,
+            gate: shared.segments[number].gate.clone(),
+            shared,
+            queue,
+            node,
+            concurrency: plan.concurrency.get(),
+            slots: plan.slots.clone().map(SlotSupply::new),
+            batch: VecDeque::new(),
+            effects: Effects::new(),
+            queue_bound: NEVER,
+            timer: Timer::default(),
+            wait_times: Tally::default(),
+        }
+    }
+
+    /// How many more may be started now.
+    fn room(&self) -> usize {
+        self.concurrency.saturating_sub(self.node.inside() + self.gate.outside())
+    }
+
+    fn work(&mut self, round: &mut Round<'_, '_>) -> Work {
+        if self.shared.is_killed() {
+            self.cancel_all();
+        }
+        if self.gate.take_poke() {
+            self.batch.retain(|job| !job.is_dead());
+            self.node.sweep();
+        }
+        let mut moved = self.node.poll(round);
+        moved |= self.expire(round.now);
+        let room = self.room();
+        let popped = self.fill_batch(room, round);
+        moved |= popped.count > 0;
+        moved |= self.start_batch(room, round);
+        self.node.flush(round.now);
+        self.wait_times.flush(&self.shared.stages[self.first_stage()].wait);
+        if moved {
+            Work::Some
+        } else if popped.finished && self.batch.is_empty() && self.node.is_empty() {
+            Work::Finished
+        } else {
+            Work::None
+        }
+    }
+
+    fn first_stage(&self) -> usize {
+        self.shared.segments[self.number].first_stage
+    }
+
+    /// Pops what may be started now: what is of a higher class than the batch at hand, or a new batch.
+    fn fill_batch(&mut self, room: usize, round: &mut Round<'_, '_>) -> Popped {
+        let lanes = self.batch.front().map_or(LANES, Entry::lane);
+        let mut limit = room.min(BATCH);
+        if let Some(slots) = &mut self.slots {
+            let wanted = self.batch.len() + self.queue.ready(lanes);
+            let granted = slots.supply(wanted.min(limit), round.task);
+            limit = granted.saturating_sub(self.batch.len());
+        }
+        let old = std::mem::take(&mut self.batch);
+        // Hungry unless it could not start what it would pop: then whoever releases a permit wakes it.
+        let waker = Some((round.task.waker(), room > 0));
+        let popped = self.queue.pop(limit, lanes, &mut self.batch, waker, &mut self.effects);
+        self.batch.extend(old);
+        self.queue_bound = popped.bound;
+        release(&mut self.effects);
+        popped
+    }
+
+    /// Starts up to `room` requests of the batch, for as long as one batch may take.
+    fn start_batch(&mut self, room: usize, round: &mut Round<'_, '_>) -> bool {
+        if self.batch.is_empty() || room == 0 {
+            return false;
+        }
+        let until = later(round.now, BATCH_TIME);
+        let mut started = false;
+        for _ in 0..room {
+            if started && round.now > until {
+                break;
+            }
+            let slot = match &mut self.slots {
+                None => None,
+                Some(slots) => match slots.ready.pop() {
+                    None => break,
+                    slot => slot,
+                },
+            };
+            let Some(job) = self.batch.pop_front() else { break };
+            started = true;
+            self.start(job, slot, round);
+        }
+        started
+    }
+
+    fn start(&mut self, job: Job<T>, slot: Option<Slot>, round: &mut Round<'_, '_>) {
+        let Job { guard, parcel } = job;
+        let cell = guard.cell();
+        if cell.is_settled() {
+            return;
+        }
+        if cell.deadline <= round.now {
+            cell.end(Ending::Shed(self.number, crate::error::ShedReason::Deadline));
+            return;
+        }
+        let wait = round.now.saturating_sub(cell.since.load(Ordering::Relaxed));
+        let stage = self.first_stage();
+        cell.times(stage).wait.store(wait + 1, Ordering::Relaxed);
+        self.wait_times.record(wait, &self.shared.stages[stage].wait);
+        let unit = slot.map(|slot| Unit::counted(&self.gate, Some(slot)));
+        self.node.start(Flight { guard, parcel, unit }, round);
+    }
+
+    /// Ends what has run out of time: in the queue, in the batch, and inside.
+    fn expire(&mut self, now: u64) -> bool {
+        let in_queue = self.queue_bound <= now;
+        if in_queue {
+            self.queue.expire(now, &mut self.effects);
+            shed(&mut self.effects, self.number);
+            release(&mut self.effects);
+        }
+        let batch_bound = self.batch_bound();
+        if batch_bound <= now {
+            for job in &self.batch {
+                if job.deadline() <= now {
+                    job.guard.cell().end(Ending::Shed(self.number, crate::error::ShedReason::Deadline));
+                }
+            }
+            self.batch.retain(|job| !job.is_dead());
+        }
+        let inside = self.node.bound() <= now;
+        if inside {
+            self.node.expire(now);
+        }
+        in_queue || inside
+    }
+
+    fn batch_bound(&self) -> u64 {
+        self.batch.iter().map(Entry::deadline).min().unwrap_or(NEVER)
+    }
+
+    /// Ends everything that is still here as cancelled.
+    fn cancel_all(&mut self) {
+        self.batch.clear();
+        self.queue.take_all(&mut self.effects);
+        release(&mut self.effects);
+        self.node.cancel_all();
+    }
+}
+
+impl<T: Send + 'static> Future for Segment<T> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        this.gate.register(cx.waker());
+        let clock = this.shared.clock;
+        let mut now = clock.now();
+        for _ in 0..BATCHES_PER_POLL {
+            let cooperative = ready!(tokio::task::coop::poll_proceed(cx));
+            let mut round = Round { clock, now, task: cx };
+            let work = this.work(&mut round);
+            // The next look starts where this one ended; the clock is read once per request, not once more per look.
+            now = round.now;
+            match work {
+                Work::Some => cooperative.made_progress(),
+                Work::Finished => return Poll::Ready(()),
+                Work::None => {
+                    let bound = this.queue_bound.min(this.node.bound()).min(this.batch_bound());
+                    if this.timer.poll(bound, clock, cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<T> Drop for Segment<T> {
+    /// The task is over, because all is done or because its runtime stopped: whatever is still here is cancelled, and
+    /// whoever comes later is told.
+    fn drop(&mut self) {
+        let mut effects = Effects::new();
+        self.queue.close(&mut effects);
+        self.queue.take_all(&mut effects);
+        release(&mut effects);
+    }
+}
+
+/// Slots taken from the server before the requests for them leave the queue.
+struct SlotSupply {
+    slots: Slots,
+    /// As many as there are popped requests that have not started.
+    ready: Vec<Slot>,
+    /// A place in the line for the next slot, while something is queued and none is free.
+    next: Option<Pin<Box<dyn Future<Output = Slot> + Send>>>,
+}
+
+impl SlotSupply {
+    fn new(slots: Slots) -> Self {
+        Self { slots, ready: Vec::new(), next: None }
+    }
+
+    /// Brings the number of slots at hand to `wanted` as far as they are free, and returns it.
+    fn supply(&mut self, wanted: usize, cx: &mut Context<'_>) -> usize {
+        self.ready.truncate(wanted);
+        if wanted == 0 {
+            self.next = None;
+        }
+        while self.ready.len() < wanted {
+            let next = self.next.get_or_insert_with(|| {
+                let slots = self.slots.clone();
+                Box::pin(async move { slots.acquire().await })
+            });
+            let Poll::Ready(slot) = next.as_mut().poll(cx) else { break };
+            self.next = None;
+            self.ready.push(slot);
+        }
+        self.ready.len()
+    }
+}
+
+/// One timer, set to the earliest of all time limits.
+#[derive(Default)]
+struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    set_to: u64,
+}
+
+impl Timer {
+    /// Ready when `bound` has come; sets the timer where it has not.
+    fn poll(&mut self, bound: u64, clock: crate::runtime::clock::Clock, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(instant) = clock.instant(bound) else {
+            return Poll::Pending;
+        };
+        let sleep = match &mut self.sleep {
+            Some(sleep) => {
+                if self.set_to != bound {
+                    sleep.as_mut().reset(instant);
+                }
+                sleep
+            }
+            none => none.insert(Box::pin(sleep_until(instant))),
+        };
+        self.set_to = bound;
+        sleep.as_mut().poll(cx)
+    }
+}

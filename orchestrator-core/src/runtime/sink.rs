@@ -1,0 +1,115 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::error::{Error, ErrorKind, RefuseReason, ShedReason};
+use crate::queue::{Effects, Queue};
+use crate::runtime::cell::Ending;
+use crate::runtime::job::{Job, Waiter};
+use crate::runtime::node::{Flight, Node, Round};
+use crate::runtime::permit::{Gate, Place, Unit};
+use crate::runtime::shared::release;
+use crate::stage::ShedPolicy;
+
+/// The end of a segment: gathers what its batch hands on and pushes it into the next queue at once.
+pub(crate) struct QueueSink<T> {
+    queue: Arc<Queue<Job<T>, Waiter>>,
+    policy: ShedPolicy,
+    /// The gate of this segment, whose place an output keeps while it waits for room.
+    gate: Arc<Gate>,
+    /// The number of the next segment.
+    next: usize,
+    gathered: Vec<Job<T>>,
+    /// Units of what is gathered, by request; most have none.
+    units: Vec<(u64, Arc<Unit>)>,
+    effects: Effects<Job<T>, Waiter>,
+}
+
+impl<T: Send + 'static> QueueSink<T> {
+    pub(crate) fn new(
+        queue: Arc<Queue<Job<T>, Waiter>>,
+        policy: ShedPolicy,
+        gate: Arc<Gate>,
+        next: usize,
+    ) -> Self {
+        Self { queue, policy, gate, next, gathered: Vec::new(), units: Vec::new(), effects: Effects::new() }
+    }
+}
+
+impl<T: Send + 'static> Node<T> for QueueSink<T> {
+    fn start(&mut self, flight: Flight<T>, _round: &mut Round<'_, '_>) {
+        if let Some(unit) = flight.unit {
+            self.units.push((flight.guard.cell().id, unit));
+        }
+        self.gathered.push(Job { guard: flight.guard, parcel: flight.parcel });
+    }
+
+    fn flush(&mut self, now: u64) {
+        if self.gathered.is_empty() {
+            return;
+        }
+        for job in &self.gathered {
+            job.guard.cell().since.store(now, Ordering::Relaxed);
+        }
+        let Self { queue, policy, gate, units, .. } = self;
+        let ticket = |job: &Job<T>| {
+            let id = job.guard.cell().id;
+            match units.iter().position(|(owner, _)| *owner == id) {
+                Some(unit) => Waiter::Unit { _unit: units.swap_remove(unit).1 },
+                None => Waiter::Place { _place: Place::take(gate) },
+            }
+        };
+        queue.push_all(&mut self.gathered, *policy, ticket, &mut self.effects);
+        self.units.clear();
+        shed(&mut self.effects, self.next);
+        release(&mut self.effects);
+    }
+
+    fn cancel_all(&mut self) {
+        self.gathered.clear();
+        self.units.clear();
+    }
+}
+
+impl<T> Drop for QueueSink<T> {
+    /// The segment is over: the next one finishes what it has and ends too.
+    fn drop(&mut self) {
+        let mut effects = Effects::new();
+        self.queue.close(&mut effects);
+        effects.wake();
+    }
+}
+
+/// Tells the requests that a queue let go of why.
+pub(crate) fn shed<T>(effects: &mut Effects<Job<T>, Waiter>, segment: usize) {
+    let tell = |jobs: &mut Vec<Job<T>>, reason| {
+        for job in jobs.drain(..) {
+            job.guard.cell().end(Ending::Shed(segment, reason));
+        }
+    };
+    tell(&mut effects.rejected, ShedReason::QueueFull);
+    tell(&mut effects.evicted, ShedReason::Evicted);
+    tell(&mut effects.expired, ShedReason::Deadline);
+    for job in effects.expired_waiting.drain(..) {
+        let cell = job.guard.cell();
+        cell.end(match segment.checked_sub(1) {
+            None => Ending::Refused(RefuseReason::Deadline),
+            // It waits inside the stage before.
+            Some(before) => {
+                let stage = cell.shared.segments[before].name.clone();
+                Ending::Failed(Error::plain(ErrorKind::Deadline, Some(stage)))
+            }
+        });
+    }
+}
+
+/// The end of the pipeline: hands the output to the caller.
+pub(crate) struct AnswerSink;
+
+impl<Out: Send + 'static> Node<Out> for AnswerSink {
+    fn start(&mut self, flight: Flight<Out>, _round: &mut Round<'_, '_>) {
+        let Flight { guard, parcel, unit } = flight;
+        // Whoever sees the output sees the place free.
+        drop(unit);
+        guard.cell().deliver(parcel);
+    }
+}

@@ -1,0 +1,303 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, Span};
+
+use crate::error::{Error, ErrorKind};
+use crate::queue::NEVER;
+use crate::runtime::cell::{Cell, Ending};
+use crate::runtime::clock::later;
+use crate::runtime::job::{Guard, reuse};
+use crate::runtime::node::{BoxNode, Flight, Node, Round};
+use crate::runtime::order::Order;
+use crate::runtime::permit::{Gate, Unit};
+use crate::runtime::running::{Done, DoneOf, Ended, Running, Spot, Start, Work, run};
+use crate::runtime::shared::Shared;
+use crate::runtime::spans;
+use crate::stage::{Placement, Plan, Stage};
+use crate::stats::Tally;
+
+/// What a stage's node is made from, beside the stage itself.
+pub(crate) struct Site {
+    pub(crate) shared: Arc<Shared>,
+    /// The number of the stage.
+    pub(crate) stage: usize,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) plan: Plan,
+}
+
+/// One stage in its segment.
+///
+/// Polls each run once where it is, in a spot that is used again and again. Only a run that is pending moves on, spot
+/// and all: into the unordered set here. A spawned stage's runs go into tasks of their own before their first poll,
+/// and the set waits for those tasks.
+struct StageNode<S: Stage<In>, In: Send + 'static, M, F> {
+    site: Site,
+    name: Arc<str>,
+    /// The stage, lent to the run that is polled now.
+    spare: Option<Arc<S>>,
+    stage: Arc<S>,
+    make: M,
+    spot: Spot<F>,
+    running: FuturesUnordered<Running<F, DoneOf<S, In>, S::Out>>,
+    order: Option<Order<S::Out>>,
+    next: BoxNode<S::Out>,
+    run_times: Tally,
+    /// Runs in `running` that have no unit.
+    local: usize,
+    bound: u64,
+}
+
+/// Makes the node of a stage in front of `next`.
+pub(crate) fn stage_node<S, In>(stage: S, site: Site, next: BoxNode<S::Out>) -> BoxNode<In>
+where
+    S: Stage<In>,
+    In: Send + 'static,
+{
+    let stage = Arc::new(stage);
+    Box::new(node_of(stage, site, next, run::<S, In>))
+}
+
+/// Names the type of the future that `make` makes.
+fn node_of<S, In, M, F>(stage: Arc<S>, site: Site, next: BoxNode<S::Out>, make: M) -> StageNode<S, In, M, F>
+where
+    S: Stage<In>,
+    In: Send + 'static,
+    M: Fn(Arc<S>, Guard, Option<Arc<Unit>>, In) -> F,
+    F: Future<Output = DoneOf<S, In>>,
+{
+    StageNode {
+        name: site.shared.stages[site.stage].name.clone(),
+        order: site.plan.ordered.then(Order::new),
+        spare: None,
+        stage,
+        site,
+        make,
+        spot: Box::pin(None),
+        running: FuturesUnordered::new(),
+        next,
+        run_times: Tally::default(),
+        local: 0,
+        bound: NEVER,
+    }
+}
+
+impl<S, In, M, F> StageNode<S, In, M, F>
+where
+    S: Stage<In>,
+    In: Send + 'static,
+    M: Fn(Arc<S>, Guard, Option<Arc<Unit>>, In) -> F + Send,
+    F: Future<Output = DoneOf<S, In>> + Send + 'static,
+{
+    /// When a run that starts at `now` has run out of time.
+    fn limit(&self, cell: &Cell, now: u64) -> u64 {
+        let limit = self.site.plan.timeout.map_or(NEVER, |t: Duration| later(now, t));
+        cell.deadline.min(limit)
+    }
+
+    fn wait_for(&mut self, work: Work<F, DoneOf<S, In>>, start: Start<S::Out>) {
+        self.bound = self.bound.min(start.bound);
+        self.local += usize::from(start.local);
+        self.running.push(Running::new(work, start));
+    }
+
+    /// Books a run's end and hands its output on.
+    fn finish(
+        &mut self,
+        done: DoneOf<S, In>,
+        parcel: crate::runtime::job::Parcel<S::Out>,
+        started: u64,
+        number: u64,
+        round: &mut Round<'_, '_>,
+    ) {
+        let Done { stage, guard, unit, result } = done;
+        self.spare = Some(stage);
+        let now = round.tick();
+        let took = now.saturating_sub(started);
+        let cell = guard.cell();
+        cell.times(self.site.stage).run.store(took + 1, Ordering::Relaxed);
+        self.run_times.record(took, &self.site.shared.stages[self.site.stage].run);
+        let unit = cell.end_run().or(unit);
+        let error = match result {
+            Ok(Ok(out)) => {
+                let mut parcel = parcel;
+                *parcel = Some(out);
+                let flight = Flight { guard, parcel, unit };
+                return self.hand_on(flight, number, round);
+            }
+            Ok(Err(error)) => Error::from_stage(&self.name, error),
+            Err(panic) => Error::panicked(self.name.clone(), &*panic),
+        };
+        drop(unit);
+        cell.end(Ending::Failed(error));
+        self.skip(number, round);
+    }
+
+    fn hand_on(&mut self, flight: Flight<S::Out>, number: u64, round: &mut Round<'_, '_>) {
+        let Some(order) = &mut self.order else {
+            return self.next.start(flight, round);
+        };
+        self.bound = self.bound.min(flight.guard.cell().deadline);
+        order.hold(number, flight);
+        while let Some(flight) = order.next() {
+            self.next.start(flight, round);
+        }
+    }
+
+    /// Nothing comes of run `number`.
+    fn skip(&mut self, number: u64, round: &mut Round<'_, '_>) {
+        let Some(order) = &mut self.order else { return };
+        order.skip(number);
+        while let Some(flight) = order.next() {
+            self.next.start(flight, round);
+        }
+    }
+}
+
+impl<S, In, M, F> Node<In> for StageNode<S, In, M, F>
+where
+    S: Stage<In>,
+    In: Send + 'static,
+    M: Fn(Arc<S>, Guard, Option<Arc<Unit>>, In) -> F + Send,
+    F: Future<Output = DoneOf<S, In>> + Send + 'static,
+{
+    fn start(&mut self, flight: Flight<In>, round: &mut Round<'_, '_>) {
+        let Flight { guard, mut parcel, unit } = flight;
+        if guard.cell().is_settled() {
+            return;
+        }
+        let Some(input) = parcel.take() else { return };
+        let started = round.now;
+        guard.cell().stage.store(self.site.stage, Ordering::Release);
+        let spawned = self.site.plan.placement == Placement::Spawned;
+        let unit = if spawned && unit.is_none() { Some(Unit::counted(&self.site.gate, None)) } else { unit };
+        let local = unit.is_none();
+        if let Some(unit) = &unit {
+            guard.cell().lend(unit.clone());
+        }
+        let span = if spans::enabled() { spans::stage(guard.cell(), &self.name) } else { Span::none() };
+        let number = self.order.as_mut().map_or(0, Order::start);
+        let stage = self.spare.take().unwrap_or_else(|| self.stage.clone());
+        let bound = self.limit(guard.cell(), started);
+        if spawned {
+            let cell = guard.cell().clone();
+            let run = (self.make)(stage, guard, unit, input).instrument(span);
+            let task = AbortOnDropHandle::new(tokio::spawn(run));
+            let start =
+                Start { cell, parcel: reuse(parcel), span: Span::none(), started, bound, number, local };
+            self.wait_for(Work::Task(task), start);
+            return;
+        }
+        // The cell is taken out of reach by the run; needed only if that is pending.
+        let cell = guard.cell().clone();
+        self.spot.set(Some((self.make)(stage, guard, unit, input)));
+        let polled = {
+            let _in_span = span.enter();
+            match self.spot.as_mut().as_pin_mut() {
+                Some(future) => future.poll(round.task),
+                None => return,
+            }
+        };
+        match polled {
+            Poll::Ready(done) => self.finish(done, reuse(parcel), started, number, round),
+            Poll::Pending => {
+                let spot = std::mem::replace(&mut self.spot, Box::pin(None));
+                round.tick();
+                let start = Start { cell, parcel: reuse(parcel), span, started, bound, number, local };
+                self.wait_for(Work::Here(spot), start);
+            }
+        }
+    }
+
+    fn poll(&mut self, round: &mut Round<'_, '_>) -> bool {
+        let mut moved = false;
+        while !self.running.is_empty() {
+            let Poll::Ready(Some(ended)) = self.running.poll_next_unpin(round.task) else { break };
+            moved = true;
+            let Ended { number, local, cell, started, done } = ended;
+            self.local -= usize::from(local);
+            match done {
+                Some((done, parcel)) => self.finish(done, parcel, started, number, round),
+                None => {
+                    drop(cell.end_run());
+                    self.skip(number, round);
+                }
+            }
+        }
+        if self.running.is_empty() {
+            self.bound = NEVER;
+        }
+        self.next.poll(round) || moved
+    }
+
+    fn flush(&mut self, now: u64) {
+        self.run_times.flush(&self.site.shared.stages[self.site.stage].run);
+        self.next.flush(now);
+    }
+
+    fn inside(&self) -> usize {
+        self.local + self.order.as_ref().map_or(0, Order::local) + self.next.inside()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.running.is_empty() && self.order.as_ref().is_none_or(Order::is_empty) && self.next.is_empty()
+    }
+
+    fn bound(&self) -> u64 {
+        self.bound.min(self.next.bound())
+    }
+
+    fn expire(&mut self, now: u64) {
+        if self.bound <= now {
+            self.bound = NEVER;
+            for running in Pin::new(&mut self.running).iter_pin_mut() {
+                if running.bound > now {
+                    self.bound = self.bound.min(running.bound);
+                    continue;
+                }
+                let kind = if running.cell.deadline <= now { ErrorKind::Deadline } else { ErrorKind::Timeout };
+                // Wakes the run, which drops its work.
+                running.cell.end(Ending::Failed(Error::plain(kind, Some(self.name.clone()))));
+            }
+            if let Some(order) = &self.order {
+                for flight in order.held() {
+                    let cell = flight.guard.cell();
+                    if cell.deadline > now {
+                        self.bound = self.bound.min(cell.deadline);
+                        continue;
+                    }
+                    cell.end(Ending::Failed(Error::plain(ErrorKind::Deadline, Some(self.name.clone()))));
+                }
+            }
+            self.sweep();
+        }
+        self.next.expire(now);
+    }
+
+    fn sweep(&mut self) {
+        if let Some(order) = &mut self.order {
+            order.release(|flight| flight.guard.cell().is_settled());
+        }
+        self.next.sweep();
+    }
+
+    fn cancel_all(&mut self) {
+        for running in Pin::new(&mut self.running).iter_pin_mut() {
+            running.cell.end(Ending::Cancelled);
+        }
+        if let Some(order) = &self.order {
+            for flight in order.held() {
+                flight.guard.cell().end(Ending::Cancelled);
+            }
+        }
+        self.sweep();
+        self.next.cancel_all();
+    }
+}

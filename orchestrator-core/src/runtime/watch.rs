@@ -1,0 +1,200 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::timeout_at;
+
+use crate::error::{Error, ErrorKind};
+use crate::queue::NEVER;
+use crate::runtime::cell::{Cell, Ending, lock};
+use crate::runtime::clock::later;
+use crate::runtime::shared::Shared;
+use crate::stats::Publisher;
+
+/// How often metrics are passed on.
+const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+
+/// The token streams of a pipeline that are alive, and whose time limits no stage looks after any more.
+pub(crate) struct Watch {
+    list: Mutex<List>,
+    changed: Notify,
+    /// Nothing more is let in: the keeper ends with the last stream and the last segment.
+    closed: AtomicBool,
+}
+
+#[derive(Default)]
+struct List {
+    entries: Vec<Option<Arc<dyn Watched>>>,
+    free: Vec<usize>,
+    alive: usize,
+    /// When to look through the list again.
+    bound: u64,
+}
+
+/// A stream that somebody reads, or should.
+pub(crate) trait Watched: Send + Sync {
+    fn cell(&self) -> &Arc<Cell>;
+
+    /// Since when the reader has left alone what it could read, in ticks; [`NEVER`] while it waits for the worker.
+    fn owed_since(&self) -> u64;
+
+    /// How long it may.
+    fn stall(&self) -> Duration;
+
+    /// Drops the stream after its request was ended from here.
+    fn cut(&self);
+}
+
+/// Keeps a stream on the list.
+pub(crate) struct Watching {
+    cell: Arc<Cell>,
+    number: usize,
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.cell.shared.watch.remove(self.number);
+    }
+}
+
+impl Watch {
+    pub(crate) fn new() -> Self {
+        let list = List { bound: NEVER, ..List::default() };
+        Self { list: Mutex::new(list), changed: Notify::new(), closed: AtomicBool::new(false) }
+    }
+
+    /// Looks after a stream until what this returns is dropped.
+    pub(crate) fn add(stream: Arc<dyn Watched>, now: u64) -> Watching {
+        let cell = stream.cell().clone();
+        let number = cell.shared.watch.insert(stream, now);
+        Watching { cell, number }
+    }
+
+    fn insert(&self, stream: Arc<dyn Watched>, now: u64) -> usize {
+        let bound = stream.cell().deadline.min(later(now, stream.stall()));
+        let mut list = lock(&self.list);
+        let earlier = bound < list.bound;
+        list.bound = list.bound.min(bound);
+        list.alive += 1;
+        let number = list.free.pop().unwrap_or_else(|| {
+            list.entries.push(None);
+            list.entries.len() - 1
+        });
+        list.entries[number] = Some(stream);
+        drop(list);
+        if earlier {
+            self.changed.notify_one();
+        }
+        number
+    }
+
+    fn remove(&self, number: usize) {
+        let mut list = lock(&self.list);
+        let removed = list.entries[number].take();
+        if removed.is_some() {
+            list.free.push(number);
+            list.alive -= 1;
+        }
+        drop(list);
+        drop(removed);
+        if self.closed.load(Ordering::Acquire) {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Has the keeper end as soon as nothing is left.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.changed.notify_one();
+    }
+
+    /// Has the keeper look again.
+    pub(crate) fn look(&self) {
+        self.changed.notify_one();
+    }
+
+    /// The streams that are alive.
+    fn streams(&self) -> Vec<Arc<dyn Watched>> {
+        lock(&self.list).entries.iter().flatten().cloned().collect()
+    }
+
+    fn is_empty(&self) -> bool {
+        lock(&self.list).alive == 0
+    }
+
+    fn bound(&self) -> u64 {
+        lock(&self.list).bound
+    }
+
+    /// Ends every stream that has run out of time.
+    fn expire(&self, now: u64) {
+        if self.bound() > now {
+            return;
+        }
+        // New streams lower it again while we look.
+        lock(&self.list).bound = NEVER;
+        let mut bound = NEVER;
+        for stream in self.streams() {
+            match overdue(&*stream, now) {
+                Ok(next) => bound = bound.min(next),
+                Err(ending) => {
+                    stream.cell().end(ending);
+                    stream.cut();
+                }
+            }
+        }
+        let mut list = lock(&self.list);
+        list.bound = list.bound.min(bound);
+    }
+
+    /// Ends every stream as cancelled.
+    pub(crate) fn cancel_all(&self) {
+        for stream in self.streams() {
+            stream.cell().end(Ending::Cancelled);
+            stream.cut();
+        }
+    }
+}
+
+/// How a stream is to be ended, or when to look at it again.
+fn overdue(stream: &dyn Watched, now: u64) -> Result<u64, Ending> {
+    let cell = stream.cell();
+    if cell.deadline <= now {
+        let error = Error::plain(ErrorKind::Deadline, Some(cell.stage_name()));
+        return Err(Ending::Failed(error));
+    }
+    let stalled = match stream.owed_since() {
+        // Should the reader begin to owe right now, this is when it would have to be cut.
+        NEVER => later(now, stream.stall()),
+        _ if cell.is_detached() => NEVER,
+        since => later(since, stream.stall()),
+    };
+    if stalled <= now {
+        return Err(Ending::Stalled);
+    }
+    Ok(cell.deadline.min(stalled))
+}
+
+/// Looks after the streams of a pipeline and passes its metrics on, until the pipeline is over.
+pub(crate) async fn keep(shared: Arc<Shared>) {
+    let mut publisher = Publisher::new(&shared);
+    let mut publish_at = shared.clock.now();
+    loop {
+        let now = shared.clock.now();
+        shared.watch.expire(now);
+        if publish_at <= now {
+            publisher.publish(&shared);
+            publish_at = later(now, PUBLISH_EVERY);
+        }
+        if shared.watch.closed.load(Ordering::Acquire) && shared.watch.is_empty() && shared.in_flight() == 0 {
+            publisher.publish(&shared);
+            return;
+        }
+        let next = publish_at.min(shared.watch.bound());
+        if let Some(at) = shared.clock.instant(next) {
+            // Either way the loop looks again.
+            drop(timeout_at(at, shared.watch.changed.notified()).await);
+        }
+    }
+}

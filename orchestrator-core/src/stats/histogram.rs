@@ -1,0 +1,161 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::stats::Distribution;
+
+/// Sub-buckets per power of two: a value is known to within 1/16 of itself.
+const SUB_BITS: u32 = 3;
+const SUB: u64 = 1 << SUB_BITS;
+/// Everything above 2^43 ns, 2.4 hours, counts as that.
+const MAX_EXPONENT: u32 = 43;
+const BUCKETS: usize = ((MAX_EXPONENT - SUB_BITS + 2) as u64 * SUB) as usize;
+
+/// A log-linear histogram of durations in nanoseconds.
+///
+/// The layout is that of HdrHistogram with three bits of precision: eight equal buckets in each power of two.
+pub(crate) struct Histogram {
+    buckets: Box<[AtomicU64]>,
+    sum: AtomicU64,
+}
+
+fn bucket_of(value: u64) -> usize {
+    if value < SUB {
+        return value as usize;
+    }
+    let exponent = (63 - value.leading_zeros()).min(MAX_EXPONENT);
+    let sub = if value >> MAX_EXPONENT > 1 { SUB - 1 } else { value >> (exponent - SUB_BITS) & (SUB - 1) };
+    (u64::from(exponent - SUB_BITS + 1) * SUB + sub) as usize
+}
+
+/// The middle of a bucket.
+fn value_of(bucket: usize) -> u64 {
+    let bucket = bucket as u64;
+    if bucket < SUB {
+        return bucket;
+    }
+    let exponent = bucket / SUB - 1;
+    let low = (SUB + bucket % SUB) << exponent;
+    low + (1 << exponent) / 2
+}
+
+impl Histogram {
+    pub(crate) fn new() -> Self {
+        Self { buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(), sum: AtomicU64::new(0) }
+    }
+
+    /// Records one value.
+    pub(crate) fn record(&self, nanos: u64) {
+        self.add(bucket_of(nanos), 1, nanos);
+    }
+
+    fn add(&self, bucket: usize, count: u64, sum: u64) {
+        self.buckets[bucket].fetch_add(count, Ordering::Relaxed);
+        self.sum.fetch_add(sum, Ordering::Relaxed);
+    }
+
+    /// Calls `each` with the middle and the count of every bucket that grew since `seen`, and brings `seen` up to date.
+    pub(crate) fn deltas(&self, seen: &mut [u64], mut each: impl FnMut(f64, u64)) {
+        for (index, (bucket, seen)) in self.buckets.iter().zip(seen).enumerate() {
+            let now = bucket.load(Ordering::Relaxed);
+            if now != *seen {
+                each(Duration::from_nanos(value_of(index)).as_secs_f64(), now - *seen);
+                *seen = now;
+            }
+        }
+    }
+
+    /// The `seen` of a reader that has seen nothing.
+    pub(crate) fn unseen() -> Box<[u64]> {
+        vec![0; BUCKETS].into()
+    }
+
+    pub(crate) fn distribution(&self) -> Distribution {
+        let counts: Vec<u64> = self.buckets.iter().map(|b| b.load(Ordering::Relaxed)).collect();
+        let count: u64 = counts.iter().sum();
+        let quantile = |q: f64| {
+            let rank = ((count as f64 * q).ceil() as u64).max(1);
+            let mut below = 0;
+            let bucket = counts.iter().position(|c| {
+                below += c;
+                below >= rank
+            });
+            Duration::from_nanos(bucket.map_or(0, value_of))
+        };
+        Distribution {
+            count,
+            sum: Duration::from_nanos(self.sum.load(Ordering::Relaxed)),
+            p50: quantile(0.5),
+            p95: quantile(0.95),
+            p99: quantile(0.99),
+        }
+    }
+}
+
+impl std::fmt::Debug for Histogram {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.distribution().fmt(f)
+    }
+}
+
+/// Gathers neighbouring values of one bucket, so that a batch of like values costs one atomic addition.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    bucket: usize,
+    count: u64,
+    sum: u64,
+}
+
+impl Tally {
+    pub(crate) fn record(&mut self, nanos: u64, into: &Histogram) {
+        let bucket = bucket_of(nanos);
+        if bucket != self.bucket {
+            self.flush(into);
+            self.bucket = bucket;
+        }
+        self.count += 1;
+        self.sum += nanos;
+    }
+
+    pub(crate) fn flush(&mut self, into: &Histogram) {
+        if self.count > 0 {
+            into.add(self.bucket, self.count, self.sum);
+            (self.count, self.sum) = (0, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_is_known_to_a_sixteenth() {
+        for value in (0..200_000).chain((10..43).map(|e| (1u64 << e) + 12_345 % (1 << e))) {
+            let back = value_of(bucket_of(value));
+            assert!(value.abs_diff(back) * 16 <= value.max(1), "{value} came back as {back}");
+        }
+        for huge in [1 << 44, 1 << 60, u64::MAX] {
+            assert_eq!(bucket_of(huge), BUCKETS - 1);
+        }
+    }
+
+    #[test]
+    fn quantiles_and_deltas_agree_with_what_was_recorded() {
+        let histogram = Histogram::new();
+        let mut tally = Tally::default();
+        (1..=1000).for_each(|ms| tally.record(ms * 1_000_000, &histogram));
+        tally.flush(&histogram);
+        let seen = histogram.distribution();
+        assert_eq!(seen.count, 1000);
+        assert_eq!(seen.sum, Duration::from_millis(500_500));
+        let near = |d: Duration, ms: u64| d.as_millis().abs_diff(u128::from(ms)) * 12 <= u128::from(ms);
+        assert!(near(seen.p50, 500) && near(seen.p95, 950) && near(seen.p99, 990), "{seen:?}");
+
+        let mut marks = Histogram::unseen();
+        let mut passed_on = 0;
+        histogram.deltas(&mut marks, |_, n| passed_on += n);
+        histogram.record(5);
+        histogram.deltas(&mut marks, |_, n| passed_on += n);
+        assert_eq!(passed_on, 1001);
+    }
+}

@@ -1,0 +1,10 @@
+//! Tokens on their way from a worker to the caller.
+//!
+//! [`TokenEvent`] is what flows, [`TokenStream`] is what it flows through. Filters over a stream live in
+//! `stages-post`, the way to the caller in [`answer`](crate::answer).
+
+mod event;
+mod stream;
+
+pub use event::{Finish, FinishReason, TextDelta, TokenEvent, ToolCallDelta, Usage};
+pub use stream::{Emitter, TokenStream};

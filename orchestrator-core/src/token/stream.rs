@@ -1,0 +1,317 @@
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use futures_util::Stream;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::error::{Error, WorkerError};
+use crate::runtime::cell::{Cell, Ending};
+use crate::token::TokenEvent;
+
+/// A worker's answer, pulled by whoever reads it.
+///
+/// Nothing runs unless the stream is polled, and dropping it drops the work behind it. After its terminal event or
+/// an error it yields `None`.
+///
+/// | to make one from | use |
+/// |---|---|
+/// | a stream that exists already | [`from_stream`](Self::from_stream) |
+/// | a block of code that awaits | [`generate`](Self::generate) |
+/// | work that must go on between the reader's polls | [`spawn`](Self::spawn) |
+///
+/// # Examples
+///
+/// ```
+/// use orchestrator_core::token::{FinishReason, TokenEvent, TokenStream, Usage};
+///
+/// let stream = TokenStream::generate(async move |mut out| {
+///     for word in ["to ", "be"] {
+///         out.text(word).await;
+///     }
+///     out.finish(FinishReason::Stop, Usage::new(3, 2)).await;
+///     Ok(())
+/// });
+/// # drop(stream);
+/// ```
+pub struct TokenStream(Pin<Box<dyn Stream<Item = Result<TokenEvent, WorkerError>> + Send>>);
+
+impl TokenStream {
+    /// Wraps a stream.
+    pub fn from_stream<S>(stream: S) -> Self
+    where
+        S: Stream<Item = Result<TokenEvent, WorkerError>> + Send + 'static,
+    {
+        Self(Box::pin(stream))
+    }
+
+    /// Wraps a stream that belongs to the stage that runs now: a panic in it is that stage's error.
+    ///
+    /// For stages that adapt a stream and hand it on.
+    pub fn in_stage<S>(cx: &crate::context::Context, stream: S) -> Self
+    where
+        S: Stream<Item = Result<TokenEvent, WorkerError>> + Send + Unpin + 'static,
+    {
+        cx.cell().mark_source();
+        Self::from_stream(InStage { stream: Some(stream), stage: cx.cell().stage_name(), cell: cx.cell().clone() })
+    }
+
+    /// Runs `work` whenever the reader polls, in the reader's task.
+    ///
+    /// `work` ends when its reader goes: there is no task that could outlive it. An `Err` becomes the last item.
+    pub fn generate<F, Fut>(work: F) -> Self
+    where
+        F: FnOnce(Emitter) -> Fut,
+        Fut: Future<Output = Result<(), WorkerError>> + Send + 'static,
+    {
+        let slot = Arc::new(Mutex::new(Slot::default()));
+        let work = work(Emitter { slot: slot.clone() });
+        Self::from_stream(Generate { work: Some(Box::pin(work)), slot })
+    }
+
+    /// Runs `work` in a task of its own, at most `ahead` events ahead of the reader (at least one).
+    ///
+    /// Use it where the work must go on while nobody polls; the task is aborted when the stream is dropped.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a Tokio runtime.
+    pub fn spawn<F, Fut>(ahead: usize, work: F) -> Self
+    where
+        F: FnOnce(Emitter) -> Fut,
+        Fut: Future<Output = Result<(), WorkerError>> + Send + 'static,
+    {
+        let mut inner = Self::generate(work);
+        let (sender, receiver) = tokio::sync::mpsc::channel(ahead.max(1));
+        let task = tokio::spawn(async move {
+            while let Some(event) = inner.next().await {
+                if sender.send(event).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Self::from_stream(Spawned { receiver, task: Some(AbortOnDropHandle::new(task)) })
+    }
+
+    /// Waits for the next event; `None` at the end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: an event that was not returned stays in the stream.
+    pub async fn next(&mut self) -> Option<Result<TokenEvent, WorkerError>> {
+        std::future::poll_fn(|cx| self.0.as_mut().poll_next(cx)).await
+    }
+}
+
+impl Stream for TokenStream {
+    type Item = Result<TokenEvent, WorkerError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}
+
+impl fmt::Debug for TokenStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenStream").finish_non_exhaustive()
+    }
+}
+
+/// The writing end inside [`TokenStream::generate`] and [`TokenStream::spawn`].
+///
+/// Every method waits until the reader has taken the event.
+#[derive(Debug)]
+pub struct Emitter {
+    slot: Arc<Mutex<Slot>>,
+}
+
+impl Emitter {
+    /// Hands on any event.
+    pub async fn emit(&mut self, event: TokenEvent) {
+        let mut event = Some(event);
+        std::future::poll_fn(|cx| {
+            let mut slot = lock(&self.slot);
+            if let Some(event) = event.take() {
+                slot.event = Some(event);
+            } else if slot.event.is_none() {
+                return Poll::Ready(());
+            }
+            slot.emitter = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Hands on a piece of text.
+    pub async fn text(&mut self, text: impl Into<compact_str::CompactString>) {
+        self.emit(TokenEvent::text_delta(text)).await;
+    }
+
+    /// Hands on the terminal event.
+    pub async fn finish(&mut self, reason: crate::token::FinishReason, usage: crate::token::Usage) {
+        self.emit(TokenEvent::finish(reason, usage)).await;
+    }
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    event: Option<TokenEvent>,
+    /// Who waits in `emit`: not always the reader's own waker, `work` may poll it inside a `select!` of its own.
+    emitter: Option<Waker>,
+}
+
+fn lock(slot: &Mutex<Slot>) -> std::sync::MutexGuard<'_, Slot> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Generate<Fut> {
+    work: Option<Pin<Box<Fut>>>,
+    slot: Arc<Mutex<Slot>>,
+}
+
+impl<Fut> Stream for Generate<Fut>
+where
+    Fut: Future<Output = Result<(), WorkerError>>,
+{
+    type Item = Result<TokenEvent, WorkerError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let Some(work) = this.work.as_mut() else {
+            return Poll::Ready(None);
+        };
+        let emitter = lock(&this.slot).emitter.take();
+        if let Some(emitter) = emitter.filter(|w| !w.will_wake(cx.waker())) {
+            emitter.wake();
+        }
+        let done = work.as_mut().poll(cx);
+        let event = lock(&this.slot).event.take();
+        if let Some(event) = event {
+            return Poll::Ready(Some(Ok(event)));
+        }
+        match done {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(result) => {
+                this.work = None;
+                Poll::Ready(result.err().map(Err))
+            }
+        }
+    }
+}
+
+struct InStage<S> {
+    /// `None` after a panic.
+    stream: Option<S>,
+    stage: Arc<str>,
+    cell: Arc<Cell>,
+}
+
+impl<S> Stream for InStage<S>
+where
+    S: Stream<Item = Result<TokenEvent, WorkerError>> + Unpin,
+{
+    type Item = Result<TokenEvent, WorkerError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
+        match catch_unwind(AssertUnwindSafe(|| Pin::new(stream).poll_next(cx))) {
+            Ok(polled) => polled,
+            Err(panic) => {
+                self.stream = None;
+                // Whoever pulls finds the request ended, and tells the caller of this error.
+                self.cell.end(Ending::Failed(Error::panicked(self.stage.clone(), &*panic)));
+                Poll::Ready(None)
+            }
+        }
+    }
+}
+
+struct Spawned {
+    receiver: tokio::sync::mpsc::Receiver<Result<TokenEvent, WorkerError>>,
+    task: Option<AbortOnDropHandle<()>>,
+}
+
+impl Stream for Spawned {
+    type Item = Result<TokenEvent, WorkerError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(event) = std::task::ready!(self.receiver.poll_recv(cx)) {
+            return Poll::Ready(Some(event));
+        }
+        let Some(task) = self.task.as_mut() else {
+            return Poll::Ready(None);
+        };
+        let ended = std::task::ready!(Pin::new(task).poll(cx));
+        self.task = None;
+        if let Err(panicked) = ended.map_err(tokio::task::JoinError::try_into_panic) {
+            // The reader's side names the stage and turns it into an error.
+            std::panic::resume_unwind(panicked.unwrap_or_else(|_| Box::new("the task was aborted")));
+        }
+        Poll::Ready(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::{FinishReason, Usage};
+
+    async fn read(mut stream: TokenStream) -> String {
+        let mut read = String::new();
+        while let Some(event) = stream.next().await {
+            match event.expect("no error") {
+                TokenEvent::Finish(_) => read.push('.'),
+                event => read.push_str(event.text()),
+            }
+        }
+        read
+    }
+
+    async fn two_words(mut out: Emitter) -> Result<(), WorkerError> {
+        out.text("to ").await;
+        tokio::task::yield_now().await;
+        out.text("be").await;
+        out.finish(FinishReason::Stop, Usage::default()).await;
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn generated_and_spawned_streams_hand_on_every_event() {
+        assert_eq!(read(TokenStream::generate(two_words)).await, "to be.");
+        assert_eq!(read(TokenStream::spawn(1, two_words)).await, "to be.");
+    }
+
+    #[tokio::test]
+    async fn an_event_is_handed_on_before_the_work_goes_on() {
+        let mut stream = TokenStream::generate(async move |mut out| {
+            out.text("first").await;
+            std::future::pending::<()>().await;
+            Ok(())
+        });
+        assert_eq!(stream.next().await.expect("one").expect("ok").text(), "first");
+    }
+
+    #[tokio::test]
+    async fn an_error_is_the_last_item() {
+        let mut stream = TokenStream::generate(async |_out| Err(WorkerError::stream_cut()));
+        assert!(stream.next().await.expect("one").is_err());
+        assert!(stream.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn emitting_inside_a_select_of_the_works_own_is_woken() {
+        let stream = TokenStream::generate(async move |mut out| {
+            let mut inner = futures_util::stream::FuturesUnordered::new();
+            inner.push(async move {
+                out.text("a").await;
+                out.text("b").await;
+            });
+            futures_util::StreamExt::next(&mut inner).await;
+            Ok(())
+        });
+        assert_eq!(read(stream).await, "ab");
+    }
+}

@@ -1,0 +1,170 @@
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use futures_util::Stream;
+
+use crate::context::{Context, Permit};
+use crate::error::WorkerError;
+use crate::request::PromptRequest;
+use crate::runtime::cell::Cell;
+use crate::stage::{Stage, StageConfig};
+use crate::stats::Tally;
+use crate::token::{TokenEvent, TokenStream};
+use crate::worker::{InferenceRequest, ModelWorker};
+
+/// The stage that calls a worker.
+///
+/// It takes one of the worker's [`Slots`](crate::worker::Slots), if it has any, before a request leaves the queue, and
+/// keeps it, like the stage's own permit, until the token stream has ended or was dropped. It turns a stream that ends
+/// without its terminal event into [`WorkerError::stream_cut`], and measures the tokens.
+///
+/// Stands behind whatever hands on an [`InferenceRequest`], or directly behind the door: a bare [`PromptRequest`] goes
+/// to the worker as it is.
+pub struct InferenceStage {
+    worker: Arc<dyn ModelWorker>,
+}
+
+impl InferenceStage {
+    /// Calls `worker`.
+    pub fn new(worker: impl ModelWorker) -> Self {
+        Self::shared(Arc::new(worker))
+    }
+
+    /// Calls a worker that others use too.
+    #[must_use]
+    pub fn shared(worker: Arc<dyn ModelWorker>) -> Self {
+        Self { worker }
+    }
+
+    async fn call(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        let cx = request.context.clone();
+        let stream = self.worker.infer(request).await?;
+        Ok(TokenStream::in_stage(&cx, Metered::new(stream, &cx)))
+    }
+
+    fn config(&self) -> StageConfig {
+        let config = StageConfig::new().spawned();
+        match self.worker.slots() {
+            Some(slots) => config.slots(slots),
+            None => config,
+        }
+    }
+}
+
+impl Stage<InferenceRequest> for InferenceStage {
+    type Out = TokenStream;
+    type Error = WorkerError;
+
+    async fn run(&self, _cx: &Context, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        self.call(request).await
+    }
+
+    fn name(&self) -> &str {
+        "infer"
+    }
+
+    /// Spawned, as a worker may burn CPU, and limited by the worker's slots.
+    fn defaults(&self) -> StageConfig {
+        self.config()
+    }
+}
+
+impl Stage<PromptRequest> for InferenceStage {
+    type Out = TokenStream;
+    type Error = WorkerError;
+
+    async fn run(&self, cx: &Context, prompt: PromptRequest) -> Result<TokenStream, WorkerError> {
+        self.call(InferenceRequest::new(prompt, cx.clone())).await
+    }
+
+    fn name(&self) -> &str {
+        "infer"
+    }
+
+    /// Spawned, as a worker may burn CPU, and limited by the worker's slots.
+    fn defaults(&self) -> StageConfig {
+        self.config()
+    }
+}
+
+impl fmt::Debug for InferenceStage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InferenceStage").field("worker", &self.worker.info()).finish()
+    }
+}
+
+/// A worker's stream with its permit, its times and its contract.
+struct Metered {
+    /// `None` once it has ended.
+    flowing: Option<(TokenStream, Permit)>,
+    cell: Arc<Cell>,
+    /// Ticks of the last event, 0 before the first.
+    last: u64,
+    gaps: Tally,
+}
+
+impl Metered {
+    fn new(stream: TokenStream, cx: &Context) -> Self {
+        Self {
+            flowing: Some((stream, cx.hold_permit())),
+            cell: cx.cell().clone(),
+            last: 0,
+            gaps: Tally::default(),
+        }
+    }
+
+    fn measure(&mut self, event: &TokenEvent) {
+        let counters = &self.cell.shared.counters;
+        let now = self.cell.shared.clock.now();
+        let extra = self.cell.extra();
+        if let TokenEvent::Finish(finish) = event {
+            counters.tokens(finish.usage);
+            // A second one would be the worker's fault; the first one counts.
+            extra.finish.get_or_init(|| *finish);
+        } else if self.last == 0 {
+            counters.first_token.record(now.saturating_sub(self.cell.submitted));
+            extra.first_token.store(now, Ordering::Relaxed);
+        } else {
+            self.gaps.record(now.saturating_sub(self.last), &counters.between_tokens);
+        }
+        self.last = now;
+        extra.last_event.store(now, Ordering::Relaxed);
+    }
+
+    /// Lets go of the worker's stream and of the permit.
+    fn end(&mut self) {
+        self.flowing = None;
+        self.gaps.flush(&self.cell.shared.counters.between_tokens);
+    }
+}
+
+impl Stream for Metered {
+    type Item = Result<TokenEvent, WorkerError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let Some((stream, _)) = &mut this.flowing else {
+            return Poll::Ready(None);
+        };
+        let item = ready!(Pin::new(stream).poll_next(cx)).unwrap_or_else(|| Err(WorkerError::stream_cut()));
+        match &item {
+            Ok(event) => {
+                this.measure(event);
+                if event.is_terminal() {
+                    this.end();
+                }
+            }
+            Err(_) => this.end(),
+        }
+        Poll::Ready(Some(item))
+    }
+}
+
+impl Drop for Metered {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

@@ -1,1 +1,70 @@
-//! x
+//! An embeddable Tokio pipeline for LLM requests.
+//!
+//! ```text
+//! RAG (I/O) -> ASSEMBLE (CPU-lite) -> INFERENCE (a model server) -> POST (CPU) -> STREAM (I/O) -> caller
+//! ```
+//!
+//! The stages are composable and linked by bounded queues with backpressure and shedding; model servers stand behind one
+//! trait, [`ModelWorker`](worker::ModelWorker). It does not make the model faster: it makes everything around the model
+//! faster, safer and observable.
+//!
+//! This package is a facade: it re-exports the runtime and, by feature, the stages and workers.
+//!
+//! | feature | gives | default |
+//! |---|---|---|
+//! | `rag` | [`rag`]: an index over a folder of documents, retrieval and assembly | yes |
+//! | `post` | [`post`]: filters over the token stream | yes |
+//! | `embedded` | [`embedded`]: workers that need no server | yes |
+//! | `test-util` | `testing`: a scripted worker for tests | no |
+//!
+//! # Examples
+//!
+//! A pipeline needs no server to be tried: `Extractive` answers with sentences of the retrieved passages.
+//!
+//! ```
+//! use prompt_orchestrator::prelude::*;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let notes = Passage::new("A full queue makes the stage before it wait.", Source::new("notes.md"), 1.0);
+//! let pipeline = Pipeline::builder("assistant")
+//!     .stage(RagStage::new(Bm25Index::from_passages([notes])?).top_k(4))
+//!     .stage(AssembleStage::default())
+//!     .stage(InferenceStage::new(Extractive::default()))
+//!     .stage(PostStage::new().trim())
+//!     .stage(StreamStage::default())
+//!     .build()?;
+//!
+//! let mut answer = pipeline.submit(PromptRequest::new("What does a full queue do?")).await?;
+//! assert_eq!(answer.text().await?, "A full queue makes the stage before it wait. [1]");
+//! # Ok(())
+//! # }
+//! ```
+
+pub use orchestrator_core::{answer, context, error, pipeline, request, retrieval, stage, stats, token, worker};
+
+#[cfg(feature = "test-util")]
+pub use orchestrator_core::testing;
+
+#[cfg(feature = "embedded")]
+pub use workers_embedded as embedded;
+
+#[cfg(feature = "post")]
+pub use stages_post as post;
+
+#[cfg(feature = "rag")]
+pub use stages_rag as rag;
+
+/// What most programs use, in one `use`.
+pub mod prelude {
+    pub use orchestrator_core::prelude::*;
+
+    #[cfg(feature = "embedded")]
+    pub use workers_embedded::Extractive;
+
+    #[cfg(feature = "post")]
+    pub use stages_post::{PostStage, TextFilter};
+
+    #[cfg(feature = "rag")]
+    pub use stages_rag::{AssembleStage, Bm25Index, RagStage};
+}

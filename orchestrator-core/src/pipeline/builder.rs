@@ -104,7 +104,7 @@ impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
     /// ```
     /// use orchestrator_core::prelude::*;
     ///
-    /// let pipeline = Pipeline::<String, _>::builder("count")
+    /// let pipeline = Pipeline::builder("count")
     ///     .then("count", |_cx, text: String| async move { Ok::<_, BoxError>(text.len()) })
     ///     .build()?;
     /// # Ok::<_, BuildError>(())
@@ -150,7 +150,7 @@ impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
         };
         let shared = Arc::new(Shared::new(&self.name, self.segments, self.stages));
         let mut assembly = Assembly { shared: shared.clone(), tasks: Vec::new() };
-        (self.chain)(Tail::Node(Box::new(AnswerSink)), &mut assembly);
+        (self.chain)(Tail::Node(Box::new(AnswerSink::new(shared.clone()))), &mut assembly);
         Ok(Pipeline::new(shared, door, assembly.tasks))
     }
 

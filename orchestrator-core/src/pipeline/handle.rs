@@ -26,12 +26,15 @@ pub(super) struct Inner<In> {
     tasks: Mutex<Vec<Task>>,
 }
 
-impl<In: Input, Out: Send + 'static> Pipeline<In, Out> {
+// `()`, so that `Pipeline::builder` leaves nothing to be inferred: the stages decide what the pipeline hands on.
+impl<In: Input> Pipeline<In, ()> {
     /// Starts to put a pipeline together. The name labels its metrics and spans.
     pub fn builder(name: &str) -> Builder<In, In> {
         Builder::new(name)
     }
+}
 
+impl<In: Input, Out: Send + 'static> Pipeline<In, Out> {
     pub(super) fn new(shared: Arc<Shared>, door: Door<In>, tasks: Vec<Task>) -> Self {
         let inner = Inner { shared, door, start: Once::new(), tasks: Mutex::new(tasks) };
         Self { inner: Arc::new(inner), out: std::marker::PhantomData }

@@ -210,17 +210,19 @@ impl<T: Entry, W> Queue<T, W> {
         let mut inner = self.lock();
         let taken = inner.slab.remove_if(key, is_it)?;
         inner.admit_waiting(effects);
+        inner.call_consumer(effects);
         // A closed queue that has become empty is finished, and nobody else would tell the consumer.
         if inner.closed && inner.slab.is_empty() {
-            effects.wake = inner.consumer.take();
+            inner.take_consumer(effects);
         }
         effects.tickets.extend(taken.ticket);
         Some(taken.entry)
     }
 
     /// Replaces the ticket of an entry that still waits.
-    pub(crate) fn replace_ticket(&self, key: Key, is_it: impl FnOnce(&T) -> bool, ticket: W) -> bool {
-        self.lock().slab.replace_ticket(key, is_it, ticket)
+    pub(crate) fn replace_ticket(&self, key: Key, is_it: impl FnOnce(&T) -> bool, mut ticket: W) -> bool {
+        // Swapped, so that whichever of the two is left over is dropped after the lock.
+        self.lock().slab.replace_ticket(key, is_it, &mut ticket)
     }
 
     /// Passes through the lock: what others pushed before is visible afterwards, what they push later sees what was
@@ -254,29 +256,27 @@ impl<T: Entry, W> Queue<T, W> {
     pub(crate) fn close(&self, effects: &mut Effects<T, W>) {
         let mut inner = self.lock();
         inner.closed = true;
-        effects.wake = inner.consumer.take();
+        inner.take_consumer(effects);
     }
 
     /// Unlinks everything that waits for room.
     pub(crate) fn take_waiting(&self, effects: &mut Effects<T, W>) {
         let mut inner = self.lock();
-        while let Some(taken) = inner.slab.pop_waiting() {
-            effects.tickets.extend(taken.ticket);
-            effects.dead.push(taken.entry);
-        }
+        while inner.expel_first_waiting(effects) {}
         if inner.closed && inner.slab.is_empty() {
-            effects.wake = inner.consumer.take();
+            inner.take_consumer(effects);
         }
     }
 
     /// Unlinks everything.
     pub(crate) fn take_all(&self, effects: &mut Effects<T, W>) {
-        self.take_waiting(effects);
+        // All under one lock: what came to wait in between would find nobody left to make room for it.
         let mut inner = self.lock();
+        while inner.expel_first_waiting(effects) {}
         while let Some(entry) = inner.slab.pop_admitted(LANES) {
             effects.dead.push(entry);
         }
-        effects.wake = inner.consumer.take();
+        inner.take_consumer(effects);
     }
 
     /// Returns how full the queue is.
@@ -330,9 +330,29 @@ impl<T: Entry, W> Inner<T, W> {
     /// Moves up what waits, as far as there is room.
     fn admit_waiting(&mut self, effects: &mut Effects<T, W>) {
         while self.slab.ready(LANES) < self.depth {
-            let Some(ticket) = self.slab.admit_first_waiting() else { return };
+            let Some(first) = self.slab.first_waiting() else { return };
+            if first.is_dead() {
+                // Whoever gave it up has yet to come for it; it must not count as let in meanwhile.
+                self.expel_first_waiting(effects);
+                continue;
+            }
             self.admitted_ever += 1;
-            effects.tickets.push(ticket);
+            effects.tickets.extend(self.slab.admit_first_waiting());
+        }
+    }
+
+    /// Unlinks what waits first; `false` where nothing waits.
+    fn expel_first_waiting(&mut self, effects: &mut Effects<T, W>) -> bool {
+        let Some(taken) = self.slab.pop_waiting() else { return false };
+        effects.tickets.extend(taken.ticket);
+        effects.dead.push(taken.entry);
+        true
+    }
+
+    /// Leaves the consumer's waker to be woken, beside one that was left before.
+    fn take_consumer(&mut self, effects: &mut Effects<T, W>) {
+        if let Some(consumer) = self.consumer.take() {
+            effects.wake = Some(consumer);
         }
     }
 
@@ -340,7 +360,7 @@ impl<T: Entry, W> Inner<T, W> {
     fn call_consumer(&mut self, effects: &mut Effects<T, W>) {
         let has_news = self.hungry && self.slab.ready(LANES) > 0 || self.bound < self.armed;
         if self.consumer.is_some() && has_news {
-            effects.wake = self.consumer.take();
+            self.take_consumer(effects);
         }
     }
 }

@@ -108,6 +108,15 @@ impl<T: Entry, W> Slab<T, W> {
         self.release(key)
     }
 
+    /// The first waiting entry of the highest class.
+    pub(super) fn first_waiting(&self) -> Option<&T> {
+        if self.waiting == 0 {
+            return None;
+        }
+        let list = self.lists[LANES..].iter().find(|l| l.len > 0)?;
+        self.get(list.first)
+    }
+
     /// Takes the first waiting entry.
     pub(super) fn pop_waiting(&mut self) -> Option<Taken<T, W>> {
         let key = self.lists[LANES..].iter().find(|l| l.len > 0)?.first;
@@ -156,11 +165,12 @@ impl<T: Entry, W> Slab<T, W> {
         self.release(key).map(|entry| Taken { entry, ticket, admitted })
     }
 
-    pub(super) fn replace_ticket(&mut self, key: Key, is_it: impl FnOnce(&T) -> bool, ticket: W) -> bool {
+    /// Swaps in the ticket of an entry that still waits.
+    pub(super) fn replace_ticket(&mut self, key: Key, is_it: impl FnOnce(&T) -> bool, ticket: &mut W) -> bool {
         let still_waits = self.get(key).is_some_and(is_it)
             && self.nodes[key as usize].list as usize >= LANES;
-        if still_waits {
-            self.tickets[key as usize] = Some(ticket);
+        if still_waits && let Some(kept) = &mut self.tickets[key as usize] {
+            std::mem::swap(kept, ticket);
         }
         still_waits
     }

@@ -208,8 +208,8 @@ impl Cell {
         true
     }
 
-    /// Hands the output to the caller; settles the request unless a stream does that later.
-    pub(crate) fn deliver(&self, output: Box<dyn Any + Send>) {
+    /// Hands the output to the caller; settles the request unless a stream does that later. Tells whether it did.
+    pub(crate) fn deliver(&self, output: Box<dyn Any + Send>) -> bool {
         let settles = !self.is_streaming();
         let (output, caller) = {
             let mut state = lock(&self.state);
@@ -228,13 +228,15 @@ impl Cell {
                 (unread, state.caller.take())
             }
         };
-        if settles && self.is_delivered() {
+        let answered = settles && self.is_delivered();
+        if answered {
             self.finish_up(&Ending::Answered);
         }
         drop(output);
         if let Some(caller) = caller {
             caller.wake();
         }
+        answered
     }
 
     /// Counts the ending, closes the span and tells whoever watches the token or runs the request.

@@ -20,6 +20,8 @@ pub(crate) struct Round<'a, 'b> {
     pub(crate) clock: Clock,
     /// The time of the last clock reading.
     pub(crate) now: u64,
+    /// Whether runs that end at once are timed, or take what the last timed one took.
+    pub(crate) timed: bool,
     pub(crate) task: &'a mut task::Context<'b>,
 }
 

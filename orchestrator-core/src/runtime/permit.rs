@@ -44,6 +44,11 @@ impl Gate {
         self.segment.wake();
     }
 
+    /// Whether somebody poked since the last [`Gate::take_poke`].
+    pub(crate) fn is_poked(&self) -> bool {
+        self.poked.load(Ordering::Acquire)
+    }
+
     /// Whether somebody poked since the last call.
     pub(crate) fn take_poke(&self) -> bool {
         self.poked.load(Ordering::Relaxed) && self.poked.swap(false, Ordering::Acquire)

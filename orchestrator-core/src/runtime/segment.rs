@@ -10,7 +10,7 @@ use tokio::time::{Sleep, sleep_until};
 
 use crate::queue::{Effects, Entry, LANES, NEVER, Popped, Queue};
 use crate::runtime::cell::Ending;
-use crate::runtime::clock::later;
+use crate::runtime::clock::{Clock, later};
 use crate::runtime::job::{Job, Waiter};
 use crate::runtime::node::{BoxNode, Flight, Round};
 use crate::runtime::permit::{Gate, Unit};
@@ -24,6 +24,10 @@ use crate::worker::{Slot, Slots};
 const BATCH: usize = 64;
 /// The time of first polls after which a batch is put aside, so that a higher class need not wait for the rest of it.
 const BATCH_TIME: Duration = Duration::from_micros(50);
+/// First polls that take less, in nanoseconds, need not be timed one by one: that would cost as much again.
+const QUICK: u64 = 1_000;
+/// How many may follow one that was timed.
+const UNTIMED: u32 = 7;
 /// Batches after which the task lets others run, beside Tokio's own budget.
 const BATCHES_PER_POLL: usize = 4;
 
@@ -87,6 +91,17 @@ impl<T: Send + 'static> Segment<T> {
         self.concurrency.saturating_sub(self.node.inside() + self.gate.outside())
     }
 
+    /// Has the gate wake the task, where it can have news; returns whether it has them already.
+    fn listen(&self, cx: &mut Context<'_>) -> bool {
+        let full = self.room() == 0;
+        if !full && self.batch.is_empty() && self.node.is_empty() {
+            return false;
+        }
+        self.gate.register(cx.waker());
+        // Looked at once more behind the registration, so that nothing is missed in between.
+        self.gate.is_poked() || full && self.room() > 0
+    }
+
     fn work(&mut self, round: &mut Round<'_, '_>) -> Work {
         if self.shared.is_killed() {
             self.cancel_all();
@@ -142,10 +157,12 @@ impl<T: Send + 'static> Segment<T> {
         }
         let until = later(round.now, BATCH_TIME);
         let mut started = false;
+        let mut untimed = 0;
         for _ in 0..room {
             if started && round.now > until {
                 break;
             }
+            let before = round.now;
             let slot = match &mut self.slots {
                 None => None,
                 Some(slots) => match slots.ready.pop() {
@@ -156,7 +173,12 @@ impl<T: Send + 'static> Segment<T> {
             let Some(job) = self.batch.pop_front() else { break };
             started = true;
             self.start(job, slot, round);
+            // While first polls are quick, one is timed and stands for those that follow.
+            let quick = if round.timed { round.now.saturating_sub(before) < QUICK } else { untimed < UNTIMED };
+            untimed = if round.timed { 0 } else { untimed + 1 };
+            round.timed = !quick;
         }
+        round.timed = true;
         started
     }
 
@@ -220,12 +242,11 @@ impl<T: Send + 'static> Future for Segment<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        this.gate.register(cx.waker());
         let clock = this.shared.clock;
         let mut now = clock.now();
         for _ in 0..BATCHES_PER_POLL {
             let cooperative = ready!(tokio::task::coop::poll_proceed(cx));
-            let mut round = Round { clock, now, task: cx };
+            let mut round = Round { clock, now, timed: true, task: cx };
             let work = this.work(&mut round);
             // The next look starts where this one ended; the clock is read once per request, not once more per look.
             now = round.now;
@@ -234,7 +255,8 @@ impl<T: Send + 'static> Future for Segment<T> {
                 Work::Finished => return Poll::Ready(()),
                 Work::None => {
                     let bound = this.queue_bound.min(this.node.bound()).min(this.batch_bound());
-                    if this.timer.poll(bound, clock, cx).is_pending() {
+                    this.timer.set(bound, clock, cx);
+                    if !this.listen(cx) {
                         return Poll::Pending;
                     }
                 }
@@ -297,21 +319,24 @@ struct Timer {
 }
 
 impl Timer {
-    /// Ready when `bound` has come; sets the timer where it has not.
-    fn poll(&mut self, bound: u64, clock: crate::runtime::clock::Clock, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(instant) = clock.instant(bound) else {
-            return Poll::Pending;
-        };
+    /// Has the task woken at `bound`. Whether that has come the task sees by its clock.
+    fn set(&mut self, bound: u64, clock: Clock, cx: &mut Context<'_>) {
+        if self.set_to == bound && self.sleep.as_ref().is_some_and(|sleep| !sleep.is_elapsed()) {
+            // Set and polled before, by this same task.
+            return;
+        }
+        let Some(instant) = clock.instant(bound) else { return };
         let sleep = match &mut self.sleep {
             Some(sleep) => {
-                if self.set_to != bound {
-                    sleep.as_mut().reset(instant);
-                }
+                sleep.as_mut().reset(instant);
                 sleep
             }
             none => none.insert(Box::pin(sleep_until(instant))),
         };
         self.set_to = bound;
-        sleep.as_mut().poll(cx)
+        if sleep.as_mut().poll(cx).is_ready() {
+            self.set_to = NEVER;
+            cx.waker().wake_by_ref();
+        }
     }
 }

@@ -131,7 +131,10 @@ impl Shared {
         let counters = &self.counters;
         match ending {
             Ending::Answered => {
-                counters.answered(self.clock.now().saturating_sub(cell.submitted));
+                if cell.is_streaming() {
+                    counters.total.record(self.clock.now().saturating_sub(cell.submitted));
+                }
+                counters.answered();
             }
             Ending::Failed(error) => counters.failed(error.kind()),
             Ending::Shed(segment, reason) => {

@@ -7,8 +7,9 @@ use crate::runtime::cell::Ending;
 use crate::runtime::job::{Job, Waiter};
 use crate::runtime::node::{Flight, Node, Round};
 use crate::runtime::permit::{Gate, Place, Unit};
-use crate::runtime::shared::release;
+use crate::runtime::shared::{Shared, release};
 use crate::stage::ShedPolicy;
+use crate::stats::Tally;
 
 /// The end of a segment: gathers what its batch hands on and pushes it into the next queue at once.
 pub(crate) struct QueueSink<T> {
@@ -103,13 +104,29 @@ pub(crate) fn shed<T>(effects: &mut Effects<Job<T>, Waiter>, segment: usize) {
 }
 
 /// The end of the pipeline: hands the output to the caller.
-pub(crate) struct AnswerSink;
+pub(crate) struct AnswerSink {
+    shared: Arc<Shared>,
+    totals: Tally,
+}
+
+impl AnswerSink {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, totals: Tally::default() }
+    }
+}
 
 impl<Out: Send + 'static> Node<Out> for AnswerSink {
-    fn start(&mut self, flight: Flight<Out>, _round: &mut Round<'_, '_>) {
+    fn start(&mut self, flight: Flight<Out>, round: &mut Round<'_, '_>) {
         let Flight { guard, parcel, unit } = flight;
         // Whoever sees the output sees the place free.
         drop(unit);
-        guard.cell().deliver(parcel);
+        let cell = guard.cell();
+        if cell.deliver(parcel) {
+            self.totals.record(round.now.saturating_sub(cell.submitted), &self.shared.counters.total);
+        }
+    }
+
+    fn flush(&mut self, _now: u64) {
+        self.totals.flush(&self.shared.counters.total);
     }
 }

@@ -50,6 +50,8 @@ struct StageNode<S: Stage<In>, In: Send + 'static, M, F> {
     order: Option<Order<S::Out>>,
     next: BoxNode<S::Out>,
     run_times: Tally,
+    /// What the last run that was timed took.
+    took: u64,
     /// Runs in `running` that have no unit.
     local: usize,
     bound: u64,
@@ -84,6 +86,7 @@ where
         running: FuturesUnordered::new(),
         next,
         run_times: Tally::default(),
+        took: 0,
         local: 0,
         bound: NEVER,
     }
@@ -119,8 +122,10 @@ where
     ) {
         let Done { stage, guard, unit, result } = done;
         self.spare = Some(stage);
-        let now = round.tick();
-        let took = now.saturating_sub(started);
+        if round.timed {
+            self.took = round.tick().saturating_sub(started);
+        }
+        let took = self.took;
         let cell = guard.cell();
         cell.times(self.site.stage).run.store(took + 1, Ordering::Relaxed);
         self.run_times.record(took, &self.site.shared.stages[self.site.stage].run);

@@ -54,8 +54,7 @@ impl Counters {
         self.submitted.0.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(crate) fn answered(&self, total: u64) {
-        self.total.record(total);
+    pub(crate) fn answered(&self) {
         // The endings are sequentially consistent with `Shared::draining`.
         self.answered.0.fetch_add(1, Ordering::SeqCst);
     }

@@ -54,12 +54,22 @@ impl Histogram {
     }
 
     /// Calls `each` with the middle and the count of every bucket that grew since `seen`, and brings `seen` up to date.
-    pub(crate) fn deltas(&self, seen: &mut [u64], mut each: impl FnMut(f64, u64)) {
-        for (index, (bucket, seen)) in self.buckets.iter().zip(seen).enumerate() {
+    ///
+    /// Above `most` values in all it passes on an evenly thinned sample of about that many, of the same distribution.
+    pub(crate) fn deltas(&self, seen: &mut [u64], most: u64, mut each: impl FnMut(f64, u64)) {
+        let news = |(bucket, seen): (&AtomicU64, &mut u64)| {
             let now = bucket.load(Ordering::Relaxed);
-            if now != *seen {
-                each(Duration::from_nanos(value_of(index)).as_secs_f64(), now - *seen);
-                *seen = now;
+            now - std::mem::replace(seen, now)
+        };
+        let new: Vec<u64> = self.buckets.iter().zip(seen).map(news).collect();
+        let thin = new.iter().sum::<u64>().div_ceil(most).max(1);
+        let mut owed = 0;
+        for (index, new) in new.into_iter().enumerate() {
+            // What does not make up a whole value is owed to the next bucket.
+            owed += new;
+            if owed >= thin {
+                each(Duration::from_nanos(value_of(index)).as_secs_f64(), owed / thin);
+                owed %= thin;
             }
         }
     }
@@ -153,9 +163,23 @@ mod tests {
 
         let mut marks = Histogram::unseen();
         let mut passed_on = 0;
-        histogram.deltas(&mut marks, |_, n| passed_on += n);
+        histogram.deltas(&mut marks, u64::MAX, |_, n| passed_on += n);
         histogram.record(5);
-        histogram.deltas(&mut marks, |_, n| passed_on += n);
+        histogram.deltas(&mut marks, u64::MAX, |_, n| passed_on += n);
         assert_eq!(passed_on, 1001);
+    }
+
+    #[test]
+    fn a_flood_is_thinned_to_a_sample_of_the_same_distribution() {
+        let histogram = Histogram::new();
+        for _ in 0..90_000 {
+            histogram.record(1_000);
+        }
+        for _ in 0..10_000 {
+            histogram.record(1_000_000);
+        }
+        let mut passed_on = Vec::new();
+        histogram.deltas(&mut Histogram::unseen(), 1_000, |value, n| passed_on.push((value, n)));
+        assert_eq!(passed_on.iter().map(|(_, n)| n).collect::<Vec<_>>(), [&900, &100]);
     }
 }

@@ -4,6 +4,12 @@ use crate::error::{RefuseReason, ShedReason};
 use crate::runtime::shared::Shared;
 use crate::stats::{Counts, Histogram};
 
+/// The most values that a histogram of the facade is given at a time.
+///
+/// Exporters take them one by one, 17 ns each: unthinned, a million requests per second would cost a fifth of a core.
+/// Counters are exact always, histograms up to this many values per second.
+const MOST_VALUES: u64 = 4096;
+
 /// Passes what a pipeline counts on to the `metrics` facade, as differences to the last time.
 ///
 /// The handles are resolved when it is made, at the pipeline's first submission: a recorder that is installed later
@@ -54,7 +60,7 @@ impl HistogramSource {
     }
 
     fn pass_on(&mut self, from: &Histogram) {
-        from.deltas(&mut self.seen, |value, count| self.handle.record_many(value, count as usize));
+        from.deltas(&mut self.seen, MOST_VALUES, |value, count| self.handle.record_many(value, count as usize));
     }
 }
 

@@ -1,0 +1,28 @@
+//! What the pipeline costs beside hand-written equivalents, as ratios measured side by side.
+//!
+//! Every figure compares two things in interleaved rounds on one runtime and prints the median of the rounds' ratios:
+//! `RATIO name value goal ok|short`. Rounds in which another process used the machine are dropped. The results are also
+//! written to `target/ratios.json`.
+//!
+//! `cargo bench --bench ratios [-- [--short] [--tolerance 0.9] [NAME..]]`: `--short` takes fewer and shorter rounds, the
+//! exit code is 1 where a figure misses its goal by more than the tolerance, names select by prefix.
+
+mod baseline;
+mod harness;
+mod hops;
+
+use harness::Harness;
+
+fn main() {
+    let mut harness = Harness::from_args();
+    install_recorder();
+    hops::run(&mut harness);
+    std::process::exit(harness.finish());
+}
+
+/// Pipelines resolve their metrics when they start, so the recorder comes first.
+fn install_recorder() {
+    metrics_exporter_prometheus::PrometheusBuilder::new()
+        .install_recorder()
+        .expect("no other recorder is installed in this process");
+}

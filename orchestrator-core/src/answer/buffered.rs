@@ -53,7 +53,8 @@ pub(crate) fn start(cx: &Context, stream: TokenStream, events: NonZeroUsize, sta
         state: Mutex::default(),
     });
     let watching = Watch::add(buffer.clone(), cx.clock().now());
-    let pump = Pump { buffer: buffer.clone(), stream: Some(stream), gathered: VecDeque::new(), watching: Some(watching) };
+    let pump =
+        Pump { buffer: buffer.clone(), stream: Some(stream), gathered: VecDeque::new(), watching: Some(watching) };
     cell.shared.spawn(pump);
     Reader { buffer, taken: VecDeque::new(), over: false }
 }

@@ -115,7 +115,11 @@ impl DirectReader {
                 if event.is_terminal() {
                     // Settles and lets go of the stream; the event itself still goes to the caller.
                     let ended = self.end(Ending::Answered);
-                    return if matches!(ended, Poll::Ready(Some(Err(_)))) { ended } else { Poll::Ready(Some(Ok(event))) };
+                    return if matches!(ended, Poll::Ready(Some(Err(_)))) {
+                        ended
+                    } else {
+                        Poll::Ready(Some(Ok(event)))
+                    };
                 }
                 direct.owed_since.store(last_event(&direct.cell), Ordering::Release);
                 Poll::Ready(Some(Ok(event)))
@@ -163,12 +167,8 @@ impl Drop for DirectReader {
         }
         let cell = self.direct.cell.clone();
         if let Some(watching) = self.watching.take_if(|_| cell.is_detached() && !cell.is_settled()) {
-            let rest = Self {
-                direct: self.direct.clone(),
-                waker: self.waker.clone(),
-                watching: Some(watching),
-                over: false,
-            };
+            let rest =
+                Self { direct: self.direct.clone(), waker: self.waker.clone(), watching: Some(watching), over: false };
             cell.shared.spawn(drive(Driven(rest)));
             return;
         }

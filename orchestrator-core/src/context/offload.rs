@@ -79,10 +79,7 @@ impl Context {
     /// # Cancel safety
     ///
     /// The caller does not wait for a job that has started; one that has not is not started any more.
-    pub fn offload_blocking<T, F>(
-        &self,
-        job: F,
-    ) -> impl Future<Output = Result<T, OffloadError>> + Send + use<T, F>
+    pub fn offload_blocking<T, F>(&self, job: F) -> impl Future<Output = Result<T, OffloadError>> + Send + use<T, F>
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,

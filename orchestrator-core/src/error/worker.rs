@@ -155,10 +155,7 @@ impl WorkerError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         use WorkerErrorKind as K;
-        matches!(
-            self.0.kind,
-            K::Transient | K::RateLimited | K::Overloaded | K::Timeout(_) | K::StreamCut
-        )
+        matches!(self.0.kind, K::Transient | K::RateLimited | K::Overloaded | K::Timeout(_) | K::StreamCut)
     }
 
     /// Returns the pause that the server asked for.
@@ -227,10 +224,8 @@ mod tests {
     #[test]
     fn what_the_server_said_is_kept() {
         let io = std::io::Error::other("reset by peer");
-        let error = WorkerError::new(WorkerErrorKind::Overloaded, "503")
-            .with_status(503)
-            .with_body("{}")
-            .with_source(io);
+        let error =
+            WorkerError::new(WorkerErrorKind::Overloaded, "503").with_status(503).with_body("{}").with_source(io);
         let copy = error.clone();
         assert_eq!((copy.status(), copy.body()), (Some(503), Some("{}")));
         assert_eq!(std::error::Error::source(&copy).expect("kept").to_string(), "reset by peer");

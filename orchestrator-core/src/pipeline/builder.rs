@@ -238,9 +238,7 @@ where
 {
     let next = match tail {
         Tail::Node(node) => node,
-        Tail::Queue { queue, policy, segment } => {
-            Box::new(QueueSink::new(queue, policy, gate.clone(), segment))
-        }
+        Tail::Queue { queue, policy, segment } => Box::new(QueueSink::new(queue, policy, gate.clone(), segment)),
     };
     stage_node(stage, Site { shared: assembly.shared.clone(), stage: number, gate, plan }, next)
 }

@@ -36,6 +36,13 @@ impl<T, W> Effects<T, W> {
         }
     }
 
+    /// Whether nothing but a waker is in it.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        let jobs = [&self.evicted, &self.rejected, &self.dead, &self.expired, &self.expired_waiting];
+        self.tickets.is_empty() && jobs.iter().all(|j| j.is_empty())
+    }
+
     /// Wakes the consumer if it has to be.
     pub(crate) fn wake(&mut self) {
         if let Some(waker) = self.wake.take() {

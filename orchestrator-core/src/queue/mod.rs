@@ -201,12 +201,7 @@ impl<T: Entry, W> Queue<T, W> {
     }
 
     /// Unlinks the entry under `key` if `is_it` recognises it.
-    pub(crate) fn remove(
-        &self,
-        key: Key,
-        is_it: impl FnOnce(&T) -> bool,
-        effects: &mut Effects<T, W>,
-    ) -> Option<T> {
+    pub(crate) fn remove(&self, key: Key, is_it: impl FnOnce(&T) -> bool, effects: &mut Effects<T, W>) -> Option<T> {
         let mut inner = self.lock();
         let taken = inner.slab.remove_if(key, is_it)?;
         inner.admit_waiting(effects);
@@ -282,10 +277,7 @@ impl<T: Entry, W> Queue<T, W> {
     /// Returns how full the queue is.
     pub(crate) fn depth(&self) -> Depth {
         let inner = self.lock();
-        Depth {
-            admitted: inner.slab.ready(LANES),
-            admitted_ever: inner.admitted_ever,
-        }
+        Depth { admitted: inner.slab.ready(LANES), admitted_ever: inner.admitted_ever }
     }
 }
 

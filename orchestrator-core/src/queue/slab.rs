@@ -167,8 +167,7 @@ impl<T: Entry, W> Slab<T, W> {
 
     /// Swaps in the ticket of an entry that still waits.
     pub(super) fn replace_ticket(&mut self, key: Key, is_it: impl FnOnce(&T) -> bool, ticket: &mut W) -> bool {
-        let still_waits = self.get(key).is_some_and(is_it)
-            && self.nodes[key as usize].list as usize >= LANES;
+        let still_waits = self.get(key).is_some_and(is_it) && self.nodes[key as usize].list as usize >= LANES;
         if still_waits && let Some(kept) = &mut self.tickets[key as usize] {
             std::mem::swap(kept, ticket);
         }

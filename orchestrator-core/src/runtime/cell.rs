@@ -191,6 +191,10 @@ impl Cell {
     ///
     /// Only marks and tells: whoever is not itself holding the request calls [`Cell::take_out`] afterwards.
     pub(crate) fn end(&self, ending: Ending) -> bool {
+        // The error of an ending that comes too late need not be made.
+        if self.is_settled() {
+            return false;
+        }
         let error = self.error_of(&ending);
         let caller = {
             let mut state = lock(&self.state);
@@ -262,9 +266,7 @@ impl Cell {
         match ending {
             Ending::Answered | Ending::Withdrawn => None,
             Ending::Failed(error) => Some(error.clone()),
-            Ending::Shed(segment, reason) => {
-                Some(Error::shed(self.shared.segments[*segment].name.clone(), *reason))
-            }
+            Ending::Shed(segment, reason) => Some(Error::shed(self.shared.segments[*segment].name.clone(), *reason)),
             Ending::Cancelled => Some(Error::plain(ErrorKind::Cancelled, None)),
             Ending::Stalled => Some(Error::plain(ErrorKind::ReaderStalled, None)),
             Ending::Refused(reason) => Some(Error::refused(*reason)),
@@ -297,6 +299,9 @@ impl Cell {
 
     /// Cancels the request wherever it is.
     pub(crate) fn cancel(&self) {
+        if self.is_settled() {
+            return;
+        }
         let before = !self.admitted.load(Ordering::Acquire);
         if self.end(if before { Ending::Withdrawn } else { Ending::Cancelled }) {
             self.take_out();

@@ -40,10 +40,7 @@ pub(crate) type Parcel<T> = Box<Option<T>>;
 /// Makes the box of one payload the box of the next one, a new one where the types differ.
 pub(crate) fn reuse<T: 'static, U: 'static>(parcel: Parcel<T>) -> Parcel<U> {
     let mut parcel = Some(parcel);
-    (&mut parcel as &mut dyn Any)
-        .downcast_mut::<Option<Parcel<U>>>()
-        .and_then(Option::take)
-        .unwrap_or_default()
+    (&mut parcel as &mut dyn Any).downcast_mut::<Option<Parcel<U>>>().and_then(Option::take).unwrap_or_default()
 }
 
 /// A request as it lies in a queue: two words.

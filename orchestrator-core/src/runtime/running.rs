@@ -1,7 +1,8 @@
-use std::future::Future;
+use std::any::Any;
+use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
@@ -9,32 +10,81 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Span;
 
 use crate::error::BoxError;
-use crate::runtime::cell::Cell;
-use crate::runtime::job::{Guard, Parcel};
+use crate::runtime::cell::{Cell, lock};
+use crate::runtime::job::{Guard, Parcel, reuse};
 use crate::runtime::permit::Unit;
 use crate::stage::Stage;
 
+/// A stage, lent to one run after the other.
+pub(crate) struct Lent<S> {
+    pub(crate) stage: S,
+    /// Left by a run whose first poll was pending: whose run it is.
+    ///
+    /// The request's cell moves into the run and comes back with its end, so that a run that ends at once costs no
+    /// reference count; only whoever has to wait for it needs a reference of its own.
+    pub(crate) pending: Mutex<Option<Arc<Cell>>>,
+}
+
 /// What a run gives back beside its result: everything that was lent to it.
 pub(crate) struct Done<S, Out> {
-    pub(crate) stage: Arc<S>,
+    pub(crate) stage: Arc<Lent<S>>,
     pub(crate) guard: Guard,
     pub(crate) unit: Option<Arc<Unit>>,
-    /// The outer error is a panic.
-    pub(crate) result: std::thread::Result<Result<Out, BoxError>>,
+    pub(crate) result: Result<Parcel<Out>, Failure>,
+}
+
+/// Why a run has no output.
+pub(crate) enum Failure {
+    Error(BoxError),
+    Panic(Box<dyn Any + Send>),
 }
 
 /// A [`Done`] of stage `S` behind a stage that hands on `In`.
 pub(crate) type DoneOf<S, In> = Done<S, <S as Stage<In>>::Out>;
 
 /// Runs a stage for one request. The future owns all it needs, so that dropping it lets go of everything.
-pub(crate) async fn run<S, In>(stage: Arc<S>, guard: Guard, unit: Option<Arc<Unit>>, input: In) -> DoneOf<S, In>
+///
+/// With `tells` it leaves its cell in `stage` when its first poll is pending.
+///
+/// In- and output stay in their box but for the stage's own call: the future is moved about before its first poll, and
+/// should be small.
+pub(crate) async fn run<S, In>(
+    stage: Arc<Lent<S>>,
+    guard: Guard,
+    unit: Option<Arc<Unit>>,
+    tells: bool,
+    mut parcel: Parcel<In>,
+) -> DoneOf<S, In>
 where
     S: Stage<In>,
     In: Send + 'static,
 {
-    // The block, so that a panic before the first await is caught too.
-    let run = async { stage.run(guard.context(), input).await.map_err(Into::into) };
-    let result = AssertUnwindSafe(run).catch_unwind().await;
+    let ran = {
+        // The block, so that a panic before the first await is caught too.
+        let run = async {
+            let input = parcel.take().expect("a parcel is filled before it is handed on");
+            stage.stage.run(guard.context(), input).await.map_err(Into::into)
+        };
+        let mut run = pin!(AssertUnwindSafe(run).catch_unwind());
+        let mut tells = tells;
+        poll_fn(|cx| {
+            let polled = run.as_mut().poll(cx);
+            if polled.is_pending() && std::mem::take(&mut tells) {
+                *lock(&stage.pending) = Some(guard.cell().clone());
+            }
+            polled
+        })
+        .await
+    };
+    let result = match ran {
+        Ok(Ok(out)) => {
+            let mut parcel = reuse(parcel);
+            *parcel = Some(out);
+            Ok(parcel)
+        }
+        Ok(Err(error)) => Err(Failure::Error(error)),
+        Err(panic) => Err(Failure::Panic(panic)),
+    };
     Done { stage, guard, unit, result }
 }
 
@@ -48,10 +98,9 @@ pub(crate) enum Work<F, D> {
 }
 
 /// A pending run with what is needed to end it from outside.
-pub(crate) struct Running<F, D, Out> {
+pub(crate) struct Running<F, D> {
     work: Option<Work<F, D>>,
     pub(crate) cell: Arc<Cell>,
-    parcel: Option<Parcel<Out>>,
     span: Span,
     pub(crate) started: u64,
     /// The nearer of the request's deadline and the stage's time limit, in ticks.
@@ -62,19 +111,18 @@ pub(crate) struct Running<F, D, Out> {
 }
 
 /// How a pending run ended.
-pub(crate) struct Ended<D, Out> {
+pub(crate) struct Ended<D> {
     pub(crate) number: u64,
     pub(crate) local: bool,
     pub(crate) cell: Arc<Cell>,
     pub(crate) started: u64,
     /// `None` where the request had been settled before.
-    pub(crate) done: Option<(D, Parcel<Out>)>,
+    pub(crate) done: Option<D>,
 }
 
 /// What is known of a run before it is polled.
-pub(crate) struct Start<Out> {
+pub(crate) struct Start {
     pub(crate) cell: Arc<Cell>,
-    pub(crate) parcel: Parcel<Out>,
     pub(crate) span: Span,
     pub(crate) started: u64,
     pub(crate) bound: u64,
@@ -82,34 +130,28 @@ pub(crate) struct Start<Out> {
     pub(crate) local: bool,
 }
 
-impl<F, D, Out> Running<F, D, Out> {
-    pub(crate) fn new(work: Work<F, D>, start: Start<Out>) -> Self {
-        let Start { cell, parcel, span, started, bound, number, local } = start;
-        Self { work: Some(work), cell, parcel: Some(parcel), span, started, bound, number, local }
+impl<F, D> Running<F, D> {
+    pub(crate) fn new(work: Work<F, D>, start: Start) -> Self {
+        let Start { cell, span, started, bound, number, local } = start;
+        Self { work: Some(work), cell, span, started, bound, number, local }
     }
 
     /// Drops the work, and tells that nothing comes of it.
-    fn give_up(&mut self) -> Ended<D, Out> {
+    fn give_up(&mut self) -> Ended<D> {
         self.work = None;
         self.ended(None)
     }
 
-    fn ended(&mut self, done: Option<D>) -> Ended<D, Out> {
-        Ended {
-            number: self.number,
-            local: self.local,
-            cell: self.cell.clone(),
-            started: self.started,
-            done: done.zip(self.parcel.take()),
-        }
+    fn ended(&mut self, done: Option<D>) -> Ended<D> {
+        Ended { number: self.number, local: self.local, cell: self.cell.clone(), started: self.started, done }
     }
 }
 
-impl<F, D, Out> Future for Running<F, D, Out>
+impl<F, D> Future for Running<F, D>
 where
     F: Future<Output = D>,
 {
-    type Output = Ended<D, Out>;
+    type Output = Ended<D>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
@@ -143,4 +185,4 @@ where
 }
 
 // Nothing in it is pinned in place: the future lies in a box, the task behind a handle.
-impl<F, D, Out> Unpin for Running<F, D, Out> {}
+impl<F, D> Unpin for Running<F, D> {}

@@ -50,6 +50,9 @@ pub(crate) struct Segment<T> {
     queue_bound: u64,
     timer: Timer,
     wait_times: Tally,
+    first_stage: usize,
+    /// How many more first polls need not be timed.
+    untimed: u32,
 }
 
 /// How a look for work went.
@@ -70,6 +73,7 @@ impl<T: Send + 'static> Segment<T> {
         node: BoxNode<T>,
         plan: &Plan,
     ) -> Self {
+        let first_stage = shared.segments[number].first_stage;
         Self {
             number,
             gate: shared.segments[number].gate.clone(),
@@ -82,7 +86,9 @@ impl<T: Send + 'static> Segment<T> {
             effects: Effects::new(),
             queue_bound: NEVER,
             timer: Timer::default(),
-            wait_times: Tally::default(),
+            wait_times: Tally::alone(),
+            first_stage,
+            untimed: 0,
         }
     }
 
@@ -102,7 +108,8 @@ impl<T: Send + 'static> Segment<T> {
         self.gate.is_poked() || full && self.room() > 0
     }
 
-    fn work(&mut self, round: &mut Round<'_, '_>) -> Work {
+    /// Looks after what others ask of the segment.
+    fn attend(&mut self) {
         if self.shared.is_killed() {
             self.cancel_all();
         }
@@ -110,29 +117,34 @@ impl<T: Send + 'static> Segment<T> {
             self.batch.retain(|job| !job.is_dead());
             self.node.sweep();
         }
-        let mut moved = self.node.poll(round);
+    }
+
+    /// Polls what is pending, starts the batch, hands on what came of it and pops the next one.
+    fn work(&mut self, round: &mut Round<'_, '_>) -> Work {
+        self.attend();
+        let mut moved = !self.node.is_empty() && self.node.poll(round);
         moved |= self.expire(round.now);
-        let room = self.room();
-        let popped = self.fill_batch(room, round);
-        moved |= popped.count > 0;
-        moved |= self.start_batch(room, round);
-        self.node.flush(round.now);
-        self.wait_times.flush(&self.shared.stages[self.first_stage()].wait);
+        moved |= self.start_batch(round);
         if moved {
-            Work::Some
-        } else if popped.finished && self.batch.is_empty() && self.node.is_empty() {
-            Work::Finished
-        } else {
-            Work::None
+            self.node.flush(round.now);
+            self.wait_times.flush(&self.shared.stages[self.first_stage].wait);
+        }
+        let popped = self.fill_batch(round);
+        if popped.count > 0 || !self.batch.is_empty() && moved {
+            return Work::Some;
+        }
+        match self.node.is_empty() {
+            true if popped.finished && self.batch.is_empty() => Work::Finished,
+            true => Work::None,
+            // What became pending has to be polled once more where it is now, so that it knows whom to wake.
+            false if moved => Work::Some,
+            false => Work::None,
         }
     }
 
-    fn first_stage(&self) -> usize {
-        self.shared.segments[self.number].first_stage
-    }
-
     /// Pops what may be started now: what is of a higher class than the batch at hand, or a new batch.
-    fn fill_batch(&mut self, room: usize, round: &mut Round<'_, '_>) -> Popped {
+    fn fill_batch(&mut self, round: &mut Round<'_, '_>) -> Popped {
+        let room = self.room();
         let lanes = self.batch.front().map_or(LANES, Entry::lane);
         let mut limit = room.min(BATCH);
         if let Some(slots) = &mut self.slots {
@@ -140,29 +152,33 @@ impl<T: Send + 'static> Segment<T> {
             let granted = slots.supply(wanted.min(limit), round.task);
             limit = granted.saturating_sub(self.batch.len());
         }
-        let old = std::mem::take(&mut self.batch);
+        let left = self.batch.len();
         // Hungry unless it could not start what it would pop: then whoever releases a permit wakes it.
         let waker = Some((round.task.waker(), room > 0));
         let popped = self.queue.pop(limit, lanes, &mut self.batch, waker, &mut self.effects);
-        self.batch.extend(old);
+        if left > 0 {
+            // What is left of the batch is of a lower class than what has just been popped.
+            self.batch.rotate_left(left);
+        }
         self.queue_bound = popped.bound;
         release(&mut self.effects);
         popped
     }
 
-    /// Starts up to `room` requests of the batch, for as long as one batch may take.
-    fn start_batch(&mut self, room: usize, round: &mut Round<'_, '_>) -> bool {
-        if self.batch.is_empty() || room == 0 {
+    /// Starts the batch as far as there is room, for as long as one batch may take.
+    fn start_batch(&mut self, round: &mut Round<'_, '_>) -> bool {
+        if self.batch.is_empty() {
             return false;
         }
         let until = later(round.now, BATCH_TIME);
         let mut started = false;
-        let mut untimed = 0;
-        for _ in 0..room {
+        for _ in 0..self.room() {
             if started && round.now > until {
                 break;
             }
             let before = round.now;
+            round.timed = self.untimed == 0;
+            self.untimed = self.untimed.saturating_sub(1);
             let slot = match &mut self.slots {
                 None => None,
                 Some(slots) => match slots.ready.pop() {
@@ -173,10 +189,10 @@ impl<T: Send + 'static> Segment<T> {
             let Some(job) = self.batch.pop_front() else { break };
             started = true;
             self.start(job, slot, round);
-            // While first polls are quick, one is timed and stands for those that follow.
-            let quick = if round.timed { round.now.saturating_sub(before) < QUICK } else { untimed < UNTIMED };
-            untimed = if round.timed { 0 } else { untimed + 1 };
-            round.timed = !quick;
+            if round.timed {
+                // While first polls are quick, one is timed and stands for those that follow.
+                self.untimed = if round.now.saturating_sub(before) < QUICK { UNTIMED } else { 0 };
+            }
         }
         round.timed = true;
         started
@@ -193,7 +209,7 @@ impl<T: Send + 'static> Segment<T> {
             return;
         }
         let wait = round.now.saturating_sub(cell.since.load(Ordering::Relaxed));
-        let stage = self.first_stage();
+        let stage = self.first_stage;
         cell.times(stage).wait.store(wait + 1, Ordering::Relaxed);
         self.wait_times.record(wait, &self.shared.stages[stage].wait);
         let unit = slot.map(|slot| Unit::counted(&self.gate, Some(slot)));
@@ -243,20 +259,20 @@ impl<T: Send + 'static> Future for Segment<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
         let clock = this.shared.clock;
-        let mut now = clock.now();
+        // Read once per poll, and from then on once per timed request: the next look starts where the last one ended.
+        let mut round = Round { clock, now: clock.now(), timed: true, task: cx };
+        if this.batch.is_empty() {
+            this.fill_batch(&mut round);
+        }
         for _ in 0..BATCHES_PER_POLL {
-            let cooperative = ready!(tokio::task::coop::poll_proceed(cx));
-            let mut round = Round { clock, now, timed: true, task: cx };
-            let work = this.work(&mut round);
-            // The next look starts where this one ended; the clock is read once per request, not once more per look.
-            now = round.now;
-            match work {
+            let cooperative = ready!(tokio::task::coop::poll_proceed(round.task));
+            match this.work(&mut round) {
                 Work::Some => cooperative.made_progress(),
                 Work::Finished => return Poll::Ready(()),
                 Work::None => {
                     let bound = this.queue_bound.min(this.node.bound()).min(this.batch_bound());
-                    this.timer.set(bound, clock, cx);
-                    if !this.listen(cx) {
+                    this.timer.set(bound, clock, round.task);
+                    if !this.listen(round.task) {
                         return Poll::Pending;
                     }
                 }

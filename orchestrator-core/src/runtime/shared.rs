@@ -1,5 +1,5 @@
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
@@ -91,9 +91,9 @@ impl<T: Send> Link for Queue<Job<T>, Waiter> {
 
 /// Wakes and releases what an operation left, and drops what is over.
 pub(crate) fn release<T>(effects: &mut Effects<Job<T>, Waiter>) {
-    effects.dead.clear();
-    for ticket in effects.tickets.drain(..) {
-        ticket.release();
+    if !effects.is_quiet() {
+        effects.dead.clear();
+        effects.tickets.drain(..).for_each(Waiter::release);
     }
     effects.wake();
 }

@@ -26,12 +26,7 @@ pub(crate) struct QueueSink<T> {
 }
 
 impl<T: Send + 'static> QueueSink<T> {
-    pub(crate) fn new(
-        queue: Arc<Queue<Job<T>, Waiter>>,
-        policy: ShedPolicy,
-        gate: Arc<Gate>,
-        next: usize,
-    ) -> Self {
+    pub(crate) fn new(queue: Arc<Queue<Job<T>, Waiter>>, policy: ShedPolicy, gate: Arc<Gate>, next: usize) -> Self {
         Self { queue, policy, gate, next, gathered: Vec::new(), units: Vec::new(), effects: Effects::new() }
     }
 }
@@ -82,6 +77,9 @@ impl<T> Drop for QueueSink<T> {
 
 /// Tells the requests that a queue let go of why.
 pub(crate) fn shed<T>(effects: &mut Effects<Job<T>, Waiter>, segment: usize) {
+    if effects.is_quiet() {
+        return;
+    }
     let tell = |jobs: &mut Vec<Job<T>>, reason| {
         for job in jobs.drain(..) {
             job.guard.cell().end(Ending::Shed(segment, reason));

@@ -1,7 +1,7 @@
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use tracing::{Instrument, Span};
 
 use crate::error::{Error, ErrorKind};
 use crate::queue::NEVER;
-use crate::runtime::cell::{Cell, Ending};
+use crate::runtime::cell::{Cell, Ending, lock};
 use crate::runtime::clock::later;
-use crate::runtime::job::{Guard, reuse};
+use crate::runtime::job::{Guard, Parcel};
 use crate::runtime::node::{BoxNode, Flight, Node, Round};
 use crate::runtime::order::Order;
 use crate::runtime::permit::{Gate, Unit};
-use crate::runtime::running::{Done, DoneOf, Ended, Running, Spot, Start, Work, run};
+use crate::runtime::running::{Done, DoneOf, Ended, Failure, Lent, Running, Spot, Start, Work, run};
 use crate::runtime::shared::Shared;
 use crate::runtime::spans;
 use crate::stage::{Placement, Plan, Stage};
@@ -42,11 +42,11 @@ struct StageNode<S: Stage<In>, In: Send + 'static, M, F> {
     site: Site,
     name: Arc<str>,
     /// The stage, lent to the run that is polled now.
-    spare: Option<Arc<S>>,
-    stage: Arc<S>,
+    spare: Option<Arc<Lent<S>>>,
+    stage: Arc<Lent<S>>,
     make: M,
     spot: Spot<F>,
-    running: FuturesUnordered<Running<F, DoneOf<S, In>, S::Out>>,
+    running: FuturesUnordered<Running<F, DoneOf<S, In>>>,
     order: Option<Order<S::Out>>,
     next: BoxNode<S::Out>,
     run_times: Tally,
@@ -63,16 +63,16 @@ where
     S: Stage<In>,
     In: Send + 'static,
 {
-    let stage = Arc::new(stage);
+    let stage = Arc::new(Lent { stage, pending: Mutex::new(None) });
     Box::new(node_of(stage, site, next, run::<S, In>))
 }
 
 /// Names the type of the future that `make` makes.
-fn node_of<S, In, M, F>(stage: Arc<S>, site: Site, next: BoxNode<S::Out>, make: M) -> StageNode<S, In, M, F>
+fn node_of<S, In, M, F>(stage: Arc<Lent<S>>, site: Site, next: BoxNode<S::Out>, make: M) -> StageNode<S, In, M, F>
 where
     S: Stage<In>,
     In: Send + 'static,
-    M: Fn(Arc<S>, Guard, Option<Arc<Unit>>, In) -> F,
+    M: Fn(Arc<Lent<S>>, Guard, Option<Arc<Unit>>, bool, Parcel<In>) -> F,
     F: Future<Output = DoneOf<S, In>>,
 {
     StageNode {
@@ -85,7 +85,7 @@ where
         spot: Box::pin(None),
         running: FuturesUnordered::new(),
         next,
-        run_times: Tally::default(),
+        run_times: Tally::alone(),
         took: 0,
         local: 0,
         bound: NEVER,
@@ -96,7 +96,7 @@ impl<S, In, M, F> StageNode<S, In, M, F>
 where
     S: Stage<In>,
     In: Send + 'static,
-    M: Fn(Arc<S>, Guard, Option<Arc<Unit>>, In) -> F + Send,
+    M: Fn(Arc<Lent<S>>, Guard, Option<Arc<Unit>>, bool, Parcel<In>) -> F + Send,
     F: Future<Output = DoneOf<S, In>> + Send + 'static,
 {
     /// When a run that starts at `now` has run out of time.
@@ -105,21 +105,14 @@ where
         cell.deadline.min(limit)
     }
 
-    fn wait_for(&mut self, work: Work<F, DoneOf<S, In>>, start: Start<S::Out>) {
+    fn wait_for(&mut self, work: Work<F, DoneOf<S, In>>, start: Start) {
         self.bound = self.bound.min(start.bound);
         self.local += usize::from(start.local);
         self.running.push(Running::new(work, start));
     }
 
     /// Books a run's end and hands its output on.
-    fn finish(
-        &mut self,
-        done: DoneOf<S, In>,
-        parcel: crate::runtime::job::Parcel<S::Out>,
-        started: u64,
-        number: u64,
-        round: &mut Round<'_, '_>,
-    ) {
+    fn finish(&mut self, done: DoneOf<S, In>, started: u64, number: u64, round: &mut Round<'_, '_>) {
         let Done { stage, guard, unit, result } = done;
         self.spare = Some(stage);
         if round.timed {
@@ -131,14 +124,9 @@ where
         self.run_times.record(took, &self.site.shared.stages[self.site.stage].run);
         let unit = cell.end_run().or(unit);
         let error = match result {
-            Ok(Ok(out)) => {
-                let mut parcel = parcel;
-                *parcel = Some(out);
-                let flight = Flight { guard, parcel, unit };
-                return self.hand_on(flight, number, round);
-            }
-            Ok(Err(error)) => Error::from_stage(&self.name, error),
-            Err(panic) => Error::panicked(self.name.clone(), &*panic),
+            Ok(parcel) => return self.hand_on(Flight { guard, parcel, unit }, number, round),
+            Err(Failure::Error(error)) => Error::from_stage(&self.name, error),
+            Err(Failure::Panic(panic)) => Error::panicked(self.name.clone(), &*panic),
         };
         drop(unit);
         cell.end(Ending::Failed(error));
@@ -170,15 +158,14 @@ impl<S, In, M, F> Node<In> for StageNode<S, In, M, F>
 where
     S: Stage<In>,
     In: Send + 'static,
-    M: Fn(Arc<S>, Guard, Option<Arc<Unit>>, In) -> F + Send,
+    M: Fn(Arc<Lent<S>>, Guard, Option<Arc<Unit>>, bool, Parcel<In>) -> F + Send,
     F: Future<Output = DoneOf<S, In>> + Send + 'static,
 {
     fn start(&mut self, flight: Flight<In>, round: &mut Round<'_, '_>) {
-        let Flight { guard, mut parcel, unit } = flight;
+        let Flight { guard, parcel, unit } = flight;
         if guard.cell().is_settled() {
             return;
         }
-        let Some(input) = parcel.take() else { return };
         let started = round.now;
         guard.cell().stage.store(self.site.stage, Ordering::Release);
         let spawned = self.site.plan.placement == Placement::Spawned;
@@ -193,16 +180,13 @@ where
         let bound = self.limit(guard.cell(), started);
         if spawned {
             let cell = guard.cell().clone();
-            let run = (self.make)(stage, guard, unit, input).instrument(span);
+            let run = (self.make)(stage, guard, unit, false, parcel).instrument(span);
             let task = AbortOnDropHandle::new(tokio::spawn(run));
-            let start =
-                Start { cell, parcel: reuse(parcel), span: Span::none(), started, bound, number, local };
+            let start = Start { cell, span: Span::none(), started, bound, number, local };
             self.wait_for(Work::Task(task), start);
             return;
         }
-        // The cell is taken out of reach by the run; needed only if that is pending.
-        let cell = guard.cell().clone();
-        self.spot.set(Some((self.make)(stage, guard, unit, input)));
+        self.spot.set(Some((self.make)(stage, guard, unit, true, parcel)));
         let polled = {
             let _in_span = span.enter();
             match self.spot.as_mut().as_pin_mut() {
@@ -211,11 +195,12 @@ where
             }
         };
         match polled {
-            Poll::Ready(done) => self.finish(done, reuse(parcel), started, number, round),
+            Poll::Ready(done) => self.finish(done, started, number, round),
             Poll::Pending => {
+                let cell = lock(&self.stage.pending).take().expect("a pending run leaves its cell");
                 let spot = std::mem::replace(&mut self.spot, Box::pin(None));
                 round.tick();
-                let start = Start { cell, parcel: reuse(parcel), span, started, bound, number, local };
+                let start = Start { cell, span, started, bound, number, local };
                 self.wait_for(Work::Here(spot), start);
             }
         }
@@ -229,7 +214,7 @@ where
             let Ended { number, local, cell, started, done } = ended;
             self.local -= usize::from(local);
             match done {
-                Some((done, parcel)) => self.finish(done, parcel, started, number, round),
+                Some(done) => self.finish(done, started, number, round),
                 None => {
                     drop(cell.end_run());
                     self.skip(number, round);

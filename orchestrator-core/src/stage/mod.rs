@@ -3,8 +3,8 @@
 mod config;
 mod then;
 
-pub use config::{ShedPolicy, StageConfig};
 pub(crate) use config::{Placement, Plan};
+pub use config::{ShedPolicy, StageConfig};
 pub(crate) use then::Then;
 
 use std::future::Future;
@@ -68,11 +68,7 @@ pub trait Stage<In: Send + 'static>: Send + Sync + 'static {
     type Error: Into<BoxError>;
 
     /// Does the step for one request.
-    fn run(
-        &self,
-        cx: &Context,
-        input: In,
-    ) -> impl Future<Output = Result<Self::Out, Self::Error>> + Send;
+    fn run(&self, cx: &Context, input: In) -> impl Future<Output = Result<Self::Out, Self::Error>> + Send;
 
     /// Returns the name in reports, metrics and errors; the type's name unless overridden.
     fn name(&self) -> &str {

@@ -53,6 +53,13 @@ impl Histogram {
         self.sum.fetch_add(sum, Ordering::Relaxed);
     }
 
+    /// The same where nobody else writes: readers see either value of each.
+    fn add_alone(&self, bucket: usize, count: u64, sum: u64) {
+        let bump = |a: &AtomicU64, by| a.store(a.load(Ordering::Relaxed) + by, Ordering::Relaxed);
+        bump(&self.buckets[bucket], count);
+        bump(&self.sum, sum);
+    }
+
     /// Calls `each` with the middle and the count of every bucket that grew since `seen`, and brings `seen` up to date.
     ///
     /// Above `most` values in all it passes on an evenly thinned sample of about that many, of the same distribution.
@@ -107,15 +114,22 @@ impl std::fmt::Debug for Histogram {
     }
 }
 
-/// Gathers neighbouring values of one bucket, so that a batch of like values costs one atomic addition.
+/// Gathers neighbouring values of one bucket, so that a batch of like values costs one addition.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
+    /// Nobody else writes to the histogram, which saves the locked instructions.
+    alone: bool,
     bucket: usize,
     count: u64,
     sum: u64,
 }
 
 impl Tally {
+    /// A tally for a histogram that only this one writes to.
+    pub(crate) fn alone() -> Self {
+        Self { alone: true, ..Self::default() }
+    }
+
     pub(crate) fn record(&mut self, nanos: u64, into: &Histogram) {
         let bucket = bucket_of(nanos);
         if bucket != self.bucket {
@@ -127,10 +141,15 @@ impl Tally {
     }
 
     pub(crate) fn flush(&mut self, into: &Histogram) {
-        if self.count > 0 {
-            into.add(self.bucket, self.count, self.sum);
-            (self.count, self.sum) = (0, 0);
+        if self.count == 0 {
+            return;
         }
+        if self.alone {
+            into.add_alone(self.bucket, self.count, self.sum);
+        } else {
+            into.add(self.bucket, self.count, self.sum);
+        }
+        (self.count, self.sum) = (0, 0);
     }
 }
 

@@ -107,10 +107,7 @@ impl Publisher {
                 "orchestrator_time_to_first_token_seconds",
                 base.clone()
             )),
-            between_tokens: HistogramSource::new(metrics::histogram!(
-                "orchestrator_inter_token_seconds",
-                base.clone()
-            )),
+            between_tokens: HistogramSource::new(metrics::histogram!("orchestrator_inter_token_seconds", base.clone())),
             stages: shared
                 .stages
                 .iter()

@@ -108,12 +108,7 @@ struct Metered {
 
 impl Metered {
     fn new(stream: TokenStream, cx: &Context) -> Self {
-        Self {
-            flowing: Some((stream, cx.hold_permit())),
-            cell: cx.cell().clone(),
-            last: 0,
-            gaps: Tally::default(),
-        }
+        Self { flowing: Some((stream, cx.hold_permit())), cell: cx.cell().clone(), last: 0, gaps: Tally::default() }
     }
 
     fn measure(&mut self, event: &TokenEvent) {

@@ -14,14 +14,10 @@ use crate::harness::{Goal, Harness, median};
 
 const STAGES: usize = 5;
 
-/// What travels through the pipeline; every request has a deadline.
+/// What travels through the pipeline.
 pub(crate) struct Item(pub(crate) Payload);
 
-impl Input for Item {
-    fn take_options(&mut self) -> RequestOptions {
-        RequestOptions::new().within(Duration::from_secs(30))
-    }
-}
+impl Input for Item {}
 
 /// A stage that does nothing.
 struct Noop;
@@ -68,7 +64,7 @@ pub(crate) fn two_threads() -> Runtime {
 /// A closed loop: `in_flight` tasks, each of which calls and waits, for a while.
 pub(crate) fn closed_loop<C, Fut>(runtime: &Runtime, in_flight: usize, time: Duration, call: C) -> Round
 where
-    C: Fn(u64) -> Fut + Clone + Send + 'static,
+    C: Fn(u64, Instant) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = ()> + Send,
 {
     runtime.block_on(async {
@@ -82,7 +78,7 @@ where
                     let mut number = 0;
                     let mut before = Instant::now();
                     loop {
-                        call(number).await;
+                        call(number, before).await;
                         number += 1;
                         // One reading per call on both sides.
                         let now = Instant::now();
@@ -126,10 +122,12 @@ fn pipeline(config: StageConfig, kinds: [Kind; STAGES]) -> Pipeline<Item, Item> 
 
 fn ours(runtime: &Runtime, pipeline: &Pipeline<Item, Item>, in_flight: usize, time: Duration) -> Round {
     let pipeline = pipeline.clone();
-    closed_loop(runtime, in_flight, time, move |number| {
+    closed_loop(runtime, in_flight, time, move |number, now| {
         let pipeline = pipeline.clone();
+        // Every request has a deadline, from the reading of the clock that the loop takes on both sides.
+        let options = RequestOptions::new().deadline((now + Duration::from_secs(30)).into());
         async move {
-            let mut answer = pipeline.submit(Item([number; 7])).await.expect("let in");
+            let mut answer = pipeline.submit_with(Item([number; 7]), options).await.expect("let in");
             let item = answer.output().await.expect("answered");
             assert_eq!(item.0[6], number);
         }
@@ -138,7 +136,7 @@ fn ours(runtime: &Runtime, pipeline: &Pipeline<Item, Item>, in_flight: usize, ti
 
 fn bare(runtime: &Runtime, chain: &Chain, in_flight: usize, time: Duration) -> Round {
     let chain = chain.clone();
-    closed_loop(runtime, in_flight, time, move |number| {
+    closed_loop(runtime, in_flight, time, move |number, _| {
         let chain = chain.clone();
         async move { assert_eq!(chain.call([number; 7]).await[6], number) }
     })

@@ -10,6 +10,8 @@
 mod baseline;
 mod harness;
 mod hops;
+mod load;
+mod tokens;
 
 use harness::Harness;
 
@@ -17,6 +19,8 @@ fn main() {
     let mut harness = Harness::from_args();
     install_recorder();
     hops::run(&mut harness);
+    load::run(&mut harness);
+    tokens::run(&mut harness);
     std::process::exit(harness.finish());
 }
 

@@ -1,1 +1,51 @@
-//! x
+//! Retrieval and prompt assembly: what stands between a question and the model.
+//!
+//! | use | for |
+//! |---|---|
+//! | [`Bm25Index`] | searching a folder of Markdown and text files, in memory, by words |
+//! | [`RagStage`] | putting the passages of any [`Retriever`](orchestrator_core::retrieval::Retriever) beside the question |
+//! | [`AssembleStage`] | writing the messages that the model sees, with or without passages |
+//!
+//! What a passage is and how it travels is the business of [`orchestrator_core::retrieval`]; running the stages is that
+//! of [`orchestrator_core::pipeline`].
+//!
+//! # Examples
+//!
+//! ```
+//! use orchestrator_core::prelude::*;
+//! use stages_rag::{AssembleStage, Bm25Index, RagStage};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! # let folder = tempfile::tempdir()?;
+//! # std::fs::write(folder.path().join("queue.md"), "# Queues\n\nA full queue sheds its oldest request.\n")?;
+//! # let docs = folder.path();
+//! let index = Bm25Index::from_dir(docs).await?;
+//! let pipeline = Pipeline::builder("assistant")
+//!     .stage(RagStage::new(index).top_k(4))
+//!     .stage(AssembleStage::default())
+//!     .then("show", |_cx, request: InferenceRequest| async move {
+//!         Ok::<_, BoxError>(request.messages[0].text().into_owned())
+//!     })
+//!     .build()?;
+//!
+//! let mut answer = pipeline.submit(PromptRequest::new("What does a full queue shed?")).await?;
+//! assert!(answer.output().await?.contains("[1] queue.md:1-3 (Queues)\n"));
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+
+mod assemble;
+mod chunk;
+mod corpus;
+mod error;
+mod grounded;
+mod index;
+mod rag;
+
+pub use assemble::AssembleStage;
+pub use corpus::{SkipReason, SkippedFile};
+pub use error::{IndexError, IndexErrorKind};
+pub use grounded::GroundedPrompt;
+pub use index::Bm25Index;
+pub use rag::RagStage;

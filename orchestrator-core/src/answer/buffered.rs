@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::error::{Error, WorkerError};
 use crate::queue::NEVER;
 use crate::runtime::cell::{Cell, Ending, lock};
+use crate::runtime::clock::later;
 use crate::runtime::watch::{Watch, Watched, Watching};
 use crate::token::{TokenEvent, TokenStream};
 
@@ -42,11 +43,10 @@ struct State {
     reader: Option<Waker>,
 }
 
-/// Starts the pump; returns the reader's end.
+/// Makes the pump; returns the reader's end with it.
 pub(crate) fn start(cx: &Context, stream: TokenStream, events: NonZeroUsize, stall: Duration) -> Reader {
-    let cell = cx.cell().clone();
     let buffer = Arc::new(Buffer {
-        cell: cell.clone(),
+        cell: cx.cell().clone(),
         capacity: events.get(),
         stall,
         full_since: AtomicU64::new(NEVER),
@@ -55,8 +55,7 @@ pub(crate) fn start(cx: &Context, stream: TokenStream, events: NonZeroUsize, sta
     let watching = Watch::add(buffer.clone(), cx.clock().now());
     let pump =
         Pump { buffer: buffer.clone(), stream: Some(stream), gathered: VecDeque::new(), watching: Some(watching) };
-    cell.shared.spawn(pump);
-    Reader { buffer, taken: VecDeque::new(), over: false }
+    Reader { buffer, taken: VecDeque::new(), over: false, pump: Some(pump) }
 }
 
 impl Watched for Buffer {
@@ -64,11 +63,11 @@ impl Watched for Buffer {
         &self.cell
     }
 
-    fn owed_since(&self) -> u64 {
-        self.full_since.load(Ordering::Acquire)
+    fn stalled_at(&self, _now: u64) -> u64 {
+        later(self.full_since.load(Ordering::Acquire), self.stall)
     }
 
-    fn stall(&self) -> Duration {
+    fn patience(&self) -> Duration {
         self.stall
     }
 
@@ -77,7 +76,10 @@ impl Watched for Buffer {
 }
 
 /// The task that pulls the worker's stream.
-struct Pump {
+///
+/// Spawned when the reader's end is in the caller's reach, not before: it settles the request, and whoever meets a
+/// settled request on its way through the pipeline lets go of it.
+pub(crate) struct Pump {
     buffer: Arc<Buffer>,
     stream: Option<TokenStream>,
     gathered: VecDeque<Item>,
@@ -220,9 +222,15 @@ pub(crate) struct Reader {
     /// Taken out under one lock, to be read one by one.
     taken: VecDeque<Item>,
     over: bool,
+    /// Until it is spawned.
+    pump: Option<Pump>,
 }
 
 impl Reader {
+    pub(crate) const fn take_pump(&mut self) -> Option<Pump> {
+        self.pump.take()
+    }
+
     pub(crate) fn poll_event(&mut self, cx: &mut TaskContext<'_>) -> Poll<Option<Item>> {
         if let Some(item) = self.taken.pop_front() {
             if self.buffer.full_since.load(Ordering::Acquire) != NEVER {

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::time::Duration;
@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::error::{Error, WorkerError};
 use crate::queue::NEVER;
 use crate::runtime::cell::{Cell, Ending, lock};
+use crate::runtime::clock::later;
 use crate::runtime::watch::{Watch, Watched, Watching};
 use crate::token::{TokenEvent, TokenStream};
 
@@ -23,6 +24,8 @@ struct Direct {
     stall: Duration,
     /// Since when something has been ready for the reader, in ticks; [`NEVER`] while it waits for the worker.
     owed_since: AtomicU64,
+    /// The reader has taken events since then that nobody read the clock for.
+    read_since: AtomicBool,
     stream: Mutex<Option<TokenStream>>,
     reader: AtomicWaker,
 }
@@ -35,12 +38,13 @@ pub(crate) fn start(cx: &Context, stream: TokenStream, stall: Duration) -> Direc
         cell: cell.clone(),
         stall,
         owed_since: AtomicU64::new(now),
+        read_since: AtomicBool::new(false),
         stream: Mutex::new(Some(stream)),
         reader: AtomicWaker::new(),
     });
     let watching = Some(Watch::add(direct.clone(), now));
     let waker = Waker::from(direct.clone());
-    DirectReader { direct, waker, watching, over: false }
+    DirectReader { direct, waker, watching, metered: 0, over: false }
 }
 
 impl Watched for Direct {
@@ -48,12 +52,17 @@ impl Watched for Direct {
         &self.cell
     }
 
-    fn owed_since(&self) -> u64 {
-        self.owed_since.load(Ordering::Acquire)
+    fn stalled_at(&self, now: u64) -> u64 {
+        if self.read_since.swap(false, Ordering::AcqRel) && self.owed_since.load(Ordering::Acquire) != NEVER {
+            self.owed_since.store(now, Ordering::Release);
+        }
+        later(self.owed_since.load(Ordering::Acquire), self.stall)
     }
 
-    fn stall(&self) -> Duration {
-        self.stall
+    /// An eighth of the limit: that is how much later than exactly a reader may be cut that has read on for a few
+    /// events without a reading of the clock.
+    fn patience(&self) -> Duration {
+        self.stall / 8
     }
 
     fn cut(&self) {
@@ -87,6 +96,8 @@ pub(crate) struct DirectReader {
     direct: Arc<Direct>,
     waker: Waker,
     watching: Option<Watching>,
+    /// When the stream's meter read the clock last, in ticks.
+    metered: u64,
     over: bool,
 }
 
@@ -96,7 +107,6 @@ impl DirectReader {
             return Poll::Ready(None);
         }
         let direct = &*self.direct;
-        direct.reader.register(cx.waker());
         direct.owed_since.store(NEVER, Ordering::Release);
         let polled = {
             let mut stream = lock(&direct.stream);
@@ -109,8 +119,14 @@ impl DirectReader {
             }
         };
         match polled {
-            Ok(Poll::Pending) if direct.cell.is_settled() => self.end(Ending::Cancelled),
-            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Pending) => {
+                direct.reader.register(cx.waker());
+                // Whoever woke the stream, or ended the request, before that has found nobody to wake.
+                if direct.cell.is_settled() || direct.owed_since.load(Ordering::Acquire) != NEVER {
+                    cx.waker().wake_by_ref();
+                }
+                Poll::Pending
+            }
             Ok(Poll::Ready(Some(Ok(event)))) => {
                 if event.is_terminal() {
                     // Settles and lets go of the stream; the event itself still goes to the caller.
@@ -121,7 +137,11 @@ impl DirectReader {
                         Poll::Ready(Some(Ok(event)))
                     };
                 }
-                direct.owed_since.store(last_event(&direct.cell), Ordering::Release);
+                if direct.cell.is_settled() {
+                    // Ended from outside while the stream was polled, and so not dropped there.
+                    return self.end(Ending::Cancelled);
+                }
+                self.owe();
                 Poll::Ready(Some(Ok(event)))
             }
             Ok(Poll::Ready(Some(Err(error)))) => {
@@ -136,6 +156,21 @@ impl DirectReader {
                 let stage = direct.cell.source_name();
                 self.end(Ending::Failed(Error::panicked(stage, &*panic)))
             }
+        }
+    }
+
+    /// From now on the reader owes a poll; by the reading of the clock that the stream's meter took, where it did.
+    fn owe(&mut self) {
+        let direct = &*self.direct;
+        let metered = direct.cell.extra_if_any().map_or(0, |extra| extra.last_event.load(Ordering::Relaxed));
+        if metered == 0 {
+            direct.owed_since.store(direct.cell.shared.clock.now(), Ordering::Release);
+        } else {
+            direct.owed_since.store(metered, Ordering::Release);
+            if metered == self.metered {
+                direct.read_since.store(true, Ordering::Release);
+            }
+            self.metered = metered;
         }
     }
 
@@ -154,12 +189,6 @@ impl DirectReader {
     }
 }
 
-/// When the stream's meter saw the event that was just returned, so that the clock need not be read twice.
-fn last_event(cell: &Cell) -> u64 {
-    let metered = cell.extra_if_any().map_or(0, |extra| extra.last_event.load(Ordering::Relaxed));
-    if metered == 0 { cell.shared.clock.now() } else { metered }
-}
-
 impl Drop for DirectReader {
     fn drop(&mut self) {
         if self.over {
@@ -167,8 +196,13 @@ impl Drop for DirectReader {
         }
         let cell = self.direct.cell.clone();
         if let Some(watching) = self.watching.take_if(|_| cell.is_detached() && !cell.is_settled()) {
-            let rest =
-                Self { direct: self.direct.clone(), waker: self.waker.clone(), watching: Some(watching), over: false };
+            let rest = Self {
+                direct: self.direct.clone(),
+                waker: self.waker.clone(),
+                watching: Some(watching),
+                metered: self.metered,
+                over: false,
+            };
             cell.shared.spawn(drive(Driven(rest)));
             return;
         }

@@ -69,9 +69,11 @@ impl<Out: Send + 'static> Answer<Out> {
     ///
     /// What is read afterwards is the error of a cancelled request. Does nothing where it has ended.
     pub fn cancel(&mut self) {
-        self.cell.cancel();
-        drop(self.tokens.take());
-        drop(self.cell.take_unread());
+        // What has been answered stays to be read.
+        if self.cell.cancel() {
+            drop(self.tokens.take());
+            drop(self.cell.take_unread());
+        }
     }
 
     /// Lets the request finish without a reader; what it hands on is discarded.

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::task::{Context as TaskContext, Poll};
 
-use crate::answer::buffered::Reader;
+use crate::answer::buffered::{Pump, Reader};
 use crate::answer::direct::DirectReader;
 use crate::error::Error;
 use crate::token::TokenEvent;
@@ -23,6 +23,14 @@ impl Tokens {
 
     pub(crate) const fn direct(reader: DirectReader) -> Self {
         Self(Kind::Direct(reader))
+    }
+
+    /// The task that fills the buffer, to be spawned once this is in the caller's reach.
+    pub(crate) const fn take_pump(&mut self) -> Option<Pump> {
+        match &mut self.0 {
+            Kind::Buffered(reader) => reader.take_pump(),
+            Kind::Direct(_) => None,
+        }
     }
 
     pub(crate) fn poll_event(&mut self, cx: &mut TaskContext<'_>) -> Poll<Option<Result<TokenEvent, Error>>> {

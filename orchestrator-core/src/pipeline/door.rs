@@ -149,8 +149,13 @@ impl<In: Input> Future for Admission<'_, In> {
         if this.inner.door.queue.replace_ticket(this.key, is_it, waiter) {
             return Poll::Pending;
         }
+        if !this.cell.is_admitted() && !this.cell.is_settled() {
+            // Out of the queue, and about to be told why: by whoever has just taken it out.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         this.done = true;
-        if this.cell.admitted.load(Ordering::Acquire) {
+        if this.cell.is_admitted() {
             return Poll::Ready(Ok(()));
         }
         Poll::Ready(Err(this.cell.error().unwrap_or_else(|| Error::refused(RefuseReason::Draining))))

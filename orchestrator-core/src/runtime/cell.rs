@@ -73,6 +73,8 @@ pub(crate) struct Cell {
 #[derive(Default)]
 struct State {
     output: Option<Box<dyn Any + Send>>,
+    /// The caller has left: an output that comes later is for nobody.
+    abandoned: bool,
     error: Option<Error>,
     caller: Option<Waker>,
 }
@@ -217,8 +219,8 @@ impl Cell {
         let settles = !self.is_streaming();
         let (output, caller) = {
             let mut state = lock(&self.state);
-            if self.settled.load(Ordering::Relaxed) && settles {
-                // Dropped behind the lock.
+            if self.settled.load(Ordering::Relaxed) && (settles || state.abandoned) {
+                // Dropped behind the lock. Kept, a stream that nobody takes would keep this cell, and itself, for ever.
                 (Some(output), None)
             } else {
                 self.delivered.store(true, Ordering::Release);
@@ -297,15 +299,31 @@ impl Cell {
         }
     }
 
-    /// Cancels the request wherever it is.
-    pub(crate) fn cancel(&self) {
+    /// Cancels the request wherever it is; tells whether it had not ended before.
+    pub(crate) fn cancel(&self) -> bool {
         if self.is_settled() {
-            return;
+            return false;
         }
-        let before = !self.admitted.load(Ordering::Acquire);
-        if self.end(if before { Ending::Withdrawn } else { Ending::Cancelled }) {
+        if !self.is_admitted() {
+            // First out of the door's queue, then called withdrawn: while it waits there, it may be let in, and counted
+            // as that, at any moment. What is dropped there ends by what it is then.
             self.take_out();
         }
+        let cancelled = self.end(self.given_up());
+        if cancelled {
+            self.take_out();
+        }
+        cancelled
+    }
+
+    /// Whether it was let in. That changes only while it lies in the door's queue.
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.admitted.load(Ordering::Acquire)
+    }
+
+    /// How it ends when nobody goes on with it.
+    pub(crate) fn given_up(&self) -> Ending {
+        if self.is_admitted() { Ending::Cancelled } else { Ending::Withdrawn }
     }
 
     /// Takes the outcome, or keeps the caller's waker.
@@ -327,9 +345,11 @@ impl Cell {
         Outcome::Pending
     }
 
-    /// Takes an output that nobody will read.
+    /// Takes an output that nobody will read, also one that comes later.
     pub(crate) fn take_unread(&self) -> Option<Box<dyn Any + Send>> {
-        lock(&self.state).output.take()
+        let mut state = lock(&self.state);
+        state.abandoned = true;
+        state.output.take()
     }
 
     /// Lets the request go on without a reader.

@@ -5,7 +5,7 @@ use std::task::Waker;
 
 use crate::context::Context;
 use crate::queue::{Entry, Key};
-use crate::runtime::cell::{Cell, Ending};
+use crate::runtime::cell::Cell;
 use crate::runtime::permit::{Place, Unit};
 
 /// The one owner of a request inside the pipeline: dropping it ends the request.
@@ -29,7 +29,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if !self.0.cell().is_settled() && !self.0.cell().is_delivered() {
-            self.0.cell().end(Ending::Cancelled);
+            self.0.cell().end(self.0.cell().given_up());
         }
     }
 }

@@ -29,8 +29,9 @@ pub(crate) struct Lent<S> {
 pub(crate) struct Done<S, Out> {
     pub(crate) stage: Arc<Lent<S>>,
     pub(crate) guard: Guard,
-    pub(crate) unit: Option<Arc<Unit>>,
+    /// Dropped before the unit: a slot is free only when what used it is gone.
     pub(crate) result: Result<Parcel<Out>, Failure>,
+    pub(crate) unit: Option<Arc<Unit>>,
 }
 
 /// Why a run has no output.

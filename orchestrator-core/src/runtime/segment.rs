@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Sleep, sleep_until};
 
+use crate::error::RefuseReason;
 use crate::queue::{Effects, Entry, LANES, NEVER, Popped, Queue};
 use crate::runtime::cell::Ending;
 use crate::runtime::clock::{Clock, later};
@@ -160,6 +161,10 @@ impl<T: Send + 'static> Segment<T> {
             // What is left of the batch is of a lower class than what has just been popped.
             self.batch.rotate_left(left);
         }
+        if let Some(slots) = &mut self.slots {
+            // What was queued a moment ago may have been cancelled; its slot must not lie here until the next one comes.
+            slots.ready.truncate(self.batch.len());
+        }
         self.queue_bound = popped.bound;
         release(&mut self.effects);
         popped
@@ -290,6 +295,9 @@ impl<T> Drop for Segment<T> {
         let mut effects = Effects::new();
         self.queue.close(&mut effects);
         self.queue.take_all(&mut effects);
+        for job in effects.dead.iter().filter(|job| !job.guard.cell().is_admitted()) {
+            job.guard.cell().end(Ending::Refused(RefuseReason::Draining));
+        }
         release(&mut effects);
     }
 }

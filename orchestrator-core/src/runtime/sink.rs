@@ -1,6 +1,8 @@
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::answer::Tokens;
 use crate::error::{Error, ErrorKind, RefuseReason, ShedReason};
 use crate::queue::{Effects, Queue};
 use crate::runtime::cell::Ending;
@@ -115,12 +117,18 @@ impl AnswerSink {
 
 impl<Out: Send + 'static> Node<Out> for AnswerSink {
     fn start(&mut self, flight: Flight<Out>, round: &mut Round<'_, '_>) {
-        let Flight { guard, parcel, unit } = flight;
+        let Flight { guard, mut parcel, unit } = flight;
         // Whoever sees the output sees the place free.
         drop(unit);
         let cell = guard.cell();
+        let output: &mut dyn Any = &mut *parcel;
+        let tokens = output.downcast_mut::<Option<Tokens>>().and_then(Option::as_mut);
+        let pump = tokens.and_then(Tokens::take_pump);
         if cell.deliver(parcel) {
             self.totals.record(round.now.saturating_sub(cell.submitted), &self.shared.counters.total);
+        }
+        if let Some(pump) = pump {
+            self.shared.spawn(pump);
         }
     }
 

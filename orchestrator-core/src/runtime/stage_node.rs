@@ -181,7 +181,8 @@ where
         if spawned {
             let cell = guard.cell().clone();
             let run = (self.make)(stage, guard, unit, false, parcel).instrument(span);
-            let task = AbortOnDropHandle::new(tokio::spawn(run));
+            // Tracked, because a run that is given up here is dropped a moment later, by its runtime.
+            let task = AbortOnDropHandle::new(self.site.shared.tracker.spawn(run));
             let start = Start { cell, span: Span::none(), started, bound, number, local };
             self.wait_for(Work::Task(task), start);
             return;

@@ -36,11 +36,11 @@ struct List {
 pub(crate) trait Watched: Send + Sync {
     fn cell(&self) -> &Arc<Cell>;
 
-    /// Since when the reader has left alone what it could read, in ticks; [`NEVER`] while it waits for the worker.
-    fn owed_since(&self) -> u64;
+    /// When the reader would have left alone for too long what it could read; [`NEVER`] while it waits for the worker.
+    fn stalled_at(&self, now: u64) -> u64;
 
-    /// How long it may.
-    fn stall(&self) -> Duration;
+    /// How long that takes from now at least, should the reader begin to stall right now.
+    fn patience(&self) -> Duration;
 
     /// Drops the stream after its request was ended from here.
     fn cut(&self);
@@ -67,12 +67,17 @@ impl Watch {
     /// Looks after a stream until what this returns is dropped.
     pub(crate) fn add(stream: Arc<dyn Watched>, now: u64) -> Watching {
         let cell = stream.cell().clone();
-        let number = cell.shared.watch.insert(stream, now);
+        let number = cell.shared.watch.insert(stream.clone(), now);
+        if cell.shared.is_killed() {
+            // It came behind the drain's look through the list.
+            cell.end(Ending::Cancelled);
+            stream.cut();
+        }
         Watching { cell, number }
     }
 
     fn insert(&self, stream: Arc<dyn Watched>, now: u64) -> usize {
-        let bound = stream.cell().deadline.min(later(now, stream.stall()));
+        let bound = stream.cell().deadline.min(later(now, stream.patience()));
         let mut list = lock(&self.list);
         let earlier = bound < list.bound;
         list.bound = list.bound.min(bound);
@@ -164,16 +169,14 @@ fn overdue(stream: &dyn Watched, now: u64) -> Result<u64, Ending> {
         let error = Error::plain(ErrorKind::Deadline, Some(cell.stage_name()));
         return Err(Ending::Failed(error));
     }
-    let stalled = match stream.owed_since() {
-        // Should the reader begin to owe right now, this is when it would have to be cut.
-        NEVER => later(now, stream.stall()),
-        _ if cell.is_detached() => NEVER,
-        since => later(since, stream.stall()),
-    };
-    if stalled <= now {
+    if cell.is_detached() {
+        return Ok(cell.deadline);
+    }
+    let stalled_at = stream.stalled_at(now);
+    if stalled_at <= now {
         return Err(Ending::Stalled);
     }
-    Ok(cell.deadline.min(stalled))
+    Ok(cell.deadline.min(stalled_at).min(later(now, stream.patience())))
 }
 
 /// Looks after the streams of a pipeline and passes its metrics on, until the pipeline is over.

@@ -131,13 +131,18 @@ impl Tally {
     }
 
     pub(crate) fn record(&mut self, nanos: u64, into: &Histogram) {
+        self.record_many(nanos, 1, into);
+    }
+
+    /// Records a value `count` times.
+    pub(crate) fn record_many(&mut self, nanos: u64, count: u64, into: &Histogram) {
         let bucket = bucket_of(nanos);
         if bucket != self.bucket {
             self.flush(into);
             self.bucket = bucket;
         }
-        self.count += 1;
-        self.sum += nanos;
+        self.count += count;
+        self.sum += nanos * count;
     }
 
     pub(crate) fn flush(&mut self, into: &Histogram) {

@@ -2,7 +2,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context as TaskContext, Poll, ready};
+use std::task::{Context as TaskContext, Poll};
 
 use futures_util::Stream;
 
@@ -101,31 +101,63 @@ struct Metered {
     /// `None` once it has ended.
     flowing: Option<(TokenStream, Permit)>,
     cell: Arc<Cell>,
-    /// Ticks of the last event, 0 before the first.
+    /// Ticks of the last reading of the clock, 0 before the first.
     last: u64,
+    /// Events since then.
+    unread: u64,
+    /// Whether the stream was pending since.
+    waited: bool,
     gaps: Tally,
 }
 
+/// How many events that were ready one after the other share one reading of the clock.
+///
+/// The time since the last reading is laid to them in equal parts. An event that the stream was waited for has a
+/// reading of its own.
+const SHARED_READING: u64 = 8;
+
 impl Metered {
     fn new(stream: TokenStream, cx: &Context) -> Self {
-        Self { flowing: Some((stream, cx.hold_permit())), cell: cx.cell().clone(), last: 0, gaps: Tally::default() }
+        Self {
+            flowing: Some((stream, cx.hold_permit())),
+            cell: cx.cell().clone(),
+            last: 0,
+            unread: 0,
+            waited: false,
+            gaps: Tally::default(),
+        }
     }
 
     fn measure(&mut self, event: &TokenEvent) {
+        if let TokenEvent::Finish(finish) = event {
+            self.cell.shared.counters.tokens(finish.usage);
+            // A second one would be the worker's fault; the first one counts.
+            self.cell.extra().finish.get_or_init(|| *finish);
+        }
+        self.unread += 1;
+        let waited = std::mem::take(&mut self.waited);
+        if waited || self.last == 0 || self.unread == SHARED_READING || event.is_terminal() {
+            self.read_clock();
+        }
+    }
+
+    /// Books the events since the last reading.
+    fn read_clock(&mut self) {
+        if self.unread == 0 {
+            return;
+        }
         let counters = &self.cell.shared.counters;
         let now = self.cell.shared.clock.now();
         let extra = self.cell.extra();
-        if let TokenEvent::Finish(finish) = event {
-            counters.tokens(finish.usage);
-            // A second one would be the worker's fault; the first one counts.
-            extra.finish.get_or_init(|| *finish);
-        } else if self.last == 0 {
+        if self.last == 0 {
             counters.first_token.record(now.saturating_sub(self.cell.submitted));
             extra.first_token.store(now, Ordering::Relaxed);
         } else {
-            self.gaps.record(now.saturating_sub(self.last), &counters.between_tokens);
+            let gap = now.saturating_sub(self.last) / self.unread;
+            self.gaps.record_many(gap, self.unread, &counters.between_tokens);
         }
         self.last = now;
+        self.unread = 0;
         extra.last_event.store(now, Ordering::Relaxed);
     }
 
@@ -144,7 +176,13 @@ impl Stream for Metered {
         let Some((stream, _)) = &mut this.flowing else {
             return Poll::Ready(None);
         };
-        let item = ready!(Pin::new(stream).poll_next(cx)).unwrap_or_else(|| Err(WorkerError::stream_cut()));
+        let Poll::Ready(item) = Pin::new(stream).poll_next(cx) else {
+            // What was ready before is booked now, so that the wait is laid to the event that is waited for.
+            this.read_clock();
+            this.waited = true;
+            return Poll::Pending;
+        };
+        let item = item.unwrap_or_else(|| Err(WorkerError::stream_cut()));
         match &item {
             Ok(event) => {
                 this.measure(event);

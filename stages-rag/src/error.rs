@@ -1,0 +1,115 @@
+//! What can go wrong while an index is built or searched.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use orchestrator_core::error::BoxError;
+use tantivy::TantivyError;
+
+use crate::corpus::SkippedFile;
+
+/// What kind of fault an [`IndexError`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IndexErrorKind {
+    /// The folder does not exist.
+    NotFound,
+    /// What the path names is not a folder.
+    NotAFolder,
+    /// The folder cannot be listed.
+    Unreadable,
+    /// The folder holds no document with text; [`IndexError::skipped`] says what was passed over.
+    NoDocuments,
+    /// The search engine failed.
+    Engine,
+    /// The runtime stopped, or the caller left, before the index was built.
+    Interrupted,
+}
+
+/// An index that could not be built or searched.
+///
+/// Messages follow "failed to index the documents: ..".
+#[derive(Debug)]
+pub struct IndexError {
+    kind: IndexErrorKind,
+    path: Option<PathBuf>,
+    skipped: Vec<SkippedFile>,
+    source: Option<BoxError>,
+}
+
+impl IndexError {
+    fn new(kind: IndexErrorKind, path: Option<&Path>, source: Option<BoxError>) -> Self {
+        Self { kind, path: path.map(Path::to_owned), skipped: Vec::new(), source }
+    }
+
+    /// The corpus folder cannot be listed.
+    pub(crate) fn folder(path: &Path, error: io::Error) -> Self {
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound => IndexErrorKind::NotFound,
+            io::ErrorKind::NotADirectory => IndexErrorKind::NotAFolder,
+            _ => IndexErrorKind::Unreadable,
+        };
+        Self::new(kind, Some(path), Some(error.into()))
+    }
+
+    pub(crate) fn no_documents(path: &Path, skipped: Vec<SkippedFile>) -> Self {
+        Self { skipped, ..Self::new(IndexErrorKind::NoDocuments, Some(path), None) }
+    }
+
+    /// Nobody waits for the index any more, or the runtime has stopped.
+    pub(crate) fn interrupted(path: &Path, source: Option<BoxError>) -> Self {
+        Self::new(IndexErrorKind::Interrupted, Some(path), source)
+    }
+
+    /// Returns what kind of fault it is.
+    #[must_use]
+    pub const fn kind(&self) -> IndexErrorKind {
+        self.kind
+    }
+
+    /// Returns the folder as it was given; `None` where the fault is the search engine's.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Returns the files that were passed over, where that left no document.
+    #[must_use]
+    pub fn skipped(&self) -> &[SkippedFile] {
+        &self.skipped
+    }
+}
+
+impl From<TantivyError> for IndexError {
+    fn from(error: TantivyError) -> Self {
+        Self::new(IndexErrorKind::Engine, None, Some(error.into()))
+    }
+}
+
+impl fmt::Display for IndexError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.as_deref().unwrap_or(Path::new("")).display();
+        match self.kind {
+            IndexErrorKind::NotFound => write!(f, "folder `{path}` does not exist"),
+            IndexErrorKind::NotAFolder => write!(f, "`{path}` is not a folder"),
+            IndexErrorKind::Unreadable => write!(f, "folder `{path}` cannot be read"),
+            IndexErrorKind::Engine => f.write_str("the search engine failed"),
+            IndexErrorKind::Interrupted => write!(f, "interrupted before folder `{path}` was indexed"),
+            IndexErrorKind::NoDocuments => {
+                write!(f, "folder `{path}` holds no .md or .txt file with text")?;
+                match self.skipped.as_slice() {
+                    [] => Ok(()),
+                    [first] => write!(f, "; skipped: {first}"),
+                    [first, others @ ..] => write!(f, "; skipped: {first}, and {} more", others.len()),
+                }
+            }
+        }
+    }
+}
+
+impl std::error::Error for IndexError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|source| source.as_ref() as _)
+    }
+}

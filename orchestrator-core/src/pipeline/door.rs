@@ -144,15 +144,17 @@ impl<In: Input> Future for Admission<'_, In> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let waiter = Waiter::Caller(cx.waker().clone());
-        let is_it = |job: &Job<In>| Arc::ptr_eq(job.guard.cell(), &this.cell);
-        if this.inner.door.queue.replace_ticket(this.key, is_it, waiter) {
-            return Poll::Pending;
-        }
-        if !this.cell.is_admitted() && !this.cell.is_settled() {
-            // Out of the queue, and about to be told why: by whoever has just taken it out.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        if !this.cell.is_admitted() {
+            let waiter = Waiter::Caller(cx.waker().clone());
+            let is_it = |job: &Job<In>| Arc::ptr_eq(job.guard.cell(), &this.cell);
+            if this.inner.door.queue.replace_ticket(this.key, is_it, waiter) {
+                return Poll::Pending;
+            }
+            if !this.cell.is_admitted() && !this.cell.is_settled() {
+                // Out of the queue, and about to be told why: by whoever has just taken it out.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
         this.done = true;
         if this.cell.is_admitted() {

@@ -61,29 +61,28 @@ where
     In: Send + 'static,
 {
     let ran = {
+        let (lent, guard) = (&*stage, &guard);
         // The block, so that a panic before the first await is caught too.
-        let run = async {
+        let run = async move {
             let input = parcel.take().expect("a parcel is filled before it is handed on");
-            stage.stage.run(guard.context(), input).await.map_err(Into::into)
+            let out = lent.stage.run(guard.context(), input).await.map_err(Into::into)?;
+            let mut parcel = reuse(parcel);
+            *parcel = Some(out);
+            Ok(parcel)
         };
         let mut run = pin!(AssertUnwindSafe(run).catch_unwind());
         let mut tells = tells;
         poll_fn(|cx| {
             let polled = run.as_mut().poll(cx);
             if polled.is_pending() && std::mem::take(&mut tells) {
-                *lock(&stage.pending) = Some(guard.cell().clone());
+                *lock(&lent.pending) = Some(guard.cell().clone());
             }
             polled
         })
         .await
     };
     let result = match ran {
-        Ok(Ok(out)) => {
-            let mut parcel = reuse(parcel);
-            *parcel = Some(out);
-            Ok(parcel)
-        }
-        Ok(Err(error)) => Err(Failure::Error(error)),
+        Ok(ran) => ran.map_err(Failure::Error),
         Err(panic) => Err(Failure::Panic(panic)),
     };
     Done { stage, guard, unit, result }

@@ -28,7 +28,7 @@ const BATCH_TIME: Duration = Duration::from_micros(50);
 /// First polls that take less, in nanoseconds, need not be timed one by one: that would cost as much again.
 const QUICK: u64 = 1_000;
 /// How many may follow one that was timed.
-const UNTIMED: u32 = 7;
+const UNTIMED: u32 = 15;
 /// Batches after which the task lets others run, beside Tokio's own budget.
 const BATCHES_PER_POLL: usize = 4;
 
@@ -52,6 +52,8 @@ pub(crate) struct Segment<T> {
     timer: Timer,
     wait_times: Tally,
     first_stage: usize,
+    /// There was no room when it looked for requests last: it waits for a permit, not for the queue.
+    starved: bool,
     /// How many more first polls need not be timed.
     untimed: u32,
 }
@@ -89,6 +91,7 @@ impl<T: Send + 'static> Segment<T> {
             timer: Timer::default(),
             wait_times: Tally::alone(),
             first_stage,
+            starved: false,
             untimed: 0,
         }
     }
@@ -100,7 +103,7 @@ impl<T: Send + 'static> Segment<T> {
 
     /// Has the gate wake the task, where it can have news; returns whether it has them already.
     fn listen(&self, cx: &mut Context<'_>) -> bool {
-        let full = self.room() == 0;
+        let full = self.starved;
         if !full && self.batch.is_empty() && self.node.is_empty() {
             return false;
         }
@@ -146,6 +149,7 @@ impl<T: Send + 'static> Segment<T> {
     /// Pops what may be started now: what is of a higher class than the batch at hand, or a new batch.
     fn fill_batch(&mut self, round: &mut Round<'_, '_>) -> Popped {
         let room = self.room();
+        self.starved = room == 0;
         let lanes = self.batch.front().map_or(LANES, Entry::lane);
         let mut limit = room.min(BATCH);
         if let Some(slots) = &mut self.slots {

@@ -129,25 +129,30 @@ impl Metered {
     }
 
     fn measure(&mut self, event: &TokenEvent) {
+        let waited = std::mem::take(&mut self.waited);
         if let TokenEvent::Finish(finish) = event {
+            // Not a token: the time up to it lies between nothing.
+            let now = self.read_clock();
             self.cell.shared.counters.tokens(finish.usage);
+            let extra = self.cell.extra();
+            extra.last_event.store(now, Ordering::Relaxed);
             // A second one would be the worker's fault; the first one counts.
-            self.cell.extra().finish.get_or_init(|| *finish);
+            extra.finish.get_or_init(|| *finish);
+            return;
         }
         self.unread += 1;
-        let waited = std::mem::take(&mut self.waited);
-        if waited || self.last == 0 || self.unread == SHARED_READING || event.is_terminal() {
+        if waited || self.last == 0 || self.unread == SHARED_READING {
             self.read_clock();
         }
     }
 
-    /// Books the events since the last reading.
-    fn read_clock(&mut self) {
+    /// Reads the clock and books the events since the last reading.
+    fn read_clock(&mut self) -> u64 {
+        let now = self.cell.shared.clock.now();
         if self.unread == 0 {
-            return;
+            return now;
         }
         let counters = &self.cell.shared.counters;
-        let now = self.cell.shared.clock.now();
         let extra = self.cell.extra();
         if self.last == 0 {
             counters.first_token.record(now.saturating_sub(self.cell.submitted));
@@ -159,11 +164,13 @@ impl Metered {
         self.last = now;
         self.unread = 0;
         extra.last_event.store(now, Ordering::Relaxed);
+        now
     }
 
     /// Lets go of the worker's stream and of the permit.
     fn end(&mut self) {
         self.flowing = None;
+        self.read_clock();
         self.gaps.flush(&self.cell.shared.counters.between_tokens);
     }
 }
@@ -177,8 +184,10 @@ impl Stream for Metered {
             return Poll::Ready(None);
         };
         let Poll::Ready(item) = Pin::new(stream).poll_next(cx) else {
-            // What was ready before is booked now, so that the wait is laid to the event that is waited for.
-            this.read_clock();
+            if this.unread > 0 {
+                // What was ready before is booked now, so that the wait is laid to the event that is waited for.
+                this.read_clock();
+            }
             this.waited = true;
             return Poll::Pending;
         };

@@ -68,3 +68,10 @@ pub mod prelude {
     #[cfg(feature = "rag")]
     pub use stages_rag::{AssembleStage, Bm25Index, RagStage};
 }
+
+/// Compiles the programs in the guides.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../docs/overload.md")]
+    struct Overload;
+}

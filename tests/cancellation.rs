@@ -222,8 +222,9 @@ async fn running_inline_the_future_is_dropped_and_the_permit_of_the_stage_before
     for by in By::BOTH {
         for (place, config) in placements() {
             let gate = Gate::shut();
-            let first = Pipeline::builder("fused")
-                .then_with("first", config.concurrency(1), |_cx, ask: Ask| async move { Ok::<_, BoxError>(ask) });
+            let first =
+                Pipeline::builder("fused")
+                    .then_with("first", config.concurrency(1), |_cx, ask: Ask| async move { Ok::<_, BoxError>(ask) });
             let pipeline = gated(first, "inline", StageConfig::new().inline(), &gate).build()?;
             let answer = pipeline.submit(ask(0)).await?;
             let mut next = pipeline.submit(ask(1)).await?;

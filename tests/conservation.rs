@@ -29,7 +29,7 @@ use tokio::time::{sleep, timeout};
 const CALLERS: u64 = 8;
 const OUTSTANDING: usize = 64;
 const SLOTS: NonZeroUsize = NonZeroUsize::new(4).expect("not zero");
-/// Per policy: two kinds of streams, two ways to end.
+/// Per policy: four ways of delivery, two ways to end.
 const TOKEN_REQUESTS: u64 = 52_000;
 /// Per policy: two ways to end.
 const VALUE_REQUESTS: u64 = 18_000;
@@ -65,16 +65,103 @@ fn values_where_the_oldest_is_dropped() {
     values(ShedPolicy::DropOldest);
 }
 
+/// A request is withdrawn or let in, not both, however close the two come.
+#[test]
+fn callers_leave_as_they_are_let_in() {
+    for _ in 0..4 {
+        let run = Run::new("leaving", End::Quiet, 20_000);
+        let pipeline = Pipeline::builder("door")
+            .then_with("echo", StageConfig::new().depth(1).concurrency(1), |_cx, number: Number| async move {
+                match number.value % 16 {
+                    0 => Err("expected".into()),
+                    _ => Ok::<_, BoxError>(number.value),
+                }
+            })
+            .build();
+        run.check(&pipeline.expect("builds"), None, |pipeline, mut rng| async move {
+            let number = Number { value: rng.u64(1..1000), options: RequestOptions::new() };
+            let patience = rng.u32(0..4);
+            let entered = tokio::select! {
+                biased;
+                entered = pipeline.submit(number) => entered,
+                () = yields(patience) => return Outcome::LeftAtDoor,
+            };
+            match entered.expect("there is no reason to refuse it").output().await {
+                Ok(_) => Outcome::Answered,
+                Err(error) => Outcome::inside(&error),
+            }
+        });
+    }
+}
+
+/// What waits at the door when the runtime of the pipeline goes was refused, not cancelled.
+#[test]
+fn a_runtime_that_stops_refuses_who_waits_at_the_door() {
+    let runtime = |threads| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_time().build().expect("a runtime")
+    };
+    let (callers, doomed) = (runtime(2), runtime(1));
+    let pipeline = Pipeline::builder("doomed")
+        .then_with("stuck", StageConfig::new().depth(1).concurrency(1), |_cx, _: u64| {
+            std::future::pending::<Result<u64, BoxError>>()
+        })
+        .build()
+        .expect("builds");
+    let mut inside = doomed.block_on(async { pipeline.submit(0).await.expect("let in") });
+    let submit = |number| {
+        let pipeline = pipeline.clone();
+        async move { pipeline.submit(number).await }
+    };
+    callers.block_on(async {
+        eventually("it runs", || pipeline.stats().stages[0].depth == 0).await;
+        let mut queued = submit(1).await.expect("let in");
+        let waiting: Vec<_> = (2..10).map(|number| tokio::spawn(submit(number))).collect();
+        eventually("they wait", || pipeline.stats().submitted == 10).await;
+        doomed.shutdown_background();
+        for caller in waiting {
+            let error = caller.await.expect("does not panic").expect_err("nobody lets it in");
+            assert_eq!(error.kind(), ErrorKind::Refused(RefuseReason::Draining));
+        }
+        assert!(queued.output().await.expect_err("nobody runs it").is_cancelled());
+        assert!(inside.output().await.expect_err("nobody runs it").is_cancelled());
+    });
+    let stats = pipeline.stats();
+    assert_eq!((stats.submitted, stats.refused, stats.accepted, stats.cancelled), (10, 8, 2, 2));
+    assert_eq!((stats.in_flight, stats.withdrawn), (0, 0));
+}
+
+/// An answer that was there before it was cancelled stays to be read.
+#[tokio::test]
+async fn cancelling_what_was_answered_changes_nothing() {
+    let pipeline = Pipeline::builder("echo")
+        .then("echo", |_cx, number: u64| async move { Ok::<_, BoxError>(number) })
+        .build()
+        .expect("builds");
+    let mut answer = pipeline.submit(7).await.expect("let in");
+    eventually("it is answered", || pipeline.stats().answered == 1).await;
+    answer.cancel();
+    assert_eq!(answer.output().await.expect("answered"), 7);
+    assert_eq!(pipeline.stats().cancelled, 0);
+}
+
 fn streams(policy: ShedPolicy) {
     let buffered = StreamStage::default().buffered(NonZeroUsize::new(2).expect("not zero"));
     let direct = StreamStage::default().direct();
-    for (name, delivery) in [("buffered", buffered), ("direct", direct)] {
+    let config = StageConfig::new;
+    let ways = [
+        ("buffered", &buffered, config()),
+        ("buffered, spawned", &buffered, config().spawned().ordered()),
+        ("direct", &direct, config()),
+        ("direct, queued", &direct, config().queued().depth(4).shed(policy)),
+    ];
+    for (way, delivery, config) in ways {
         for end in [End::Quiet, End::Rush] {
-            let run = Run::new(&format!("{policy:?}, {name}, {end:?}"), end, TOKEN_REQUESTS / 4);
+            let run = Run::new(&format!("{policy:?}, {way}, {end:?}"), end, TOKEN_REQUESTS / 8);
             let slots = Slots::new(SLOTS);
             let seed = run.seed;
             let worker = MockWorker::with(move |request| script(request, seed)).slots(slots.clone());
-            let pipeline = token_pipeline(&worker, delivery.clone().reader_stall(Duration::from_millis(3)), policy);
+            let delivery = delivery.clone().reader_stall(Duration::from_millis(3));
+            let pipeline = token_builder(&worker, policy).stage_with(delivery, config.clone()).build();
             run.check(&pipeline.expect("builds"), Some((&worker, &slots)), prompt_life);
         }
     }
@@ -167,9 +254,10 @@ impl Told {
         let beyond = |counted: u64, told: u64, what: &str| {
             counted.checked_sub(told).unwrap_or_else(|| panic!("{what}: counted {counted}, told {told}"))
         };
-        let refused = stats.refused_by_reason.iter().map(|(reason, counted)| {
-            beyond(*counted, self.refused[number(*reason)], reason.as_str())
-        });
+        let refused = stats
+            .refused_by_reason
+            .iter()
+            .map(|(reason, counted)| beyond(*counted, self.refused[number(*reason)], reason.as_str()));
         let at_door = refused.sum::<u64>() + stats.withdrawn;
         let inside = beyond(stats.answered, self.answered, "answered")
             + beyond(stats.failed, self.failed, "failed")
@@ -458,7 +546,8 @@ fn script(request: &InferenceRequest, seed: u64) -> Script {
     };
     let events = rng.u8(0..10);
     let stream = |script: Script| {
-        (0..events).fold(script.streaming(), |script, event| if event % 3 == 2 { script.yields() } else { script.text("t") })
+        (0..events)
+            .fold(script.streaming(), |script, event| if event % 3 == 2 { script.yields() } else { script.text("t") })
     };
     match rng.u8(0..40) {
         0 => call.fail(transient()),
@@ -495,11 +584,9 @@ fn chance(cx: &Context, stage: u64) -> Rng {
     Rng::with_seed(cx.id().wrapping_mul(31).wrapping_add(stage))
 }
 
-type Built<In, Out> = Result<Pipeline<In, Out>, BuildError>;
-
-fn token_pipeline(worker: &MockWorker, delivery: StreamStage, policy: ShedPolicy) -> Built<PromptRequest, Tokens> {
+fn token_builder(worker: &MockWorker, policy: ShedPolicy) -> Builder<PromptRequest, TokenStream> {
     let small = StageConfig::new().shed(policy).depth(4);
-    let builder: Builder<PromptRequest, TokenStream> = Pipeline::builder("conservation")
+    Pipeline::builder("conservation")
         .then_with("rag", small.clone().spawned().concurrency(8), |cx, prompt: PromptRequest| async move {
             trouble(&mut chance(&cx, 0)).await.map(|()| prompt)
         })
@@ -512,8 +599,7 @@ fn token_pipeline(worker: &MockWorker, delivery: StreamStage, policy: ShedPolicy
         .stage_with(InferenceStage::new(worker.clone()), StageConfig::new().shed(policy).depth(16))
         .then_with("late", small.concurrency(2), |cx, stream: TokenStream| async move {
             trouble(&mut chance(&cx, 3)).await.map(|()| stream)
-        });
-    builder.stage(delivery).build()
+        })
 }
 
 /// An input that carries its options and may be wrong.
@@ -536,7 +622,7 @@ impl Input for Number {
 /// An output that keeps its place in the stage that made it.
 type Held = (u64, Permit);
 
-fn value_pipeline(policy: ShedPolicy) -> Built<Number, Held> {
+fn value_pipeline(policy: ShedPolicy) -> Result<Pipeline<Number, Held>, BuildError> {
     let small = StageConfig::new().shed(policy).depth(4);
     Pipeline::builder("conservation")
         .then_with("first", small.clone().concurrency(2), |cx, number: Number| async move {

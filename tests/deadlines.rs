@@ -215,8 +215,8 @@ async fn running_it_fails_in_its_stage_and_the_permit_is_free() -> TestResult {
 
 /// A pipeline whose second stage is inline behind the first one, and waits at `gate`.
 fn fused(config: StageConfig, inline: StageConfig, gate: &Gate) -> Result<Pipeline<Ask, Ask>, BuildError> {
-    let first = Pipeline::builder("fused")
-        .then_with("outer", config, |_cx, ask: Ask| async move { Ok::<_, BoxError>(ask) });
+    let first =
+        Pipeline::builder("fused").then_with("outer", config, |_cx, ask: Ask| async move { Ok::<_, BoxError>(ask) });
     gated(first, "inner", inline.inline(), gate).build()
 }
 
@@ -332,7 +332,11 @@ async fn while_tokens_flow_it_fails_and_the_slot_is_free() -> TestResult {
             assert_eq!((worker.stats().cancelled, worker.stats().live), (1, 0), "{delivery}");
             assert_eq!(pipeline.stats().failed, 1);
             assert_balanced(&pipeline.stats());
-            assert_eq!(answer.text().await.expect_err("a cut answer is no text").kind(), ErrorKind::Deadline, "{delivery}");
+            assert_eq!(
+                answer.text().await.expect_err("a cut answer is no text").kind(),
+                ErrorKind::Deadline,
+                "{delivery}"
+            );
         }
     }
     Ok(())

@@ -22,7 +22,10 @@ async fn a_recorder_sees_what_stats_say() {
         _ => Script::answering("to be or not"),
     });
     let pipeline = Pipeline::builder("told")
-        .stage_with(InferenceStage::new(worker), StageConfig::new().concurrency(1).depth(2).shed(ShedPolicy::DropOldest))
+        .stage_with(
+            InferenceStage::new(worker),
+            StageConfig::new().concurrency(1).depth(2).shed(ShedPolicy::DropOldest),
+        )
         .stage(StreamStage::default())
         .build()
         .expect("builds");
@@ -50,7 +53,9 @@ async fn a_recorder_sees_what_stats_say() {
     assert!(pipeline.submit(low).await.expect_err("the queue is full of its betters").is_refused());
 
     // Passed on once a second.
-    let rendered = until(|| parse(&recorder.render()), |seen| seen.get("orchestrator_in_flight{pipeline=\"told\"}") == Some(&3.0)).await;
+    let rendered =
+        until(|| parse(&recorder.render()), |seen| seen.get("orchestrator_in_flight{pipeline=\"told\"}") == Some(&3.0))
+            .await;
     assert_eq!(rendered["orchestrator_queue_depth{pipeline=\"told\",stage=\"infer\"}"], 2.0);
 
     drop((hangs, second, third));

@@ -90,18 +90,23 @@ async fn a_request_is_a_span_with_its_stages_below() {
         true => Script::new().fail(WorkerError::new(WorkerErrorKind::Overloaded, SECRET)),
         false => Script::answering(ANSWER),
     });
-    let pipeline = Pipeline::builder("assistant")
-        .then_with("rag", StageConfig::new().spawned(), |_cx, prompt: PromptRequest| async move {
-            tokio::task::yield_now().await;
-            Ok::<_, BoxError>(prompt)
-        })
-        .then("assemble", |cx, prompt: PromptRequest| async move { Ok::<_, BoxError>(InferenceRequest::new(prompt, cx)) })
-        .then("moderate", |_cx, request: InferenceRequest| async move { Ok::<_, BoxError>(request) })
-        .stage(InferenceStage::new(worker))
-        .then_with("post", StageConfig::new().inline(), |_cx, stream: TokenStream| async move { Ok::<_, BoxError>(stream) })
-        .stage(StreamStage::default())
-        .build()
-        .expect("builds");
+    let pipeline =
+        Pipeline::builder("assistant")
+            .then_with("rag", StageConfig::new().spawned(), |_cx, prompt: PromptRequest| async move {
+                tokio::task::yield_now().await;
+                Ok::<_, BoxError>(prompt)
+            })
+            .then("assemble", |cx, prompt: PromptRequest| async move {
+                Ok::<_, BoxError>(InferenceRequest::new(prompt, cx))
+            })
+            .then("moderate", |_cx, request: InferenceRequest| async move { Ok::<_, BoxError>(request) })
+            .stage(InferenceStage::new(worker))
+            .then_with("post", StageConfig::new().inline(), |_cx, stream: TokenStream| async move {
+                Ok::<_, BoxError>(stream)
+            })
+            .stage(StreamStage::default())
+            .build()
+            .expect("builds");
 
     let prompt = PromptRequest::new(SECRET).session("s").tenant("t").metadata("note", SECRET);
     let mut answer = pipeline.submit(prompt).await.expect("let in");

@@ -50,15 +50,13 @@ pub(crate) struct Harness {
 
 impl Harness {
     pub(crate) fn from_args() -> Self {
-        let mut harness =
-            Self { short: false, tolerance: 1.0, only: Vec::new(), lines: Vec::new(), dropped: 0 };
+        let mut harness = Self { short: false, tolerance: 1.0, only: Vec::new(), lines: Vec::new(), dropped: 0 };
         let mut args = std::env::args().skip(1);
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--short" => harness.short = true,
                 "--tolerance" => {
-                    harness.tolerance =
-                        args.next().and_then(|v| v.parse().ok()).expect("--tolerance takes a number");
+                    harness.tolerance = args.next().and_then(|v| v.parse().ok()).expect("--tolerance takes a number");
                 }
                 // What cargo adds by itself.
                 "--bench" => {}
@@ -85,7 +83,11 @@ impl Harness {
     /// Takes interleaved rounds of `baseline` and `candidate`; drops those in which the machine was not ours.
     ///
     /// Alternates which of the two comes first, so that neither always inherits the other's heap and caches.
-    pub(crate) fn pairs<T>(&mut self, mut baseline: impl FnMut() -> T, mut candidate: impl FnMut() -> T) -> Vec<(T, T)> {
+    pub(crate) fn pairs<T>(
+        &mut self,
+        mut baseline: impl FnMut() -> T,
+        mut candidate: impl FnMut() -> T,
+    ) -> Vec<(T, T)> {
         let mut kept = Vec::new();
         let mut busy = Vec::new();
         let mut tries = 0;
@@ -150,12 +152,8 @@ impl Harness {
         if let Err(error) = written {
             eprintln!("failed to write {}: {error}", path.display());
         }
-        let missed: Vec<&str> = self
-            .lines
-            .iter()
-            .filter(|l| l.goal.met(l.value) < self.tolerance)
-            .map(|l| l.name.as_str())
-            .collect();
+        let missed: Vec<&str> =
+            self.lines.iter().filter(|l| l.goal.met(l.value) < self.tolerance).map(|l| l.name.as_str()).collect();
         println!("{} figures, {} rounds dropped", self.lines.len(), self.dropped);
         if missed.is_empty() {
             return 0;

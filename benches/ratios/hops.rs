@@ -152,10 +152,7 @@ pub(crate) fn run(harness: &mut Harness) {
         }
         let (chain, pipeline) = runtime.block_on(async { (chain(), pipeline(config, kinds)) });
         let time = harness.round_time();
-        Some(harness.pairs(
-            || bare(&runtime, &chain, in_flight, time),
-            || ours(&runtime, &pipeline, in_flight, time),
-        ))
+        Some(harness.pairs(|| bare(&runtime, &chain, in_flight, time), || ours(&runtime, &pipeline, in_flight, time)))
     };
     let at_1 = compare("hops/1", 1, &|| Chain::plain(STAGES), queued(), noops);
     let at_64 = compare("hops/64", 64, &|| Chain::plain(STAGES), queued(), noops);

@@ -121,10 +121,9 @@ fn pipeline(stream: StreamStage) -> Pipeline<PromptRequest, Tokens> {
 
 pub(crate) fn run(harness: &mut Harness) {
     let runtime = two_threads();
-    for (name, stage, goal) in [
-        ("tokens/buffered", StreamStage::default(), 0.70),
-        ("tokens/direct", StreamStage::default().direct(), 0.95),
-    ] {
+    for (name, stage, goal) in
+        [("tokens/buffered", StreamStage::default(), 0.70), ("tokens/direct", StreamStage::default().direct(), 0.95)]
+    {
         if !harness.wants(name) {
             continue;
         }

@@ -4,7 +4,7 @@ pub use async_trait::async_trait;
 
 pub use crate::answer::{Answer, StreamStage, Tokens};
 pub use crate::context::Context;
-pub use crate::error::{BoxError, BuildError, Error, ErrorKind, WorkerError, WorkerErrorKind};
+pub use crate::error::{BoxError, BuildError, Error, ErrorKind, InvalidInput, WorkerError, WorkerErrorKind};
 pub use crate::pipeline::Pipeline;
 pub use crate::request::{Input, Message, Priority, PromptRequest, RequestOptions, Role};
 pub use crate::retrieval::{Passage, Passages, Retriever, Source};

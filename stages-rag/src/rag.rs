@@ -55,12 +55,15 @@ impl<R: Retriever> RagStage<R> {
 
     /// Sets how many passages a request is given at most; at least 1.
     ///
-    /// With 0 every request fails with an [`InvalidInput`] that names `top_k`: leave the stage out to run without
-    /// retrieval.
+    /// With 0 the pipeline is not built, and the fault names `top_k`: leave the stage out to run without retrieval.
     #[must_use]
     pub const fn top_k(mut self, passages: usize) -> Self {
         self.top_k = passages;
         self
+    }
+
+    fn limit(&self) -> Result<NonZeroUsize, InvalidInput> {
+        NonZeroUsize::new(self.top_k).ok_or_else(|| InvalidInput::new("top_k", "must be at least 1"))
     }
 }
 
@@ -70,7 +73,7 @@ impl<R: Retriever> Stage<PromptRequest> for RagStage<R> {
     type Error = BoxError;
 
     async fn run(&self, cx: &Context, prompt: PromptRequest) -> Result<GroundedPrompt, BoxError> {
-        let limit = NonZeroUsize::new(self.top_k).ok_or_else(|| InvalidInput::new("top_k", "must be at least 1"))?;
+        let limit = self.limit()?;
         let question = prompt.question();
         let found = if question.trim().is_empty() {
             Vec::new()
@@ -85,6 +88,10 @@ impl<R: Retriever> Stage<PromptRequest> for RagStage<R> {
 
     fn name(&self) -> &str {
         "rag"
+    }
+
+    fn check(&self) -> Result<(), InvalidInput> {
+        self.limit().map(drop)
     }
 
     fn defaults(&self) -> StageConfig {

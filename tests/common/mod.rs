@@ -186,7 +186,12 @@ impl Ask {
 }
 
 /// Adds a stage that hands on what it takes, once `gate` lets it through.
-pub(crate) fn gated<In, T>(builder: Builder<In, T>, name: &'static str, config: StageConfig, gate: &Gate) -> Builder<In, T>
+pub(crate) fn gated<In, T>(
+    builder: Builder<In, T>,
+    name: &'static str,
+    config: StageConfig,
+    gate: &Gate,
+) -> Builder<In, T>
 where
     In: Input,
     T: Send + 'static,
@@ -221,10 +226,7 @@ pub(crate) fn prompts(name: &str) -> Builder<PromptRequest, PromptRequest> {
 
 /// Both ways of the tokens to the caller, to be tested alike; the buffer holds four events.
 pub(crate) fn both_deliveries() -> [(&'static str, StreamStage); 2] {
-    [
-        ("buffered", StreamStage::default().buffered(count(4))),
-        ("direct", StreamStage::default().direct()),
-    ]
+    [("buffered", StreamStage::default().buffered(count(4))), ("direct", StreamStage::default().direct())]
 }
 
 pub(crate) fn count(number: usize) -> NonZeroUsize {

@@ -52,7 +52,7 @@ pub(crate) fn start(cx: &Context, stream: TokenStream, events: NonZeroUsize, sta
         full_since: AtomicU64::new(NEVER),
         state: Mutex::default(),
     });
-    let watching = Watch::add(buffer.clone(), cx.clock().now());
+    let watching = Watch::add(&buffer, cx.clock().now());
     let pump =
         Pump { buffer: buffer.clone(), stream: Some(stream), gathered: VecDeque::new(), watching: Some(watching) };
     Reader { buffer, taken: VecDeque::new(), over: false, pump: Some(pump) }

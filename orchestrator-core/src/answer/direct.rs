@@ -42,7 +42,7 @@ pub(crate) fn start(cx: &Context, stream: TokenStream, stall: Duration) -> Direc
         stream: Mutex::new(Some(stream)),
         reader: AtomicWaker::new(),
     });
-    let watching = Some(Watch::add(direct.clone(), now));
+    let watching = Some(Watch::add(&direct, now));
     let waker = Waker::from(direct.clone());
     DirectReader { direct, waker, watching, metered: 0, over: false }
 }

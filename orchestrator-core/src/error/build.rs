@@ -1,16 +1,25 @@
+use std::borrow::Cow;
 use std::fmt;
+
+use crate::error::InvalidInput;
 
 /// One thing that is wrong with a pipeline's plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     stage: Option<String>,
     field: &'static str,
-    problem: &'static str,
+    problem: Cow<'static, str>,
 }
 
 impl Fault {
-    pub(crate) fn new(stage: Option<&str>, field: &'static str, problem: &'static str) -> Self {
-        Self { stage: stage.map(str::to_owned), field, problem }
+    pub(crate) fn new(stage: Option<&str>, field: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
+        Self { stage: stage.map(str::to_owned), field, problem: problem.into() }
+    }
+
+    /// What a stage says of its own settings.
+    pub(crate) fn of_stage(stage: &str, invalid: InvalidInput) -> Self {
+        let (field, problem) = invalid.into_parts();
+        Self::new(Some(stage), field, problem)
     }
 
     /// Returns the stage that it concerns, `None` where it concerns the pipeline.

@@ -14,6 +14,10 @@ impl InvalidInput {
         Self { field, problem: problem.into() }
     }
 
+    pub(crate) fn into_parts(self) -> (&'static str, Cow<'static, str>) {
+        (self.field, self.problem)
+    }
+
     /// Returns the name of the field.
     #[must_use]
     pub const fn field(&self) -> &'static str {

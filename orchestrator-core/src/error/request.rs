@@ -169,11 +169,12 @@ impl Error {
         self.0.stage.as_deref()
     }
 
-    /// Returns the field of the input that was wrong.
+    /// Returns the field of the input that was wrong, whether the door or a stage found it.
     #[must_use]
     pub fn field(&self) -> Option<&'static str> {
         match &self.0.detail {
             Detail::Invalid(invalid) => Some(invalid.field()),
+            Detail::Stage(error) => error.downcast_ref::<InvalidInput>().map(InvalidInput::field),
             _ => None,
         }
     }

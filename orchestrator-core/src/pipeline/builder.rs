@@ -1,6 +1,5 @@
 use std::fmt;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -28,14 +27,18 @@ pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// compile.
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder<In, Cur> {
+    parts: Parts<In>,
+    /// Makes the nodes of all stages so far in front of what follows; a chain is built from its end.
+    chain: Chain<Cur>,
+}
+
+/// What of a pipeline does not depend on its last stage.
+struct Parts<In> {
     name: String,
     faults: Vec<Fault>,
     stages: Vec<StageCounters>,
     segments: Vec<SegmentView>,
     door: Option<Door<In>>,
-    /// Makes the nodes of all stages so far in front of what follows; a chain is built from its end.
-    chain: Chain<Cur>,
-    input: PhantomData<fn(In)>,
 }
 
 /// The first queue and what it does when it is full.
@@ -62,16 +65,10 @@ struct Assembly {
 
 impl<In: Input> Builder<In, In> {
     pub(crate) fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            faults: Vec::new(),
-            stages: Vec::new(),
-            segments: Vec::new(),
-            door: None,
-            // In front of the first stage is the door, which the pipeline's handle pushes into.
-            chain: Box::new(|_, _| {}),
-            input: PhantomData,
-        }
+        let parts =
+            Parts { name: name.to_owned(), faults: Vec::new(), stages: Vec::new(), segments: Vec::new(), door: None };
+        // In front of the first stage is the door, which the pipeline's handle pushes into.
+        Self { parts, chain: Box::new(|_, _| {}) }
     }
 }
 
@@ -83,12 +80,15 @@ impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
 
     /// Adds a stage; what `config` does not set comes from the stage's own defaults.
     pub fn stage_with<S: Stage<Cur>>(mut self, stage: S, config: StageConfig) -> Builder<In, S::Out> {
-        let name = self.unique_name(stage.name());
-        let first = self.stages.is_empty();
-        if !first {
-            config.check_inline(&name, &mut self.faults);
+        let name = self.parts.unique_name(stage.name());
+        if let Err(invalid) = stage.check() {
+            self.parts.faults.push(Fault::of_stage(&name, invalid));
         }
-        let mut plan = config.or(stage.defaults()).plan(&name, &mut self.faults);
+        let first = self.parts.stages.is_empty();
+        if !first {
+            config.check_inline(&name, &mut self.parts.faults);
+        }
+        let mut plan = config.or(stage.defaults()).plan(&name, &mut self.parts.faults);
         if first && plan.placement == Placement::Inline {
             plan.placement = Placement::Queued;
         }
@@ -138,17 +138,17 @@ impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
     ///
     /// Reports every fault of the plan at once.
     pub fn build(mut self) -> Result<Pipeline<In, Cur>, BuildError> {
-        if self.name.is_empty() {
-            self.faults.insert(0, Fault::new(None, "name", "must not be empty"));
+        if self.parts.name.is_empty() {
+            self.parts.faults.insert(0, Fault::new(None, "name", "must not be empty"));
         }
-        if self.stages.is_empty() {
-            self.faults.push(Fault::new(None, "stages", "must not be empty"));
+        if self.parts.stages.is_empty() {
+            self.parts.faults.push(Fault::new(None, "stages", "must not be empty"));
         }
-        let door = match self.door {
-            Some(door) if self.faults.is_empty() => door,
-            _ => return Err(BuildError::new(&self.name, self.faults)),
+        let door = match self.parts.door {
+            Some(door) if self.parts.faults.is_empty() => door,
+            _ => return Err(BuildError::new(&self.parts.name, self.parts.faults)),
         };
-        let shared = Arc::new(Shared::new(&self.name, self.segments, self.stages));
+        let shared = Arc::new(Shared::new(&self.parts.name, self.parts.segments, self.parts.stages));
         let mut assembly = Assembly { shared: shared.clone(), tasks: Vec::new() };
         (self.chain)(Tail::Node(Box::new(AnswerSink::new(shared.clone()))), &mut assembly);
         Ok(Pipeline::new(shared, door, assembly.tasks))
@@ -156,12 +156,12 @@ impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
 
     /// Adds a stage behind a queue: it begins a segment.
     fn queued<S: Stage<Cur>>(mut self, stage: S, name: Arc<str>, plan: Plan) -> Builder<In, S::Out> {
-        let number = self.segments.len();
+        let number = self.parts.segments.len();
         let queue = Arc::new(Queue::new(number as u32, plan.depth.get()));
         let gate = Arc::new(Gate::default());
-        self.segments.push(SegmentView {
+        self.parts.segments.push(SegmentView {
             name: name.clone(),
-            first_stage: self.stages.len(),
+            first_stage: self.parts.stages.len(),
             queue: queue.clone() as Arc<dyn Link>,
             gate: gate.clone(),
         });
@@ -169,11 +169,11 @@ impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
             // `Cur` is `In` here; there is no other way to say so than to ask.
             let any: Box<dyn std::any::Any> = Box::new(queue.clone());
             if let Ok(queue) = any.downcast::<Arc<Queue<Job<In>, Waiter>>>() {
-                self.door = Some(Door { queue: *queue, policy: plan.shed });
+                self.parts.door = Some(Door { queue: *queue, policy: plan.shed });
             }
         }
-        let stage_number = self.stages.len();
-        self.stages.push(StageCounters::new(name, Some(number)));
+        let stage_number = self.parts.stages.len();
+        self.parts.stages.push(StageCounters::new(name, Some(number)));
         let before = self.chain;
         let chain: Chain<S::Out> = Box::new(move |tail, assembly| {
             let node = node(stage, stage_number, gate, plan.clone(), tail, assembly);
@@ -181,38 +181,24 @@ impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
             assembly.tasks.push(Box::pin(segment));
             before(Tail::Queue { queue, policy: plan.shed, segment: number }, assembly);
         });
-        Builder {
-            name: self.name,
-            faults: self.faults,
-            stages: self.stages,
-            segments: self.segments,
-            door: self.door,
-            chain,
-            input: PhantomData,
-        }
+        Builder { parts: self.parts, chain }
     }
 
     /// Adds a stage at the end of the segment so far.
     fn inline<S: Stage<Cur>>(mut self, stage: S, name: Arc<str>, plan: Plan) -> Builder<In, S::Out> {
-        let gate = self.segments.last().map(|s| s.gate.clone()).unwrap_or_default();
-        let stage_number = self.stages.len();
-        self.stages.push(StageCounters::new(name, None));
+        let gate = self.parts.segments.last().map(|s| s.gate.clone()).unwrap_or_default();
+        let stage_number = self.parts.stages.len();
+        self.parts.stages.push(StageCounters::new(name, None));
         let before = self.chain;
         let chain: Chain<S::Out> = Box::new(move |tail, assembly| {
             let node = node(stage, stage_number, gate, plan, tail, assembly);
             before(Tail::Node(node), assembly);
         });
-        Builder {
-            name: self.name,
-            faults: self.faults,
-            stages: self.stages,
-            segments: self.segments,
-            door: self.door,
-            chain,
-            input: PhantomData,
-        }
+        Builder { parts: self.parts, chain }
     }
+}
 
+impl<In> Parts<In> {
     /// The stage's name, numbered where an earlier stage has the same.
     fn unique_name(&self, name: &str) -> Arc<str> {
         let taken = |name: &str| self.stages.iter().any(|s| &*s.name == name);
@@ -245,7 +231,7 @@ where
 
 impl<In, Cur> fmt::Debug for Builder<In, Cur> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stages: Vec<_> = self.stages.iter().map(|s| &*s.name).collect();
-        f.debug_struct("Builder").field("name", &self.name).field("stages", &stages).finish_non_exhaustive()
+        let stages: Vec<_> = self.parts.stages.iter().map(|s| &*s.name).collect();
+        f.debug_struct("Builder").field("name", &self.parts.name).field("stages", &stages).finish_non_exhaustive()
     }
 }

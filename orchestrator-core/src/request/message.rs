@@ -40,7 +40,6 @@ pub enum Content {
 impl Content {
     /// Returns the text of a text part, `None` for any other kind.
     #[must_use]
-    #[expect(clippy::unnecessary_wraps, reason = "the enum is open: other parts have no text")]
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),

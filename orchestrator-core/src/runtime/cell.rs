@@ -192,6 +192,7 @@ impl Cell {
     /// Settles the request unless it is settled; tells whether it did.
     ///
     /// Only marks and tells: whoever is not itself holding the request calls [`Cell::take_out`] afterwards.
+    #[expect(clippy::needless_pass_by_value, reason = "an ending happens once, whoever brings it gives it away")]
     pub(crate) fn end(&self, ending: Ending) -> bool {
         // The error of an ending that comes too late need not be made.
         if self.is_settled() {

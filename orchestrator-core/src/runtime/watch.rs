@@ -19,7 +19,7 @@ const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 pub(crate) struct Watch {
     list: Mutex<List>,
     changed: Notify,
-    /// Nothing more is let in: the keeper ends with the last stream and the last segment.
+    /// Nothing more is let in: the keeper ends with the last request.
     closed: AtomicBool,
 }
 
@@ -27,7 +27,6 @@ pub(crate) struct Watch {
 struct List {
     entries: Vec<Option<Arc<dyn Watched>>>,
     free: Vec<usize>,
-    alive: usize,
     /// When to look through the list again.
     bound: u64,
 }
@@ -65,7 +64,7 @@ impl Watch {
     }
 
     /// Looks after a stream until what this returns is dropped.
-    pub(crate) fn add(stream: Arc<dyn Watched>, now: u64) -> Watching {
+    pub(crate) fn add<W: Watched + 'static>(stream: &Arc<W>, now: u64) -> Watching {
         let cell = stream.cell().clone();
         let number = cell.shared.watch.insert(stream.clone(), now);
         if cell.shared.is_killed() {
@@ -81,7 +80,6 @@ impl Watch {
         let mut list = lock(&self.list);
         let earlier = bound < list.bound;
         list.bound = list.bound.min(bound);
-        list.alive += 1;
         let number = list.free.pop().unwrap_or_else(|| {
             list.entries.push(None);
             list.entries.len() - 1
@@ -99,16 +97,12 @@ impl Watch {
         let removed = list.entries[number].take();
         if removed.is_some() {
             list.free.push(number);
-            list.alive -= 1;
         }
         drop(list);
         drop(removed);
-        if self.closed.load(Ordering::Acquire) {
-            self.changed.notify_one();
-        }
     }
 
-    /// Has the keeper end as soon as nothing is left.
+    /// Has the keeper end as soon as no request is left.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.changed.notify_one();
@@ -122,10 +116,6 @@ impl Watch {
     /// The streams that are alive.
     fn streams(&self) -> Vec<Arc<dyn Watched>> {
         lock(&self.list).entries.iter().flatten().cloned().collect()
-    }
-
-    fn is_empty(&self) -> bool {
-        lock(&self.list).alive == 0
     }
 
     fn bound(&self) -> u64 {
@@ -181,6 +171,7 @@ fn overdue(stream: &dyn Watched, now: u64) -> Result<u64, Ending> {
 
 /// Looks after the streams of a pipeline and passes its metrics on, until the pipeline is over.
 pub(crate) async fn keep(shared: Arc<Shared>) {
+    let _last = Last(shared.clone());
     let mut publisher = Publisher::new(&shared);
     let mut publish_at = shared.clock.now();
     loop {
@@ -190,7 +181,8 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
             publisher.publish(&shared);
             publish_at = later(now, PUBLISH_EVERY);
         }
-        if shared.watch.closed.load(Ordering::Acquire) && shared.watch.is_empty() && shared.in_flight() == 0 {
+        // A stream that has ended may lie with a reader for as long as that likes; only requests are waited for.
+        if shared.watch.closed.load(Ordering::Acquire) && shared.in_flight() == 0 {
             publisher.publish(&shared);
             return;
         }
@@ -199,5 +191,17 @@ pub(crate) async fn keep(shared: Arc<Shared>) {
             // Either way the loop looks again.
             drop(timeout_at(at, shared.watch.changed.notified()).await);
         }
+    }
+}
+
+/// Ends with the keeper: because the pipeline is over, or because its runtime stops. Then nobody looks after the streams
+/// any more, and one that its caller pulls would not even notice.
+struct Last(Arc<Shared>);
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        // Before the look through the list, so that a stream that comes behind it is ended too.
+        self.0.killed.store(true, Ordering::SeqCst);
+        self.0.watch.cancel_all();
     }
 }

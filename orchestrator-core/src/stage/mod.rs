@@ -10,7 +10,7 @@ pub(crate) use then::Then;
 use std::future::Future;
 
 use crate::context::Context;
-use crate::error::BoxError;
+use crate::error::{BoxError, InvalidInput};
 
 /// One typed step of a pipeline: takes an `In`, hands on an `Out`.
 ///
@@ -73,6 +73,15 @@ pub trait Stage<In: Send + 'static>: Send + Sync + 'static {
     /// Returns the name in reports, metrics and errors; the type's name unless overridden.
     fn name(&self) -> &str {
         short_type_name::<Self>()
+    }
+
+    /// Checks the stage's own settings; called once, when the pipeline is built.
+    ///
+    /// # Errors
+    ///
+    /// Names the setting that cannot be used; it becomes a fault of the [`BuildError`](crate::error::BuildError).
+    fn check(&self) -> Result<(), InvalidInput> {
+        Ok(())
     }
 
     /// Returns how it wants to be placed; what is given with

@@ -1,0 +1,248 @@
+//! What the caller is told: whole texts, errors that keep what the worker said, the report, and what stages kept.
+
+use std::time::Duration;
+
+use prompt_orchestrator::error::WorkerErrorKind;
+use prompt_orchestrator::prelude::*;
+use prompt_orchestrator::testing::{MockWorker, Script};
+use prompt_orchestrator::token::ToolCallDelta;
+
+use crate::common::{Stopwatch, TestResult, ask, assert_balanced, both_deliveries, prompts, settle, streaming};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// Asserts that a time is what the script took, up to the 1 ms that Tokio's timers are exact to per wait.
+#[track_caller]
+fn assert_took(time: Option<Duration>, expected: u32) {
+    let time = time.expect("it was measured");
+    assert!(time >= expected * MS && time <= (expected + 4) * MS, "{time:?} is not {expected} ms");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_ends_without_its_terminal_event_is_an_error() -> TestResult {
+    let whole = Script::answering("a b c");
+    for (delivery, stage) in both_deliveries() {
+        for (events, script) in [(0, whole.clone().cut_after(0)), (2, whole.clone().cut_after(2))] {
+            let pipeline = streaming(MockWorker::new(script), stage.clone())?;
+            let cut = ErrorKind::Worker(WorkerErrorKind::StreamCut);
+
+            let mut answer = pipeline.submit("?".into()).await?;
+            for _ in 0..events {
+                answer.next().await.expect("a token")?;
+            }
+            let error = answer.next().await.expect("an error").expect_err("the stream was cut");
+            assert_eq!((error.kind(), error.stage()), (cut, Some("infer")), "{delivery}");
+            assert!(error.is_transient());
+            assert!(answer.next().await.is_none(), "{delivery}: the error is the last item");
+            assert!(answer.report().finish.is_none());
+
+            let error = pipeline.submit("?".into()).await?.text().await.expect_err("a cut answer is no text");
+            assert_eq!(error.kind(), cut, "{delivery}");
+            let stats = pipeline.stats();
+            assert_eq!((stats.failed, stats.answered), (2, 0));
+            assert_balanced(&stats);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_the_terminal_event_nothing_comes() -> TestResult {
+    for (delivery, stage) in both_deliveries() {
+        let script = Script::answering("a").text("too late").finish();
+        let pipeline = streaming(MockWorker::new(script), stage)?;
+        let mut answer = pipeline.submit("?".into()).await?;
+        assert_eq!(answer.next().await.expect("a token")?.text(), "a");
+        assert!(answer.next().await.expect("the terminal event")?.is_terminal());
+        assert!(answer.next().await.is_none(), "{delivery}");
+        assert_eq!(pipeline.stats().answered, 1);
+        assert_balanced(&pipeline.stats());
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_text_begins_again_at_a_reset_and_leaves_out_what_is_not_answer() -> TestResult {
+    let script = Script::new()
+        .streaming()
+        .text("void")
+        .event(TokenEvent::Reset)
+        .event(TokenEvent::Reasoning(prompt_orchestrator::token::TextDelta::new("hm")))
+        .text("the ")
+        .event(TokenEvent::ToolCall(Box::new(ToolCallDelta::new(0, "{}"))))
+        .text("answer")
+        .finish();
+    for (delivery, stage) in both_deliveries() {
+        let pipeline = streaming(MockWorker::new(script.clone()), stage)?;
+        assert_eq!(pipeline.submit("?".into()).await?.text().await?, "the answer", "{delivery}");
+        // Whoever reads event by event is told of all of it.
+        let mut answer = pipeline.submit("?".into()).await?;
+        let mut events = Vec::new();
+        while let Some(event) = answer.next().await {
+            events.push(event?);
+        }
+        assert_eq!((events.len(), &events[1]), (7, &TokenEvent::Reset), "{delivery}");
+    }
+    Ok(())
+}
+
+fn rate_limited() -> WorkerError {
+    WorkerError::new(WorkerErrorKind::RateLimited, "slow down")
+        .with_status(429)
+        .with_body("{\"error\":\"slow down\"}")
+        .with_retry_after(Duration::from_secs(7))
+        .with_source(std::io::Error::other("the wire"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workers_error_reaches_the_caller_as_it_was() -> TestResult {
+    let in_infer = Script::new().fail(rate_limited());
+    let in_stream = Script::new().streaming().text("a").fail(rate_limited());
+    for (delivery, stage) in both_deliveries() {
+        for script in [in_infer.clone(), in_stream.clone()] {
+            let pipeline = streaming(MockWorker::new(script), stage.clone())?;
+            let error = pipeline.submit("?".into()).await?.text().await.expect_err("the worker failed");
+            assert_eq!(error.kind(), ErrorKind::Worker(WorkerErrorKind::RateLimited), "{delivery}");
+            assert_eq!(error.stage(), Some("infer"), "{delivery}");
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+            assert!(error.is_transient());
+            let worker = error.worker_error().expect("it is kept");
+            assert_eq!((worker.status(), worker.body()), (Some(429), Some("{\"error\":\"slow down\"}")));
+            let source = std::error::Error::source(worker).expect("it is kept");
+            assert_eq!(source.to_string(), "the wire");
+            assert_eq!((pipeline.stats().failed, pipeline.stats().panics), (1, 0));
+            assert_balanced(&pipeline.stats());
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stages_error_names_the_stage_and_is_kept_as_its_source() -> TestResult {
+    for config in [StageConfig::new(), StageConfig::new().spawned(), StageConfig::new().ordered()] {
+        let pipeline = Pipeline::builder("fails")
+            .then_with("parse", config, |_cx, text: String| async move { text.parse::<u64>() })
+            .build()?;
+        let error = pipeline.submit("seven".to_owned()).await?.output().await.expect_err("not a number");
+        assert_eq!((error.kind(), error.stage()), (ErrorKind::Stage, Some("parse")));
+        let source = std::error::Error::source(&error).expect("it is kept");
+        assert!(source.is::<std::num::ParseIntError>());
+        assert_eq!(pipeline.submit("7".to_owned()).await?.output().await?, 7);
+        assert_balanced(&pipeline.stats());
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_says_where_the_time_went() -> TestResult {
+    for (delivery, stage) in both_deliveries() {
+        let script = Script::new().delay(50 * MS).streaming().delay(30 * MS).text("a").delay(20 * MS).text("b");
+        let worker = MockWorker::new(script.delay(10 * MS).finish());
+        let pipeline = prompts("report")
+            .then("slow", |_cx, prompt: PromptRequest| async move {
+                tokio::time::sleep(40 * MS).await;
+                Ok::<_, BoxError>(prompt)
+            })
+            .stage_with(InferenceStage::new(worker), StageConfig::new().concurrency(1))
+            .stage(stage)
+            .build()?;
+        let mut first = pipeline.submit("?".into()).await?;
+        let mut second = pipeline.submit("?".into()).await?;
+        settle().await;
+        let early = first.report();
+        assert_eq!((early.stages[0].run, early.stages[1].wait, early.first_token), (None, None, None));
+
+        first.text().await?;
+        let report = first.report();
+        let names: Vec<_> = report.stages.iter().map(|s| s.name.as_str()).collect();
+        assert_eq!(names, ["slow", "infer", "stream"], "{delivery}");
+        assert_took(report.stages[0].wait, 0);
+        assert_took(report.stages[0].run, 40);
+        assert_took(report.stages[1].wait, 0);
+        assert_took(report.stages[1].run, 50);
+        assert_eq!(report.stages[2].wait, None, "an inline stage has no queue");
+        assert_took(report.stages[2].run, 0);
+        assert_took(report.first_token, 120);
+        assert_took(report.last_event, 150);
+        let finish = report.finish.expect("it has ended");
+        assert_eq!((finish.reason, finish.usage), (FinishReason::Stop, Usage::new(1, 2)));
+        assert_eq!(report.id, first.context().id());
+
+        // The second one waited for the first one's slot in the stage, from 40 to 150 ms.
+        second.text().await?;
+        let report = second.report();
+        assert_took(report.stages[0].run, 40);
+        assert_took(report.stages[1].wait, 110);
+        assert_took(report.first_token, 230);
+        assert_took(report.last_event, 260);
+
+        let stats = pipeline.stats();
+        assert_eq!(stats.usage, Usage::new(2, 4));
+        assert_eq!((stats.first_token.count, stats.stages[1].run.count, stats.stages[1].wait.count), (2, 2, 2));
+        assert_took(Some(stats.stages[1].run.sum), 100);
+        assert_balanced(&stats);
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_stage_kept_with_the_request_is_found_through_the_answer() -> TestResult {
+    #[derive(Debug, PartialEq)]
+    struct Found(u64);
+    let pipeline = Pipeline::builder("keeps")
+        .then("keeps", |cx: Context, number: u64| async move {
+            cx.insert(Found(number));
+            Ok::<_, BoxError>(number)
+        })
+        .then("finds", |cx: Context, number: u64| async move {
+            let found = cx.get::<Found>().ok_or("a stage before has kept it")?;
+            Ok::<_, BoxError>(number + found.0)
+        })
+        .build()?;
+    let mut first = pipeline.submit(1).await?;
+    let mut second = pipeline.submit(2).await?;
+    assert_eq!((first.output().await?, second.output().await?), (2, 4));
+    assert_eq!(first.context().get::<Found>().as_deref(), Some(&Found(1)));
+    assert_eq!(second.context().get::<Found>().as_deref(), Some(&Found(2)));
+    assert!(first.context().get::<u8>().is_none());
+    assert_ne!(first.context().id(), second.context().id());
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_waits_for_its_reader_and_a_dropped_wait_loses_nothing() -> TestResult {
+    let pipeline = Pipeline::builder("waits")
+        .then("slow", |_cx, ask: crate::common::Ask| async move {
+            tokio::time::sleep(10 * MS).await;
+            Ok::<_, BoxError>(ask.number)
+        })
+        .build()?;
+    let mut answer = pipeline.submit(ask(7)).await?;
+    let clock = Stopwatch::start();
+    // Dropped five times while it waits, as in a `select!`.
+    for _ in 0..5 {
+        assert!(tokio::time::timeout(MS, answer.output()).await.is_err());
+    }
+    assert_eq!(answer.output().await?, 7);
+    clock.assert_at(10 * MS);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_wait_for_an_event_loses_none() -> TestResult {
+    let script = (0..10).fold(Script::new().streaming(), |script, _| script.delay(3 * MS).text("t")).finish();
+    for (delivery, stage) in both_deliveries() {
+        let pipeline = streaming(MockWorker::new(script.clone()), stage)?;
+        let mut answer = pipeline.submit("?".into()).await?;
+        let mut text = String::new();
+        loop {
+            match tokio::time::timeout(MS, answer.next()).await {
+                Err(_) => {}
+                Ok(Some(event)) => text.push_str(event?.text()),
+                Ok(None) => break,
+            }
+        }
+        assert_eq!(text, "t".repeat(10), "{delivery}");
+    }
+    Ok(())
+}

@@ -468,7 +468,7 @@ async fn mid_stream_the_stream_is_dropped_and_the_slot_is_free() -> TestResult {
                 clock.assert_still();
                 assert_eq!(worker.stats().cancelled, 1, "{delivery}, {by:?}, {read} events read");
                 if let Some(mut answer) = told {
-                    let error = answer.next().await.expect("one error").err().expect("it was cancelled");
+                    let error = answer.next().await.expect("one error").expect_err("it was cancelled");
                     assert!(error.is_cancelled(), "{error}");
                     assert!(answer.next().await.is_none());
                 }
@@ -679,7 +679,7 @@ async fn cancellation_leaves_no_way_in_for_a_second_ending() -> TestResult {
     let stats = pipeline.stats();
     assert_eq!((stats.cancelled, stats.failed, stats.shed), (1, 0, 0));
     assert_balanced(&stats);
-    let refused = pipeline.try_submit(ask(1)).err().expect("it drains");
+    let refused = pipeline.try_submit(ask(1)).expect_err("it drains");
     assert_eq!(refused.kind(), ErrorKind::Refused(RefuseReason::Draining));
     Ok(())
 }

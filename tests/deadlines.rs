@@ -40,7 +40,7 @@ async fn a_deadline_that_has_passed_is_refused_by_name() -> TestResult {
     tokio::time::advance(Duration::from_secs(1)).await;
     for past in [started, Instant::now()] {
         let options = RequestOptions::new().deadline(past);
-        let error = pipeline.submit_with(ask(0), options).await.err().expect("it is too late");
+        let error = pipeline.submit_with(ask(0), options).await.expect_err("it is too late");
         assert_eq!(error.kind(), ErrorKind::Refused(RefuseReason::Deadline));
         assert_eq!(error.field(), Some("deadline"));
         assert!(error.is_timeout() && !error.is_transient());
@@ -60,7 +60,7 @@ async fn at_the_door_it_is_refused() -> TestResult {
     let mut queued = pipeline.submit(ask(1)).await?;
 
     let clock = Stopwatch::start();
-    let error = pipeline.submit(ask(2).within(NEAR)).await.err().expect("it was never let in");
+    let error = pipeline.submit(ask(2).within(NEAR)).await.expect_err("it was never let in");
     clock.assert_at(NEAR);
     assert_eq!((error.kind(), error.stage()), (ErrorKind::Refused(RefuseReason::Deadline), None));
 

@@ -237,7 +237,7 @@ async fn a_pipeline_that_was_never_used_drains_at_once() -> TestResult {
     let report = pipeline.drain(LIMIT).await;
     clock.assert_still();
     assert_eq!((report.finished, report.cancelled), (0, 0));
-    let error = pipeline.submit(ask(0)).await.err().expect("it takes nothing more");
+    let error = pipeline.submit(ask(0)).await.expect_err("it takes nothing more");
     assert_eq!(error.kind(), refused(RefuseReason::Draining));
     until("no task is left", || tasks() == 0).await;
     assert_balanced(&pipeline.stats());
@@ -251,7 +251,7 @@ async fn a_drain_that_is_dropped_leaves_the_pipeline_closed_and_what_is_inside_g
     let mut answer = pipeline.submit(ask(0)).await?;
     settle().await;
     assert!(pipeline.drain(LIMIT).now_or_never().is_none());
-    let error = pipeline.try_submit(ask(1)).err().expect("it takes nothing more");
+    let error = pipeline.try_submit(ask(1)).expect_err("it takes nothing more");
     assert_eq!(error.kind(), refused(RefuseReason::Draining));
     gate.open();
     assert_eq!(answer.output().await?.number, 0);
@@ -350,9 +350,9 @@ fn a_runtime_that_stops_tells_every_caller() -> TestResult {
             let outputs = async {
                 let mut errors = Vec::new();
                 for answer in &mut answers {
-                    errors.push(answer.output().await.err().expect("nobody is there to run it").kind());
+                    errors.push(answer.output().await.expect_err("nobody is there to run it").kind());
                 }
-                (errors, at_the_door.await.err().expect("nobody is there to let it in").kind())
+                (errors, at_the_door.await.expect_err("nobody is there to let it in").kind())
             };
             let mut outputs = Box::pin(outputs);
             assert!(poll_once(&mut outputs).await.is_none());
@@ -360,7 +360,7 @@ fn a_runtime_that_stops_tells_every_caller() -> TestResult {
             let (errors, door) = tokio::time::timeout(4 * LIMIT, outputs).await.map_err(|_| "they hang")?;
             assert_eq!(errors, [ErrorKind::Cancelled; 5], "{place}");
             assert_eq!(door, refused(RefuseReason::Draining), "{place}");
-            let late = pipeline.try_submit(ask(6)).err().expect("it takes nothing more");
+            let late = pipeline.try_submit(ask(6)).expect_err("it takes nothing more");
             assert_eq!(late.kind(), refused(RefuseReason::Draining));
             let report = tokio::time::timeout(4 * LIMIT, pipeline.drain(LIMIT)).await?;
             assert_eq!((report.finished, report.cancelled), (0, 0));

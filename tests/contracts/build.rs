@@ -10,7 +10,7 @@ use crate::common::{TestResult, slots};
 fn faults<In: Input, Out: Send + 'static>(
     built: Result<Pipeline<In, Out>, BuildError>,
 ) -> Vec<(Option<String>, &'static str)> {
-    let error = built.err().expect("it has faults");
+    let error = built.expect_err("it has faults");
     for fault in error.faults() {
         assert!(error.to_string().contains(&fault.to_string()), "`{error}` leaves out `{fault}`");
     }

@@ -53,7 +53,7 @@ async fn a_bad_input_is_refused_by_the_name_of_its_field() -> TestResult {
 async fn an_input_that_is_wrong_in_two_ways_is_refused_once() -> TestResult {
     let pipeline = prompts("twice").stage(InferenceStage::new(MockWorker::new(Script::new()))).build()?;
     let past = Instant::now();
-    let error = pipeline.submit(PromptRequest::new("").deadline(past)).await.err().expect("it is wrong");
+    let error = pipeline.submit(PromptRequest::new("").deadline(past)).await.expect_err("it is wrong");
     assert_eq!((error.kind(), error.field()), (ErrorKind::Refused(RefuseReason::Invalid), Some("messages")));
     assert_eq!(pipeline.stats().refused, 1);
     assert_balanced(&pipeline.stats());

@@ -20,7 +20,7 @@ async fn under_backpressure_submit_waits_and_try_submit_refuses() -> TestResult 
     let _running = pipeline.submit(ask(0)).await?;
     settle().await;
     let _queued = pipeline.try_submit(ask(1))?;
-    let error = pipeline.try_submit(ask(2)).err().expect("the door is full");
+    let error = pipeline.try_submit(ask(2)).expect_err("the door is full");
     assert_eq!((error.kind(), error.stage(), error.is_transient()), (FULL, None, true));
     let mut waiting = Box::pin(pipeline.submit(ask(3)));
     assert!(poll_once(&mut waiting).await.is_none());
@@ -44,9 +44,9 @@ async fn reject_new_turns_the_newcomer_away() -> TestResult {
     settle().await;
     let mut queued = pipeline.submit(ask(1)).await?;
     for class in Priority::ALL {
-        let error = pipeline.submit(ask(2).priority(class)).await.err().expect("the door is full");
+        let error = pipeline.submit(ask(2).priority(class)).await.expect_err("the door is full");
         assert_eq!(error.kind(), FULL, "{class:?}");
-        assert_eq!(pipeline.try_submit(ask(3).priority(class)).err().expect("the door is full").kind(), FULL);
+        assert_eq!(pipeline.try_submit(ask(3).priority(class)).expect_err("the door is full").kind(), FULL);
     }
     gate.open();
     assert_eq!((running.output().await?.number, queued.output().await?.number), (0, 1));
@@ -76,13 +76,13 @@ async fn drop_oldest_evicts_the_oldest_of_the_lowest_class_and_never_for_a_lower
     let mut second_normal = pipeline.submit(ask(6).priority(Normal)).await?;
     assert_eq!((kind_now(&mut third_low), kind_now(&mut first_normal)), (Some(EVICTED), None));
     for refused in [pipeline.submit(ask(7).priority(Low)).await, pipeline.try_submit(ask(8).priority(Low))] {
-        assert_eq!(refused.err().expect("only higher classes are queued").kind(), FULL);
+        assert_eq!(refused.expect_err("only higher classes are queued").kind(), FULL);
     }
     let mut second_high = pipeline.submit(ask(9).priority(High)).await?;
     assert_eq!((kind_now(&mut first_normal), kind_now(&mut second_normal)), (Some(EVICTED), None));
     let mut third_high = pipeline.submit(ask(10).priority(High)).await?;
     assert_eq!(kind_now(&mut second_normal), Some(EVICTED));
-    assert_eq!(pipeline.submit(ask(11).priority(Normal)).await.err().expect("only higher ones").kind(), FULL);
+    assert_eq!(pipeline.submit(ask(11).priority(Normal)).await.expect_err("only higher ones").kind(), FULL);
     // Within the highest class the oldest goes.
     let mut fourth_high = pipeline.submit(ask(12).priority(High)).await?;
     assert_eq!(kind_now(&mut high), Some(EVICTED));
@@ -116,7 +116,7 @@ async fn an_inner_queue_sheds_by_its_own_policy() -> TestResult {
             answers.push(pipeline.submit(ask(number)).await?);
             settle().await;
         }
-        let error = answers.remove(victim).output().await.err().expect("it was shed");
+        let error = answers.remove(victim).output().await.expect_err("it was shed");
         assert_eq!((error.kind(), error.stage()), (ErrorKind::Shed(reason), Some("second")), "{policy:?}");
         assert!(error.is_shed() && error.is_transient());
         gate.open();

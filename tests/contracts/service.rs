@@ -55,7 +55,7 @@ async fn it_is_not_ready_while_it_drains() -> TestResult {
     let error = poll_fn(|cx| Service::poll_ready(&mut pipeline, cx)).await.expect_err("it drains");
     assert_eq!(error.kind(), refused);
     // A call all the same, after a readiness from before, is refused too.
-    let error = Service::call(&mut pipeline, ask(1)).await.err().expect("it drains");
+    let error = Service::call(&mut pipeline, ask(1)).await.expect_err("it drains");
     assert_eq!(error.kind(), refused);
     Ok(())
 }

@@ -23,7 +23,7 @@ pub struct Report {
     pub finish: Option<Finish>,
 }
 
-/// What one request took in one stage.
+/// What one request took in one stage, to about a microsecond.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StageReport {
@@ -37,16 +37,14 @@ pub struct StageReport {
 
 impl Report {
     pub(crate) fn read(cell: &Cell) -> Self {
-        // Times are stored plus one, so that 0 means none.
-        let time = |a: &AtomicU64| a.load(Ordering::Acquire).checked_sub(1).map(Duration::from_nanos);
         let since_submitted = |a: &AtomicU64| {
             let ticks = a.load(Ordering::Acquire);
             (ticks > 0).then(|| Duration::from_nanos(ticks.saturating_sub(cell.submitted)))
         };
         let extra = cell.extra_if_any();
         let stages = cell.shared.stages.iter().enumerate().map(|(number, stage)| {
-            let times = cell.times(number);
-            StageReport { name: stage.name.to_string(), wait: time(&times.wait), run: time(&times.run) }
+            let (wait, run) = cell.times(number).read();
+            StageReport { name: stage.name.to_string(), wait, run }
         });
         Self {
             id: cell.id,

@@ -8,15 +8,13 @@ use std::task::{Context as TaskContext, Poll};
 
 use crate::answer::Answer;
 use crate::context::Context;
-use crate::error::{Error, ErrorKind, InvalidInput, RefuseReason};
+use crate::error::{Error, ErrorKind, InvalidInput, RefuseReason, ShedReason};
 use crate::pipeline::Pipeline;
 use crate::pipeline::handle::Inner;
-use crate::queue::{Effects, Key, NEVER, Pushed};
+use crate::queue::{Key, NEVER, Pushed};
 use crate::request::{Input, RequestOptions};
 use crate::runtime::cell::{Cell, Ending};
 use crate::runtime::job::{Guard, Job, Waiter};
-use crate::runtime::shared::release;
-use crate::runtime::sink::shed;
 use crate::runtime::spans;
 use crate::stage::ShedPolicy;
 
@@ -100,18 +98,23 @@ impl<In: Input> Inner<In> {
             spans::open(&cell);
         }
         let job = Job { guard: Guard::new(Context::new(cell.clone())), parcel: Box::new(Some(input)) };
-        let mut effects = Effects::new();
+        let mut wake = None;
         // The waker comes with the first poll; until then nobody has to be woken.
         let ticket = |_: &Job<In>| Waiter::Caller(std::task::Waker::noop().clone());
-        let pushed = self.door.queue.push(job, policy, ticket, &mut effects);
-        shed(&mut effects, 0);
-        release(&mut effects);
+        let pushed = self.door.queue.push(job, policy, ticket, &mut wake);
+        if let Some(consumer) = wake {
+            consumer.wake();
+        }
         let refuse = |job: Job<In>, reason| {
             job.guard.cell().end(Ending::Refused(reason));
             Err(Error::refused(reason))
         };
         match pushed {
             Pushed::Admitted => Ok(Entered::Admitted(cell)),
+            Pushed::Instead(victim) => {
+                victim.guard.cell().end(Ending::Shed(0, ShedReason::Evicted));
+                Ok(Entered::Admitted(cell))
+            }
             Pushed::Waiting(key) => Ok(Entered::Waiting(cell, key)),
             Pushed::Full(job) => refuse(job, RefuseReason::QueueFull),
             Pushed::Closed(job) | Pushed::Dead(job) => refuse(job, RefuseReason::Draining),

@@ -60,6 +60,8 @@ pub(crate) trait Entry {
 pub(crate) enum Pushed<T> {
     /// It is in.
     Admitted,
+    /// It is in, in place of this one.
+    Instead(T),
     /// It waits for room under this key.
     Waiting(Key),
     /// The queue is full.
@@ -130,17 +132,17 @@ impl<T: Entry, W> Queue<T, W> {
         sync::lock(&self.inner)
     }
 
-    /// Pushes one entry; `ticket` is made only if it has to wait.
+    /// Pushes one entry; `ticket` is made only if it has to wait. Leaves the consumer in `wake` if it has to be woken.
     pub(crate) fn push(
         &self,
         entry: T,
         full: ShedPolicy,
         ticket: impl FnOnce(&T) -> W,
-        effects: &mut Effects<T, W>,
+        wake: &mut Option<Waker>,
     ) -> Pushed<T> {
         let mut inner = self.lock();
-        let pushed = inner.insert(entry, full, ticket, effects);
-        inner.call_consumer(effects);
+        let pushed = inner.insert(entry, full, ticket);
+        inner.call_consumer(wake);
         pushed
     }
 
@@ -154,13 +156,14 @@ impl<T: Entry, W> Queue<T, W> {
     ) {
         let mut inner = self.lock();
         for entry in entries.drain(..) {
-            match inner.insert(entry, full, &mut ticket, effects) {
+            match inner.insert(entry, full, &mut ticket) {
                 Pushed::Admitted | Pushed::Waiting(_) => {}
+                Pushed::Instead(victim) => effects.evicted.push(victim),
                 Pushed::Full(entry) => effects.rejected.push(entry),
                 Pushed::Closed(entry) | Pushed::Dead(entry) => effects.dead.push(entry),
             }
         }
-        inner.call_consumer(effects);
+        inner.call_consumer(&mut effects.wake);
     }
 
     /// Moves up to `limit` entries of the lanes before `lanes` to the end of `out`, the first lane first.
@@ -205,10 +208,10 @@ impl<T: Entry, W> Queue<T, W> {
         let mut inner = self.lock();
         let taken = inner.slab.remove_if(key, is_it)?;
         inner.admit_waiting(effects);
-        inner.call_consumer(effects);
+        inner.call_consumer(&mut effects.wake);
         // A closed queue that has become empty is finished, and nobody else would tell the consumer.
         if inner.closed && inner.slab.is_empty() {
-            inner.take_consumer(effects);
+            inner.take_consumer(&mut effects.wake);
         }
         effects.tickets.extend(taken.ticket);
         Some(taken.entry)
@@ -251,16 +254,13 @@ impl<T: Entry, W> Queue<T, W> {
     pub(crate) fn close(&self, effects: &mut Effects<T, W>) {
         let mut inner = self.lock();
         inner.closed = true;
-        inner.take_consumer(effects);
+        inner.take_consumer(&mut effects.wake);
     }
 
     /// Unlinks everything that waits for room.
     pub(crate) fn take_waiting(&self, effects: &mut Effects<T, W>) {
         let mut inner = self.lock();
         while inner.expel_first_waiting(effects) {}
-        if inner.closed && inner.slab.is_empty() {
-            inner.take_consumer(effects);
-        }
     }
 
     /// Unlinks everything.
@@ -271,7 +271,7 @@ impl<T: Entry, W> Queue<T, W> {
         while let Some(entry) = inner.slab.pop_admitted(LANES) {
             effects.dead.push(entry);
         }
-        inner.take_consumer(effects);
+        inner.take_consumer(&mut effects.wake);
     }
 
     /// Returns how full the queue is.
@@ -282,13 +282,7 @@ impl<T: Entry, W> Queue<T, W> {
 }
 
 impl<T: Entry, W> Inner<T, W> {
-    fn insert(
-        &mut self,
-        entry: T,
-        full: ShedPolicy,
-        ticket: impl FnOnce(&T) -> W,
-        effects: &mut Effects<T, W>,
-    ) -> Pushed<T> {
+    fn insert(&mut self, entry: T, full: ShedPolicy, ticket: impl FnOnce(&T) -> W) -> Pushed<T> {
         if self.closed {
             return Pushed::Closed(entry);
         }
@@ -296,9 +290,9 @@ impl<T: Entry, W> Inner<T, W> {
             return Pushed::Dead(entry);
         }
         let lane = entry.lane();
-        // Whoever waits goes first: a newcomer must not take the room that is theirs.
-        let has_room = self.slab.ready(LANES) < self.depth && self.slab.waiting() == 0;
-        if !has_room {
+        let mut victim = None;
+        // Where there is room nobody waits for it: whoever waited has moved up.
+        if self.slab.ready(LANES) >= self.depth {
             match full {
                 ShedPolicy::Backpressure => {
                     self.bound = self.bound.min(entry.deadline());
@@ -307,8 +301,8 @@ impl<T: Entry, W> Inner<T, W> {
                 }
                 ShedPolicy::RejectNew => return Pushed::Full(entry),
                 ShedPolicy::DropOldest => match self.slab.evict(lane) {
-                    Some(victim) => effects.evicted.push(victim),
                     None => return Pushed::Full(entry),
+                    evicted => victim = evicted,
                 },
             }
         }
@@ -316,7 +310,7 @@ impl<T: Entry, W> Inner<T, W> {
         self.admitted_ever += 1;
         entry.admitted();
         self.slab.push_admitted(lane, entry);
-        Pushed::Admitted
+        victim.map_or(Pushed::Admitted, Pushed::Instead)
     }
 
     /// Moves up what waits, as far as there is room.
@@ -342,17 +336,17 @@ impl<T: Entry, W> Inner<T, W> {
     }
 
     /// Leaves the consumer's waker to be woken, beside one that was left before.
-    fn take_consumer(&mut self, effects: &mut Effects<T, W>) {
+    fn take_consumer(&mut self, wake: &mut Option<Waker>) {
         if let Some(consumer) = self.consumer.take() {
-            effects.wake = Some(consumer);
+            *wake = Some(consumer);
         }
     }
 
     /// Leaves the consumer's waker to be woken if it would want to know.
-    fn call_consumer(&mut self, effects: &mut Effects<T, W>) {
+    fn call_consumer(&mut self, wake: &mut Option<Waker>) {
         let has_news = self.hungry && self.slab.ready(LANES) > 0 || self.bound < self.armed;
         if self.consumer.is_some() && has_news {
-            self.take_consumer(effects);
+            self.take_consumer(wake);
         }
     }
 }

@@ -67,10 +67,6 @@ impl<T: Entry, W> Slab<T, W> {
         self.lists[..lanes].iter().map(|l| l.len).sum()
     }
 
-    pub(super) const fn waiting(&self) -> usize {
-        self.waiting
-    }
-
     pub(super) const fn is_empty(&self) -> bool {
         self.admitted + self.waiting == 0
     }

@@ -1,8 +1,9 @@
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use tokio_util::sync::CancellationToken;
@@ -43,31 +44,37 @@ pub(crate) enum Ending {
 ///
 /// The payload is not in here, it travels through the queues. Whoever settles the request first wins; everybody else
 /// finds it settled and lets go of what they hold.
+///
+/// What every hop touches stands first and together: the hops of a request run on different cores, and each line of the
+/// cache that they share travels with it. Hence the layout in the order of the fields.
+#[repr(C)]
 pub(crate) struct Cell {
-    pub(crate) id: u64,
-    pub(crate) options: RequestOptions,
-    /// In ticks.
-    pub(crate) deadline: u64,
-    pub(crate) submitted: u64,
-    pub(crate) shared: Arc<Shared>,
-    /// The queue it was pushed into last, and the key there.
-    pub(crate) place: AtomicU64,
-    pub(crate) admitted: AtomicBool,
-    /// When it was pushed, in ticks.
-    pub(crate) since: AtomicU64,
-    /// Whoever polls it while it is pending: the future of a stage, or the pump of a stream.
-    pub(crate) runner: AtomicWaker,
-    /// The stage that runs it, or ran it last.
-    pub(crate) stage: AtomicUsize,
-    detached: AtomicBool,
     settled: AtomicBool,
     delivered: AtomicBool,
     holds: AtomicBool,
     streaming: AtomicBool,
-    state: Mutex<State>,
+    detached: AtomicBool,
+    admitted: AtomicBool,
+    /// The lane in every queue.
+    pub(crate) lane: u8,
+    /// The stage that runs it, or ran it last.
+    pub(crate) stage: AtomicU32,
+    /// In ticks.
+    pub(crate) deadline: u64,
+    pub(crate) submitted: u64,
+    /// The queue it was pushed into last, and the key there.
+    pub(crate) place: AtomicU64,
+    /// When it was pushed, in ticks.
+    pub(crate) since: AtomicU64,
     inline_times: [Times; INLINE_STAGES],
     more_times: Box<[Times]>,
+    pub(crate) shared: Arc<Shared>,
     extra: OnceLock<Box<Extra>>,
+    state: Mutex<State>,
+    /// Whoever polls it while it is pending: the future of a stage, or the pump of a stream.
+    pub(crate) runner: AtomicWaker,
+    pub(crate) id: u64,
+    pub(crate) options: RequestOptions,
 }
 
 #[derive(Default)]
@@ -94,11 +101,37 @@ pub(crate) struct Extra {
     source: OnceLock<Arc<str>>,
 }
 
-/// Times of one stage, in ticks plus one; 0 where it was not reached.
+/// Waiting and running time of one stage, in one word: units of 1,024 ns plus one, 0 where there is none.
+///
+/// Times above 73 minutes stand as that.
 #[derive(Default)]
-pub(crate) struct Times {
-    pub(crate) wait: AtomicU64,
-    pub(crate) run: AtomicU64,
+pub(crate) struct Times(AtomicU64);
+
+impl Times {
+    fn pack(nanos: u64) -> u64 {
+        (nanos >> 10).min(u64::from(u32::MAX) - 1) + 1
+    }
+
+    fn unpack(word: u64) -> Option<Duration> {
+        (word & u64::from(u32::MAX)).checked_sub(1).map(|units| Duration::from_nanos(units << 10))
+    }
+
+    /// Notes the time in the queue; nobody else writes at the time.
+    pub(crate) fn waited(&self, nanos: u64) {
+        self.0.store(Self::pack(nanos) << 32, Ordering::Relaxed);
+    }
+
+    /// Notes the time in `run`; nobody else writes at the time.
+    pub(crate) fn ran(&self, nanos: u64) {
+        let waited = self.0.load(Ordering::Relaxed) >> 32 << 32;
+        self.0.store(waited | Self::pack(nanos), Ordering::Relaxed);
+    }
+
+    /// Returns the time in the queue and the time in `run`.
+    pub(crate) fn read(&self) -> (Option<Duration>, Option<Duration>) {
+        let word = self.0.load(Ordering::Relaxed);
+        (Self::unpack(word >> 32), Self::unpack(word))
+    }
 }
 
 /// What [`Cell::poll_output`] finds.
@@ -125,25 +158,26 @@ impl Cell {
         let more = shared.stages.len().saturating_sub(INLINE_STAGES);
         let more_times = if more == 0 { Box::default() } else { (0..more).map(|_| Times::default()).collect() };
         Arc::new(Self {
-            id,
-            options,
-            deadline,
-            submitted,
-            shared,
-            place: AtomicU64::new(NOWHERE),
-            admitted: AtomicBool::new(false),
-            since: AtomicU64::new(submitted),
-            runner: AtomicWaker::new(),
-            stage: AtomicUsize::new(0),
-            detached: AtomicBool::new(false),
             settled: AtomicBool::new(false),
             delivered: AtomicBool::new(false),
             holds: AtomicBool::new(false),
             streaming: AtomicBool::new(false),
-            state: Mutex::default(),
+            detached: AtomicBool::new(false),
+            admitted: AtomicBool::new(false),
+            lane: options.priority.lane() as u8,
+            stage: AtomicU32::new(0),
+            deadline,
+            submitted,
+            place: AtomicU64::new(NOWHERE),
+            since: AtomicU64::new(submitted),
             inline_times: Default::default(),
             more_times,
+            shared,
             extra: OnceLock::new(),
+            state: Mutex::default(),
+            runner: AtomicWaker::new(),
+            id,
+            options,
         })
     }
 
@@ -318,6 +352,10 @@ impl Cell {
     }
 
     /// Whether it was let in. That changes only while it lies in the door's queue.
+    pub(crate) fn mark_admitted(&self) {
+        self.admitted.store(true, Ordering::Release);
+    }
+
     pub(crate) fn is_admitted(&self) -> bool {
         self.admitted.load(Ordering::Acquire)
     }
@@ -381,7 +419,7 @@ impl Cell {
 
     /// The name of the stage that runs it.
     pub(crate) fn stage_name(&self) -> Arc<str> {
-        let stage = self.shared.stages.get(self.stage.load(Ordering::Acquire));
+        let stage = self.shared.stages.get(self.stage.load(Ordering::Acquire) as usize);
         stage.map_or_else(|| self.shared.name.clone(), |s| s.name.clone())
     }
 

@@ -52,7 +52,7 @@ pub(crate) struct Job<T> {
 
 impl<T> Entry for Job<T> {
     fn lane(&self) -> usize {
-        self.guard.cell().options.priority.lane()
+        usize::from(self.guard.cell().lane)
     }
 
     fn deadline(&self) -> u64 {
@@ -68,7 +68,7 @@ impl<T> Entry for Job<T> {
     }
 
     fn admitted(&self) {
-        self.guard.cell().admitted.store(true, Ordering::Release);
+        self.guard.cell().mark_admitted();
     }
 }
 

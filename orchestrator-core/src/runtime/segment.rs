@@ -219,7 +219,7 @@ impl<T: Send + 'static> Segment<T> {
         }
         let wait = round.now.saturating_sub(cell.since.load(Ordering::Relaxed));
         let stage = self.first_stage;
-        cell.times(stage).wait.store(wait + 1, Ordering::Relaxed);
+        cell.times(stage).waited(wait);
         self.wait_times.record(wait, &self.shared.stages[stage].wait);
         let unit = slot.map(|slot| Unit::counted(&self.gate, Some(slot)));
         self.node.start(Flight { guard, parcel, unit }, round);

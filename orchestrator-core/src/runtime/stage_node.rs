@@ -50,8 +50,9 @@ struct StageNode<S: Stage<In>, In: Send + 'static, M, F> {
     order: Option<Order<S::Out>>,
     next: BoxNode<S::Out>,
     run_times: Tally,
-    /// What the last run that was timed took.
+    /// What the last run that was timed took, and how many took as long since the last [`StageNode::book`].
     took: u64,
+    runs: u64,
     /// Runs in `running` that have no unit.
     local: usize,
     bound: u64,
@@ -87,6 +88,7 @@ where
         next,
         run_times: Tally::alone(),
         took: 0,
+        runs: 0,
         local: 0,
         bound: NEVER,
     }
@@ -111,17 +113,26 @@ where
         self.running.push(Running::new(work, start));
     }
 
+    /// Records the runs that took as long as the last one that was timed.
+    fn book(&mut self) {
+        if self.runs > 0 {
+            let runs = std::mem::take(&mut self.runs);
+            self.run_times.record_many(self.took, runs, &self.site.shared.stages[self.site.stage].run);
+        }
+    }
+
     /// Books a run's end and hands its output on.
     fn finish(&mut self, done: DoneOf<S, In>, started: u64, number: u64, round: &mut Round<'_, '_>) {
         let Done { stage, guard, unit, result } = done;
         self.spare = Some(stage);
         if round.timed {
+            self.book();
             self.took = round.tick().saturating_sub(started);
         }
         let took = self.took;
+        self.runs += 1;
         let cell = guard.cell();
-        cell.times(self.site.stage).run.store(took + 1, Ordering::Relaxed);
-        self.run_times.record(took, &self.site.shared.stages[self.site.stage].run);
+        cell.times(self.site.stage).ran(took);
         let unit = cell.end_run().or(unit);
         let error = match result {
             Ok(parcel) => return self.hand_on(Flight { guard, parcel, unit }, number, round),
@@ -167,7 +178,7 @@ where
             return;
         }
         let started = round.now;
-        guard.cell().stage.store(self.site.stage, Ordering::Release);
+        guard.cell().stage.store(self.site.stage as u32, Ordering::Release);
         let spawned = self.site.plan.placement == Placement::Spawned;
         let unit = if spawned && unit.is_none() { Some(Unit::counted(&self.site.gate, None)) } else { unit };
         let local = unit.is_none();
@@ -229,6 +240,7 @@ where
     }
 
     fn flush(&mut self, now: u64) {
+        self.book();
         self.run_times.flush(&self.site.shared.stages[self.site.stage].run);
         self.next.flush(now);
     }

@@ -121,8 +121,12 @@ impl Line {
     /// Pushes, and counts the fate of an entry that is handed back; tells whether it was not.
     pub(super) fn push(&self, item: &Item, full: ShedPolicy) -> bool {
         let ticket = |item: &Item| Ticket(item.clone(), Waker::noop().clone());
-        match self.with(|queue, effects| queue.push(item.clone(), full, ticket, effects)) {
+        match self.with(|queue, effects| queue.push(item.clone(), full, ticket, &mut effects.wake)) {
             Pushed::Admitted | Pushed::Waiting(_) => true,
+            Pushed::Instead(victim) => {
+                victim.let_go();
+                true
+            }
             Pushed::Full(item) | Pushed::Closed(item) | Pushed::Dead(item) => {
                 item.let_go();
                 false

@@ -116,8 +116,12 @@ impl Trial {
         let item = self.new_item(dice);
         let full = dice.policy();
         let expected = self.model.push(&item, full);
-        let (name, back) = match self.queue.push(item.clone(), full, Item::id, &mut self.effects) {
+        let (name, back) = match self.queue.push(item.clone(), full, Item::id, &mut self.effects.wake) {
             Pushed::Admitted => ("admitted", None),
+            Pushed::Instead(victim) => {
+                self.effects.evicted.push(victim);
+                ("admitted", None)
+            }
             Pushed::Waiting(key) => {
                 prop_assert_eq!(key, item.key());
                 ("waiting", None)

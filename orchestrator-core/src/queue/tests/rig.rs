@@ -128,7 +128,13 @@ impl Rig {
 
     pub(super) fn push(&mut self, item: &Item, full: ShedPolicy) -> Pushed<Item> {
         self.effects = Effects::new();
-        self.queue.push(item.clone(), full, Item::id, &mut self.effects)
+        match self.queue.push(item.clone(), full, Item::id, &mut self.effects.wake) {
+            Pushed::Instead(victim) => {
+                self.effects.evicted.push(victim);
+                Pushed::Admitted
+            }
+            pushed => pushed,
+        }
     }
 
     pub(super) fn push_new(&mut self, id: u32, lane: usize, full: ShedPolicy) -> Pushed<Item> {

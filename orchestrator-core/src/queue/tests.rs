@@ -247,10 +247,10 @@ fn no_ticket_is_dropped_under_the_lock() {
     let queue = Rc::new(Queue::new(QUEUE, 1));
     let dropped = Rc::new(Cell::new(0));
     let probe = || Probe(Rc::downgrade(&queue), dropped.clone());
-    let mut effects = Effects::<Item, _>::new();
+    let mut wake = None;
     let items = [0, 1].map(|id| Item::new(id, 1, NEVER));
     for item in &items {
-        queue.push(item.clone(), Backpressure, |_| probe(), &mut effects.wake);
+        queue.push(item.clone(), Backpressure, |_| probe(), &mut wake);
     }
     assert!(queue.replace_ticket(items[1].key(), |i| i.is(&items[1]), probe()));
     assert_eq!(dropped.get(), 1, "the one that was replaced");

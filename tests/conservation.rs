@@ -18,7 +18,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use prompt_orchestrator::answer::Tokens;
 use prompt_orchestrator::context::Permit;
-use prompt_orchestrator::error::{InvalidInput, RefuseReason};
+use prompt_orchestrator::error::{InvalidInput, RefuseReason, ShedReason};
 use prompt_orchestrator::pipeline::Builder;
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::stats::PipelineStats;
@@ -132,7 +132,7 @@ enum Outcome {
     LeftAtDoor,
     Answered,
     Failed,
-    Shed,
+    Shed(ShedReason),
     Cancelled,
     /// Dropped or detached the answer: it does not know how that ended.
     LeftInside,
@@ -142,7 +142,7 @@ impl Outcome {
     fn of(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::Refused(reason) => Self::Refused(reason),
-            ErrorKind::Shed(_) => Self::Shed,
+            ErrorKind::Shed(reason) => Self::Shed(reason),
             ErrorKind::Cancelled | ErrorKind::ReaderStalled => Self::Cancelled,
             _ => Self::Failed,
         }
@@ -163,7 +163,7 @@ struct Told {
     left_at_door: u64,
     answered: u64,
     failed: u64,
-    shed: u64,
+    shed: [u64; ShedReason::ALL.len()],
     cancelled: u64,
     left_inside: u64,
 }
@@ -172,11 +172,11 @@ impl Told {
     fn record(&mut self, outcome: Outcome) {
         self.submitted += 1;
         *match outcome {
-            Outcome::Refused(reason) => &mut self.refused[number(reason)],
+            Outcome::Refused(reason) => &mut self.refused[place(&RefuseReason::ALL, reason)],
             Outcome::LeftAtDoor => &mut self.left_at_door,
             Outcome::Answered => &mut self.answered,
             Outcome::Failed => &mut self.failed,
-            Outcome::Shed => &mut self.shed,
+            Outcome::Shed(reason) => &mut self.shed[place(&ShedReason::ALL, reason)],
             Outcome::Cancelled => &mut self.cancelled,
             Outcome::LeftInside => &mut self.left_inside,
         } += 1;
@@ -188,7 +188,7 @@ impl Told {
         self.left_at_door += other.left_at_door;
         self.answered += other.answered;
         self.failed += other.failed;
-        self.shed += other.shed;
+        self.shed.iter_mut().zip(other.shed).for_each(|(a, b)| *a += b);
         self.cancelled += other.cancelled;
         self.left_inside += other.left_inside;
     }
@@ -204,14 +204,18 @@ impl Told {
         let beyond = |counted: u64, told: u64, what: &str| {
             counted.checked_sub(told).unwrap_or_else(|| panic!("{what}: counted {counted}, told {told}"))
         };
-        let refused = stats
-            .refused_by_reason
-            .iter()
-            .map(|(reason, counted)| beyond(*counted, self.refused[number(*reason)], reason.as_str()));
+        let refused = stats.refused_by_reason.iter().map(|(reason, counted)| {
+            beyond(*counted, self.refused[place(&RefuseReason::ALL, *reason)], reason.as_str())
+        });
         let at_door = refused.sum::<u64>() + stats.withdrawn;
+        let sheds = ShedReason::ALL.into_iter().zip(self.shed).map(|(reason, told)| {
+            let by_reason = stats.stages.iter().flat_map(|s| &s.shed_by_reason);
+            let counted = by_reason.filter(|(r, _)| *r == reason).map(|(_, n)| n).sum();
+            beyond(counted, told, reason.as_str())
+        });
         let inside = beyond(stats.answered, self.answered, "answered")
             + beyond(stats.failed, self.failed, "failed")
-            + beyond(stats.shed, self.shed, "shed")
+            + sheds.sum::<u64>()
             + beyond(stats.cancelled, self.cancelled, "cancelled");
         assert!(at_door <= self.left_at_door, "{at_door} ended at the door, {} left there", self.left_at_door);
         assert_eq!(at_door + inside, self.left_at_door + self.left_inside, "those that left");
@@ -225,8 +229,8 @@ impl Told {
     }
 }
 
-fn number(reason: RefuseReason) -> usize {
-    RefuseReason::ALL.iter().position(|r| *r == reason).expect("all are listed")
+fn place<R: PartialEq>(all: &[R], reason: R) -> usize {
+    all.iter().position(|r| *r == reason).expect("all are listed")
 }
 
 /// How a run ends.
@@ -308,7 +312,7 @@ impl Run {
                 let life = life(pipeline.clone(), rng);
                 async move {
                     let outcome = life.await;
-                    if matches!(outcome, Outcome::Refused(_) | Outcome::Shed) {
+                    if matches!(outcome, Outcome::Refused(_) | Outcome::Shed(_)) {
                         // Gives those inside a chance, where a queue was full.
                         sleep(pause).await;
                     }

@@ -30,7 +30,8 @@ async fn a_recorder_sees_what_stats_say() {
         .build()
         .expect("builds");
 
-    for _ in 0..3 {
+    // As many of each as of nothing else, so that no label can stand for another.
+    for _ in 0..4 {
         let mut answer = pipeline.submit(PromptRequest::new("?")).await.expect("let in");
         assert_eq!(answer.text().await.expect("answered"), "to be or not");
     }
@@ -38,8 +39,12 @@ async fn a_recorder_sees_what_stats_say() {
         let mut answer = pipeline.submit(PromptRequest::new(question)).await.expect("let in");
         assert!(answer.text().await.is_err());
     }
-    assert!(pipeline.submit(PromptRequest::new("")).await.is_err());
-    assert!(pipeline.submit(PromptRequest::new("late").within(Duration::ZERO)).await.is_err());
+    for _ in 0..5 {
+        assert!(pipeline.submit(PromptRequest::new("")).await.is_err());
+    }
+    for _ in 0..2 {
+        assert!(pipeline.submit(PromptRequest::new("late").within(Duration::ZERO)).await.is_err());
+    }
     // One that occupies the worker, two that fill the queue, one that takes the place of the first of them.
     let hangs = pipeline.submit(PromptRequest::new("hang")).await.expect("let in");
     while pipeline.stats().stages[0].depth > 0 {
@@ -48,7 +53,8 @@ async fn a_recorder_sees_what_stats_say() {
     let mut evicted = pipeline.submit(PromptRequest::new("first")).await.expect("let in");
     let second = pipeline.submit(PromptRequest::new("second")).await.expect("let in");
     let third = pipeline.submit(PromptRequest::new("third")).await.expect("let in");
-    assert!(evicted.text().await.expect_err("evicted").is_shed());
+    let told = tokio::time::timeout(Duration::from_secs(10), evicted.text()).await.expect("told at once");
+    assert!(told.expect_err("evicted").is_shed());
     let low = PromptRequest::new("low").priority(prompt_orchestrator::request::Priority::Low);
     assert!(pipeline.submit(low).await.expect_err("the queue is full of its betters").is_refused());
 
@@ -64,19 +70,19 @@ async fn a_recorder_sees_what_stats_say() {
     // The last word of the pipeline comes with the end of its last task; what is refused afterwards only `stats` know.
     let rendered = parse(&recorder.render());
     let expected = [
-        ("orchestrator_requests_total", "outcome=\"answered\"", 3),
+        ("orchestrator_requests_total", "outcome=\"answered\"", 4),
         ("orchestrator_requests_total", "outcome=\"failed\"", 2),
         ("orchestrator_requests_total", "outcome=\"shed\"", 1),
         ("orchestrator_requests_total", "outcome=\"cancelled\"", 3),
         ("orchestrator_requests_total", "outcome=\"withdrawn\"", 0),
-        ("orchestrator_requests_total", "outcome=\"refused\"", 3),
-        ("orchestrator_refused_total", "reason=\"invalid\"", 1),
+        ("orchestrator_requests_total", "outcome=\"refused\"", 8),
+        ("orchestrator_refused_total", "reason=\"invalid\"", 5),
         ("orchestrator_refused_total", "reason=\"queue_full\"", 1),
-        ("orchestrator_refused_total", "reason=\"deadline\"", 1),
+        ("orchestrator_refused_total", "reason=\"deadline\"", 2),
         ("orchestrator_refused_total", "reason=\"draining\"", 0),
-        ("orchestrator_tokens_total", "kind=\"prompt\"", 3),
+        ("orchestrator_tokens_total", "kind=\"prompt\"", 4),
         ("orchestrator_tokens_total", "kind=\"cached\"", 0),
-        ("orchestrator_tokens_total", "kind=\"completion\"", 12),
+        ("orchestrator_tokens_total", "kind=\"completion\"", 16),
         ("orchestrator_shed_total", "stage=\"infer\",reason=\"queue_full\"", 0),
         ("orchestrator_shed_total", "stage=\"infer\",reason=\"evicted\"", 1),
         ("orchestrator_shed_total", "stage=\"infer\",reason=\"deadline\"", 0),
@@ -88,12 +94,12 @@ async fn a_recorder_sees_what_stats_say() {
         ("orchestrator_queue_depth", "stage=\"infer\"", 0),
         ("orchestrator_queue_depth", "stage=\"stream\"", 0),
         // The answered ones, and of the tokens those of the panicked stream too.
-        ("orchestrator_request_seconds_count", "", 3),
-        ("orchestrator_time_to_first_token_seconds_count", "", 4),
-        ("orchestrator_inter_token_seconds_count", "", 9),
-        ("orchestrator_stage_wait_seconds_count", "stage=\"infer\"", 6),
-        ("orchestrator_stage_run_seconds_count", "stage=\"infer\"", 5),
-        ("orchestrator_stage_run_seconds_count", "stage=\"stream\"", 4),
+        ("orchestrator_request_seconds_count", "", 4),
+        ("orchestrator_time_to_first_token_seconds_count", "", 5),
+        ("orchestrator_inter_token_seconds_count", "", 12),
+        ("orchestrator_stage_wait_seconds_count", "stage=\"infer\"", 7),
+        ("orchestrator_stage_run_seconds_count", "stage=\"infer\"", 6),
+        ("orchestrator_stage_run_seconds_count", "stage=\"stream\"", 5),
     ];
     for (name, labels, value) in expected {
         let separator = if labels.is_empty() { "" } else { "," };
@@ -105,11 +111,11 @@ async fn a_recorder_sees_what_stats_say() {
     assert_eq!(rendered.keys().filter(|key| !known(key)).collect::<Vec<_>>(), Vec::<&String>::new());
 
     let stats = pipeline.stats();
-    assert_eq!((stats.answered, stats.failed, stats.shed, stats.cancelled, stats.withdrawn), (3, 2, 1, 3, 0));
-    assert_eq!((stats.submitted, stats.refused, stats.panics), (13, 4, 1));
-    assert_eq!((stats.usage.prompt_tokens, stats.usage.completion_tokens), (3, 12));
-    assert_eq!((stats.total.count, stats.first_token.count, stats.between_tokens.count), (3, 4, 9));
-    assert_eq!((stats.stages[0].wait.count, stats.stages[0].run.count, stats.stages[1].run.count), (6, 5, 4));
+    assert_eq!((stats.answered, stats.failed, stats.shed, stats.cancelled, stats.withdrawn), (4, 2, 1, 3, 0));
+    assert_eq!((stats.submitted, stats.refused, stats.panics), (19, 9, 1));
+    assert_eq!((stats.usage.prompt_tokens, stats.usage.completion_tokens), (4, 16));
+    assert_eq!((stats.total.count, stats.first_token.count, stats.between_tokens.count), (4, 5, 12));
+    assert_eq!((stats.stages[0].wait.count, stats.stages[0].run.count, stats.stages[1].run.count), (7, 6, 5));
 }
 
 /// Reads the text format; the order of labels is that in which they were given.

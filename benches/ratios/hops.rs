@@ -61,24 +61,41 @@ pub(crate) fn two_threads() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().expect("a runtime")
 }
 
+/// Somebody who calls and waits for the answer; each task of a loop has its own clone.
+trait Caller: Clone + Send + Sync + 'static {
+    fn call(&self, number: u64, now: Instant) -> impl Future<Output = ()> + Send;
+}
+
+impl Caller for Chain {
+    async fn call(&self, number: u64, _now: Instant) {
+        assert_eq!(Self::call(self, [number; 7]).await[6], number);
+    }
+}
+
+impl Caller for Pipeline<Item, Item> {
+    /// Every request has a deadline, from the reading of the clock that the loop takes on both sides.
+    async fn call(&self, number: u64, now: Instant) {
+        let options = RequestOptions::new().deadline((now + Duration::from_secs(30)).into());
+        let mut answer = self.submit_with(Item([number; 7]), options).await.expect("let in");
+        let item = answer.output().await.expect("answered");
+        assert_eq!(item.0[6], number);
+    }
+}
+
 /// A closed loop: `in_flight` tasks, each of which calls and waits, for a while.
-pub(crate) fn closed_loop<C, Fut>(runtime: &Runtime, in_flight: usize, time: Duration, call: C) -> Round
-where
-    C: Fn(u64, Instant) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = ()> + Send,
-{
+fn closed_loop(runtime: &Runtime, in_flight: usize, time: Duration, caller: &impl Caller) -> Round {
     runtime.block_on(async {
         let done = Arc::new(AtomicU64::new(0));
         let started = Instant::now();
         let tasks: Vec<_> = (0..in_flight)
             .map(|_| {
-                let (call, done) = (call.clone(), done.clone());
+                let (caller, done) = (caller.clone(), done.clone());
                 tokio::spawn(async move {
                     let mut latencies = Vec::new();
                     let mut number = 0;
                     let mut before = Instant::now();
                     loop {
-                        call(number, before).await;
+                        caller.call(number, before).await;
                         number += 1;
                         // One reading per call on both sides.
                         let now = Instant::now();
@@ -120,28 +137,6 @@ fn pipeline(config: StageConfig, kinds: [Kind; STAGES]) -> Pipeline<Item, Item> 
     builder.build().expect("the plan is sound")
 }
 
-fn ours(runtime: &Runtime, pipeline: &Pipeline<Item, Item>, in_flight: usize, time: Duration) -> Round {
-    let pipeline = pipeline.clone();
-    closed_loop(runtime, in_flight, time, move |number, now| {
-        let pipeline = pipeline.clone();
-        // Every request has a deadline, from the reading of the clock that the loop takes on both sides.
-        let options = RequestOptions::new().deadline((now + Duration::from_secs(30)).into());
-        async move {
-            let mut answer = pipeline.submit_with(Item([number; 7]), options).await.expect("let in");
-            let item = answer.output().await.expect("answered");
-            assert_eq!(item.0[6], number);
-        }
-    })
-}
-
-fn bare(runtime: &Runtime, chain: &Chain, in_flight: usize, time: Duration) -> Round {
-    let chain = chain.clone();
-    closed_loop(runtime, in_flight, time, move |number, _| {
-        let chain = chain.clone();
-        async move { assert_eq!(chain.call([number; 7]).await[6], number) }
-    })
-}
-
 pub(crate) fn run(harness: &mut Harness) {
     let runtime = two_threads();
     let queued = || StageConfig::new().depth(DEPTH);
@@ -152,7 +147,10 @@ pub(crate) fn run(harness: &mut Harness) {
         }
         let (chain, pipeline) = runtime.block_on(async { (chain(), pipeline(config, kinds)) });
         let time = harness.round_time();
-        Some(harness.pairs(|| bare(&runtime, &chain, in_flight, time), || ours(&runtime, &pipeline, in_flight, time)))
+        Some(harness.pairs(
+            || closed_loop(&runtime, in_flight, time, &chain),
+            || closed_loop(&runtime, in_flight, time, &pipeline),
+        ))
     };
     let at_1 = compare("hops/1", 1, &|| Chain::plain(STAGES), queued(), noops);
     let at_64 = compare("hops/64", 64, &|| Chain::plain(STAGES), queued(), noops);

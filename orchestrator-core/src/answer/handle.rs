@@ -28,12 +28,14 @@ pub struct Answer<Out> {
     tokens: Option<Out>,
     /// Nothing more comes.
     over: bool,
+    /// Nothing lies in the cell any more.
+    taken: bool,
     out: PhantomData<fn() -> Out>,
 }
 
 impl<Out: Send + 'static> Answer<Out> {
     pub(crate) const fn new(cell: Arc<Cell>) -> Self {
-        Self { cell, tokens: None, over: false, out: PhantomData }
+        Self { cell, tokens: None, over: false, taken: false, out: PhantomData }
     }
 
     /// Waits for the pipeline's output.
@@ -59,6 +61,7 @@ impl<Out: Send + 'static> Answer<Out> {
             Outcome::Failed(error) => Poll::Ready(Err(error)),
             Outcome::Gone => panic!("the output was taken before"),
             Outcome::Output(output) => {
+                self.taken = true;
                 let output = output.downcast::<Option<Out>>().expect("the pipeline's last stage hands on `Out`");
                 Poll::Ready(Ok(output.expect("a parcel is filled before it is delivered")))
             }
@@ -169,7 +172,9 @@ impl<Out> Drop for Answer<Out> {
     fn drop(&mut self) {
         if !self.cell.is_detached() {
             self.cell.cancel();
-            drop(self.cell.take_unread());
+            if !self.taken {
+                drop(self.cell.take_unread());
+            }
         }
     }
 }

@@ -1,11 +1,10 @@
 use std::any::Any;
 use std::future::{Future, poll_fn};
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use futures_util::FutureExt;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Span;
 
@@ -48,44 +47,43 @@ pub(crate) type DoneOf<S, In> = Done<S, <S as Stage<In>>::Out>;
 /// With `tells` it leaves its cell in `stage` when its first poll is pending.
 ///
 /// In- and output stay in their box but for the stage's own call: the future is moved about before its first poll, and
-/// should be small.
-pub(crate) async fn run<S, In>(
+/// should be small. For the same reason it is a block and not an `async fn`, which would move its arguments once more.
+pub(crate) fn run<S, In>(
     stage: Arc<Lent<S>>,
     guard: Guard,
     unit: Option<Arc<Unit>>,
-    tells: bool,
-    mut parcel: Parcel<In>,
-) -> DoneOf<S, In>
+    mut tells: bool,
+    parcel: Parcel<In>,
+) -> impl Future<Output = DoneOf<S, In>> + Send
 where
     S: Stage<In>,
     In: Send + 'static,
 {
-    let ran = {
-        let (lent, guard) = (&*stage, &guard);
-        // The block, so that a panic before the first await is caught too.
-        let run = async move {
-            let input = parcel.take().expect("a parcel is filled before it is handed on");
-            let out = lent.stage.run(guard.context(), input).await.map_err(Into::into)?;
-            let mut parcel = reuse(parcel);
-            *parcel = Some(out);
-            Ok(parcel)
+    async move {
+        let result = {
+            // The block, so that a panic before the first await is caught too.
+            let mut run = pin!(async {
+                let mut parcel = parcel;
+                let input = parcel.take().expect("a parcel is filled before it is handed on");
+                let out = stage.stage.run(guard.context(), input).await.map_err(Into::into)?;
+                let mut parcel = reuse(parcel);
+                *parcel = Some(out);
+                Ok(parcel)
+            });
+            poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx))) {
+                Ok(Poll::Ready(ran)) => Poll::Ready(ran.map_err(Failure::Error)),
+                Ok(Poll::Pending) => {
+                    if std::mem::take(&mut tells) {
+                        *lock(&stage.pending) = Some(guard.cell().clone());
+                    }
+                    Poll::Pending
+                }
+                Err(panic) => Poll::Ready(Err(Failure::Panic(panic))),
+            })
+            .await
         };
-        let mut run = pin!(AssertUnwindSafe(run).catch_unwind());
-        let mut tells = tells;
-        poll_fn(|cx| {
-            let polled = run.as_mut().poll(cx);
-            if polled.is_pending() && std::mem::take(&mut tells) {
-                *lock(&lent.pending) = Some(guard.cell().clone());
-            }
-            polled
-        })
-        .await
-    };
-    let result = match ran {
-        Ok(ran) => ran.map_err(Failure::Error),
-        Err(panic) => Err(Failure::Panic(panic)),
-    };
-    Done { stage, guard, unit, result }
+        Done { stage, guard, unit, result }
+    }
 }
 
 /// A slot that a future can be polled in where it is, and moved with once it is pending.

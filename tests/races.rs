@@ -1,0 +1,127 @@
+//! Moments in which two things happen at once, tried until they have met.
+//!
+//! Each is one that went wrong before; `conservation.rs` tries everything at once.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use prompt_orchestrator::error::RefuseReason;
+use prompt_orchestrator::prelude::*;
+use prompt_orchestrator::testing::{MockWorker, Script};
+use tokio::task::yield_now;
+use tokio::time::timeout;
+
+/// Longer than any of this takes.
+const TOO_LONG: Duration = Duration::from_secs(20);
+
+async fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let wait = async {
+        while !is_so() {
+            yield_now().await;
+        }
+    };
+    assert!(timeout(TOO_LONG, wait).await.is_ok(), "never: {what}");
+}
+
+fn runtime(threads: usize) -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_time().build().expect("a runtime")
+}
+
+/// What waits at the door when the runtime of the pipeline goes was refused, not cancelled.
+#[test]
+fn a_runtime_that_stops_refuses_who_waits_at_the_door() {
+    let (callers, doomed) = (runtime(2), runtime(1));
+    let pipeline = Pipeline::builder("doomed")
+        .then_with("stuck", StageConfig::new().depth(1).concurrency(1), |_cx, _: u64| {
+            std::future::pending::<Result<u64, BoxError>>()
+        })
+        .build()
+        .expect("builds");
+    let mut inside = doomed.block_on(async { pipeline.submit(0).await.expect("let in") });
+    let submit = |number| {
+        let pipeline = pipeline.clone();
+        async move { pipeline.submit(number).await }
+    };
+    callers.block_on(async {
+        eventually("it runs", || pipeline.stats().stages[0].depth == 0).await;
+        let mut queued = submit(1).await.expect("let in");
+        let waiting: Vec<_> = (2..10).map(|number| tokio::spawn(submit(number))).collect();
+        eventually("they wait", || pipeline.stats().submitted == 10).await;
+        doomed.shutdown_background();
+        for caller in waiting {
+            let error = caller.await.expect("does not panic").expect_err("nobody lets it in");
+            assert_eq!(error.kind(), ErrorKind::Refused(RefuseReason::Draining));
+        }
+        assert!(queued.output().await.expect_err("nobody runs it").is_cancelled());
+        assert!(inside.output().await.expect_err("nobody runs it").is_cancelled());
+    });
+    let stats = pipeline.stats();
+    assert_eq!((stats.submitted, stats.refused, stats.accepted, stats.cancelled), (10, 8, 2, 2));
+    assert_eq!((stats.in_flight, stats.withdrawn), (0, 0));
+}
+
+/// A slot taken for a request that is cancelled at that moment does not stay with a stage that has nothing to do.
+#[test]
+fn an_idle_stage_holds_no_slot() {
+    let slots = Slots::new(NonZeroUsize::MIN);
+    let worker = MockWorker::new(Script::tokens(1)).slots(slots.clone());
+    let pipeline = Pipeline::builder("idle").stage(InferenceStage::new(worker)).stage(StreamStage::default()).build();
+    let pipeline = pipeline.expect("builds");
+    runtime(2).block_on(async {
+        for round in 0..20_000 {
+            let answer = pipeline.submit(PromptRequest::new("?")).await.expect("let in");
+            // The stage wakes up on another thread meanwhile.
+            for _ in 0..round % 500 * 20 {
+                std::hint::spin_loop();
+            }
+            drop(answer);
+            eventually("the slot is free", || pipeline.stats().in_flight == 0 && slots.free() == 1).await;
+        }
+    });
+}
+
+/// A stream that starts in the moment in which a drain cancels everything is cancelled, too.
+#[test]
+fn no_stream_escapes_a_drain() {
+    runtime(4).block_on(async {
+        for round in 0..400 {
+            let delivery = StreamStage::default();
+            let delivery = if round % 2 == 0 { delivery } else { delivery.direct() };
+            let worker = MockWorker::new(Script::new().streaming().text("t").hang());
+            let pipeline = Pipeline::builder("endless")
+                .stage(InferenceStage::new(worker.clone()))
+                .stage(delivery)
+                .build()
+                .expect("builds");
+            let submit = |_| {
+                let pipeline = pipeline.clone();
+                tokio::spawn(async move {
+                    let Ok(mut answer) = pipeline.submit(PromptRequest::new("?")).await else { return };
+                    while answer.next().await.is_some_and(|event| event.is_ok()) {}
+                })
+            };
+            let callers: Vec<_> = (0..64).map(submit).collect();
+            eventually("they are let in", || pipeline.stats().accepted > round % 64).await;
+            let drained = timeout(TOO_LONG, pipeline.drain(Duration::ZERO)).await;
+            assert!(drained.is_ok(), "still inside: {:?}", pipeline.stats());
+            assert_eq!(worker.stats().live, 0);
+            for caller in callers {
+                caller.await.expect("does not panic");
+            }
+        }
+    });
+}
+
+/// An answer that was there before it was cancelled stays to be read.
+#[tokio::test]
+async fn cancelling_what_was_answered_changes_nothing() {
+    let pipeline = Pipeline::builder("echo")
+        .then("echo", |_cx, number: u64| async move { Ok::<_, BoxError>(number) })
+        .build()
+        .expect("builds");
+    let mut answer = pipeline.submit(7).await.expect("let in");
+    eventually("it is answered", || pipeline.stats().answered == 1).await;
+    answer.cancel();
+    assert_eq!(answer.output().await.expect("answered"), 7);
+    assert_eq!(pipeline.stats().cancelled, 0);
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{
     Ask, Gate, Stopwatch, TestResult, ask, assert_balanced, both_deliveries, count, gated, one_gated, settle, slots,
-    streaming, until,
+    soon, streaming, until,
 };
 use futures_util::FutureExt;
 use prompt_orchestrator::error::{RefuseReason, ShedReason};
@@ -25,11 +25,11 @@ fn placements() -> [(&'static str, StageConfig); 2] {
 
 /// Waits until the request has ended without an answer, without reading it.
 async fn ended<Out: Send + 'static>(answer: &Answer<Out>) {
-    answer.context().cancellation().cancelled().await;
+    soon(answer.context().cancellation().cancelled()).await;
 }
 
 async fn error_of<Out: Send + 'static>(answer: &mut Answer<Out>) -> Error {
-    answer.output().await.err().expect("it has run out of time")
+    soon(answer.output()).await.err().expect("it has run out of time")
 }
 
 #[tokio::test(start_paused = true)]
@@ -60,7 +60,7 @@ async fn at_the_door_it_is_refused() -> TestResult {
     let mut queued = pipeline.submit(ask(1)).await?;
 
     let clock = Stopwatch::start();
-    let error = pipeline.submit(ask(2).within(NEAR)).await.expect_err("it was never let in");
+    let error = soon(pipeline.submit(ask(2).within(NEAR))).await.expect_err("it was never let in");
     clock.assert_at(NEAR);
     assert_eq!((error.kind(), error.stage()), (ErrorKind::Refused(RefuseReason::Deadline), None));
 
@@ -105,7 +105,7 @@ async fn in_the_queue_it_is_shed_while_no_slot_is_free() -> TestResult {
     let taken = slots.acquire().await;
     let mut answer = pipeline.submit(PromptRequest::new("?").within(NEAR)).await?;
     let clock = Stopwatch::start();
-    let error = answer.text().await.expect_err("there was no slot");
+    let error = soon(answer.text()).await.expect_err("there was no slot");
     clock.assert_at(NEAR);
     assert_eq!((error.kind(), error.stage()), (ErrorKind::Shed(ShedReason::Deadline), Some("infer")));
     drop(taken);
@@ -300,7 +300,7 @@ async fn inside_infer_it_fails_and_the_call_is_dropped() -> TestResult {
     let pipeline = streaming(worker.clone(), StreamStage::default())?;
     let mut answer = pipeline.submit(PromptRequest::new("?").within(NEAR)).await?;
     let clock = Stopwatch::start();
-    let error = answer.text().await.expect_err("the worker hangs");
+    let error = soon(answer.text()).await.expect_err("the worker hangs");
     clock.assert_at(NEAR);
     assert_eq!((error.kind(), error.stage()), (ErrorKind::Deadline, Some("infer")));
     until("the slot is free", || slots.free() == 1).await;
@@ -320,7 +320,7 @@ async fn while_tokens_flow_it_fails_and_the_slot_is_free() -> TestResult {
             let clock = Stopwatch::start();
             if reads {
                 assert_eq!(answer.next().await.expect("a token")?.text(), "a");
-                let error = answer.next().await.expect("an error").expect_err("the worker hangs");
+                let error = soon(answer.next()).await.expect("an error").expect_err("the worker hangs");
                 assert_eq!(error.kind(), ErrorKind::Deadline, "{delivery}");
                 assert!(error.stage().is_some());
                 assert!(answer.next().await.is_none(), "{delivery}: the error is the last item");
@@ -333,7 +333,7 @@ async fn while_tokens_flow_it_fails_and_the_slot_is_free() -> TestResult {
             assert_eq!(pipeline.stats().failed, 1);
             assert_balanced(&pipeline.stats());
             assert_eq!(
-                answer.text().await.expect_err("a cut answer is no text").kind(),
+                soon(answer.text()).await.expect_err("a cut answer is no text").kind(),
                 ErrorKind::Deadline,
                 "{delivery}"
             );
@@ -353,7 +353,7 @@ async fn a_detached_request_keeps_its_deadline() -> TestResult {
         let token = answer.context().cancellation();
         let clock = Stopwatch::start();
         answer.detach();
-        token.cancelled().await;
+        soon(token.cancelled()).await;
         clock.assert_at(NEAR);
         until("the slot is free", || slots.free() == 1).await;
         assert_eq!(pipeline.stats().failed, 1, "{delivery}");
@@ -451,7 +451,7 @@ async fn a_reader_that_leaves_its_full_buffer_untouched_is_cut() -> TestResult {
     for _ in 0..4 {
         answer.next().await.expect("a token")?;
     }
-    let error = answer.next().await.expect("an error").expect_err("the rest was cut");
+    let error = soon(answer.next()).await.expect("an error").expect_err("the rest was cut");
     assert_eq!(error.kind(), ErrorKind::ReaderStalled);
     assert_eq!(pipeline.stats().cancelled, 1);
     assert_balanced(&pipeline.stats());
@@ -472,7 +472,7 @@ async fn the_time_of_a_stalled_reader_counts_from_its_last_read() -> TestResult 
         ended(&answer).await;
         clock.assert_at(STALL);
         until("the slot is free", || slots.free() == 1).await;
-        let error = answer.text().await.expect_err("the rest was cut");
+        let error = soon(answer.text()).await.expect_err("the rest was cut");
         assert_eq!(error.kind(), ErrorKind::ReaderStalled, "{delivery}");
         assert_balanced(&pipeline.stats());
     }

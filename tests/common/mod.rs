@@ -45,6 +45,11 @@ pub(crate) fn until_on_threads(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Waits, though not for ever: an hour on the paused clock, so that what never comes fails the test.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(3600), future).await.expect("it comes within an hour")
+}
+
 /// Polls once, with the waker of the task.
 pub(crate) async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     std::future::poll_fn(|cx| {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Span;
 
 use crate::error::BoxError;
@@ -29,7 +30,8 @@ pub(crate) struct Done<S, Out> {
     pub(crate) stage: Arc<Lent<S>>,
     pub(crate) guard: Guard,
     /// Dropped before the unit: a slot is free only when what used it is gone.
-    pub(crate) result: Result<Parcel<Out>, Failure>,
+    /// Two words with the failure in a box, which pass through registers.
+    pub(crate) result: Result<Parcel<Out>, Box<Failure>>,
     pub(crate) unit: Option<Arc<Unit>>,
 }
 
@@ -65,20 +67,21 @@ where
             let mut run = pin!(async {
                 let mut parcel = parcel;
                 let input = parcel.take().expect("a parcel is filled before it is handed on");
-                let out = stage.stage.run(guard.context(), input).await.map_err(Into::into)?;
+                let ran = stage.stage.run(guard.context(), input).await;
+                let out = ran.map_err(|error| Box::new(Failure::Error(error.into())))?;
                 let mut parcel = reuse(parcel);
                 *parcel = Some(out);
                 Ok(parcel)
             });
             poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx))) {
-                Ok(Poll::Ready(ran)) => Poll::Ready(ran.map_err(Failure::Error)),
+                Ok(Poll::Ready(ran)) => Poll::Ready(ran),
                 Ok(Poll::Pending) => {
                     if std::mem::take(&mut tells) {
                         *lock(&stage.pending) = Some(guard.cell().clone());
                     }
                     Poll::Pending
                 }
-                Err(panic) => Poll::Ready(Err(Failure::Panic(panic))),
+                Err(panic) => Poll::Ready(Err(Box::new(Failure::Panic(panic)))),
             })
             .await
         };
@@ -92,7 +95,8 @@ pub(crate) type Spot<F> = Pin<Box<Option<F>>>;
 /// Where a pending run is polled.
 pub(crate) enum Work<F, D> {
     Here(Spot<F>),
-    Task(AbortOnDropHandle<D>),
+    /// The token goes last: what tracks the tasks hears of the end when nothing of the run is left, its output neither.
+    Task(AbortOnDropHandle<(D, TaskTrackerToken)>),
 }
 
 /// A pending run with what is needed to end it from outside.
@@ -165,7 +169,7 @@ where
                 }
             }
             // A task that is gone without a result was ended by its runtime; dropping it has settled the request.
-            Some(Work::Task(task)) => Pin::new(task).poll(cx).map(Result::ok),
+            Some(Work::Task(task)) => Pin::new(task).poll(cx).map(|ended| ended.ok().map(|(done, _token)| done)),
             None => Poll::Ready(None),
         };
         match polled {

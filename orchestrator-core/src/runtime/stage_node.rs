@@ -136,8 +136,10 @@ where
         let unit = cell.end_run().or(unit);
         let error = match result {
             Ok(parcel) => return self.hand_on(Flight { guard, parcel, unit }, number, round),
-            Err(Failure::Error(error)) => Error::from_stage(&self.name, error),
-            Err(Failure::Panic(panic)) => Error::panicked(self.name.clone(), &*panic),
+            Err(failure) => match *failure {
+                Failure::Error(error) => Error::from_stage(&self.name, error),
+                Failure::Panic(panic) => Error::panicked(self.name.clone(), &*panic),
+            },
         };
         drop(unit);
         cell.end(Ending::Failed(error));
@@ -193,7 +195,8 @@ where
             let cell = guard.cell().clone();
             let run = (self.make)(stage, guard, unit, false, parcel).instrument(span);
             // Tracked, because a run that is given up here is dropped a moment later, by its runtime.
-            let task = AbortOnDropHandle::new(self.site.shared.tracker.spawn(run));
+            let token = self.site.shared.tracker.token();
+            let task = AbortOnDropHandle::new(tokio::spawn(async move { (run.await, token) }));
             let start = Start { cell, span: Span::none(), started, bound, number, local };
             self.wait_for(Work::Task(task), start);
             return;

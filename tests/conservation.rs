@@ -229,7 +229,7 @@ impl Told {
     }
 }
 
-fn place<R: PartialEq>(all: &[R], reason: R) -> usize {
+fn place<R: PartialEq + Copy>(all: &[R], reason: R) -> usize {
     all.iter().position(|r| *r == reason).expect("all are listed")
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) type Payload = [u64; 7];
 
 /// A request of the bare chains.
+#[derive(Debug)]
 pub(crate) struct Bare {
     pub(crate) payload: Payload,
     pub(crate) reply: oneshot::Sender<Payload>,
@@ -25,7 +26,7 @@ pub(crate) struct Chain(mpsc::Sender<Bare>);
 impl Chain {
     pub(crate) async fn call(&self, payload: Payload) -> Payload {
         let (reply, answer) = oneshot::channel();
-        self.0.send(Bare { payload, reply }).await.ok().expect("the chain runs");
+        self.0.send(Bare { payload, reply }).await.expect("the chain runs");
         answer.await.expect("the chain answers")
     }
 
@@ -113,7 +114,7 @@ pub(crate) enum Next {
 impl Next {
     async fn hand_on(&self, item: Bare) {
         match self {
-            Self::Hop(next) => next.send(item).await.ok().expect("the chain runs"),
+            Self::Hop(next) => next.send(item).await.expect("the chain runs"),
             Self::Reply => _ = item.reply.send(item.payload),
         }
     }

@@ -126,7 +126,7 @@ enum Kind {
     Pending,
 }
 
-fn pipeline(config: StageConfig, kinds: [Kind; STAGES]) -> Pipeline<Item, Item> {
+fn pipeline(config: &StageConfig, kinds: [Kind; STAGES]) -> Pipeline<Item, Item> {
     let mut builder = Pipeline::builder("bench");
     for kind in kinds {
         builder = match kind {
@@ -145,7 +145,7 @@ pub(crate) fn run(harness: &mut Harness) {
         if !harness.wants(name) {
             return None;
         }
-        let (chain, pipeline) = runtime.block_on(async { (chain(), pipeline(config, kinds)) });
+        let (chain, pipeline) = runtime.block_on(async { (chain(), pipeline(&config, kinds)) });
         let time = harness.round_time();
         Some(harness.pairs(
             || closed_loop(&runtime, in_flight, time, &chain),

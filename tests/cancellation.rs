@@ -4,6 +4,7 @@
 mod common;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use common::{
     Ask, Gate, Stopwatch, TestResult, ask, assert_balanced, both_deliveries, count, gated, one_gated, poll_once,
@@ -620,7 +621,6 @@ async fn a_detached_request_finishes_without_a_reader() -> TestResult {
 
 #[tokio::test(start_paused = true)]
 async fn a_detached_stream_finishes_without_a_reader_however_slow_it_is() -> TestResult {
-    use std::time::Duration;
     // Far more tokens than the buffer holds, and pauses far longer than a reader may stall.
     let minute = Duration::from_secs(60);
     let script = (0..20).fold(Script::new().streaming(), |script, _| script.delay(minute).text("t")).finish();
@@ -667,11 +667,31 @@ async fn a_full_buffer_goes_on_when_its_reader_detaches() -> TestResult {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reader_that_owed_a_read_when_it_detached_is_not_cut_for_it_later() -> TestResult {
+    let stall = Duration::from_secs(10);
+    let script =
+        (0..20).fold(Script::new().streaming(), |script, _| script.text("t")).delay(6 * stall).text("late").finish();
+    for (delivery, stage) in both_deliveries() {
+        let worker = MockWorker::new(script.clone());
+        let pipeline = streaming(worker.clone(), stage.reader_stall(stall))?;
+        let answer = pipeline.submit("?".into()).await?;
+        settle().await;
+        // The buffer is full, or an event is ready, and the time of the reader runs.
+        tokio::time::sleep(stall / 2).await;
+        answer.detach();
+        tokio::time::sleep(7 * stall).await;
+        assert_eq!((worker.stats().finished, pipeline.stats().answered), (1, 1), "{delivery}");
+        assert_balanced(&pipeline.stats());
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn cancellation_leaves_no_way_in_for_a_second_ending() -> TestResult {
     // Cancelled and expired and drained at once: it is counted once.
     let gate = Gate::shut();
     let pipeline = one_gated(StageConfig::new(), &gate)?;
-    let second = std::time::Duration::from_secs(1);
+    let second = Duration::from_secs(1);
     let answer = pipeline.submit(ask(0).within(second)).await?;
     settle().await;
     drop(answer);

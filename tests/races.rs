@@ -67,14 +67,25 @@ fn an_idle_stage_holds_no_slot() {
     let worker = MockWorker::new(Script::tokens(1)).slots(slots.clone());
     let pipeline = Pipeline::builder("idle").stage(InferenceStage::new(worker)).stage(StreamStage::default()).build();
     let pipeline = pipeline.expect("builds");
-    runtime(2).block_on(async {
-        for round in 0..20_000 {
-            let answer = pipeline.submit(PromptRequest::new("?")).await.expect("let in");
-            // The stage wakes up on another thread meanwhile.
-            for _ in 0..round % 500 * 20 {
-                std::hint::spin_loop();
+    let callers = runtime(3);
+    // What comes and goes while the stage looks, and nothing after that.
+    let flicker = |seed: u32| {
+        let pipeline = pipeline.clone();
+        callers.spawn(async move {
+            for turn in 0..8 {
+                let answer = pipeline.submit(PromptRequest::new("?")).await.expect("let in");
+                for _ in 0..(seed * 7 + turn * 13) % 97 {
+                    std::hint::spin_loop();
+                }
+                drop(answer);
             }
-            drop(answer);
+        })
+    };
+    callers.block_on(async {
+        for round in 0..30_000 {
+            for caller in [flicker(round), flicker(round + 31), flicker(round + 57)] {
+                caller.await.expect("does not panic");
+            }
             eventually("the slot is free", || pipeline.stats().in_flight == 0 && slots.free() == 1).await;
         }
     });

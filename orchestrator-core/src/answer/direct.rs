@@ -15,6 +15,7 @@ use crate::error::{Error, WorkerError};
 use crate::queue::NEVER;
 use crate::runtime::cell::{Cell, Ending, lock};
 use crate::runtime::clock::later;
+use crate::runtime::permit::discard;
 use crate::runtime::watch::{Watch, Watched, Watching};
 use crate::token::{TokenEvent, TokenStream};
 
@@ -53,8 +54,10 @@ impl Watched for Direct {
     }
 
     fn stalled_at(&self, now: u64) -> u64 {
-        if self.read_since.swap(false, Ordering::AcqRel) && self.owed_since.load(Ordering::Acquire) != NEVER {
-            self.owed_since.store(now, Ordering::Release);
+        let since = self.owed_since.load(Ordering::Acquire);
+        if self.read_since.swap(false, Ordering::AcqRel) && since != NEVER {
+            // Unless the reader has come back meanwhile, and may wait for the worker now.
+            let _ = self.owed_since.compare_exchange(since, now, Ordering::AcqRel, Ordering::Acquire);
         }
         later(self.owed_since.load(Ordering::Acquire), self.stall)
     }
@@ -72,7 +75,7 @@ impl Watched for Direct {
             // The reader polls it right now; it looks whether the request is over afterwards.
             Err(TryLockError::WouldBlock) => None,
         };
-        drop(stream);
+        discard(stream);
         self.reader.wake();
     }
 }
@@ -184,7 +187,7 @@ impl DirectReader {
 
     fn let_go(&mut self) {
         let stream = lock(&self.direct.stream).take();
-        drop(stream);
+        discard(stream);
         self.watching = None;
     }
 }

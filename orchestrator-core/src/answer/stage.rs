@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::answer::{Tokens, buffered, direct};
 use crate::context::Context;
+use crate::error::InvalidInput;
 use crate::stage::{Stage, StageConfig};
 use crate::token::TokenStream;
 
@@ -65,6 +66,13 @@ impl Stage<TokenStream> for StreamStage {
 
     fn name(&self) -> &str {
         "stream"
+    }
+
+    fn check(&self) -> Result<(), InvalidInput> {
+        if self.reader_stall.is_zero() {
+            return Err(InvalidInput::new("reader_stall", "must be above zero"));
+        }
+        Ok(())
     }
 
     /// Inline: it only wraps a stream. Its depth, where it is placed with a queue, is 512.

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::context::Context;
+use crate::runtime::permit::discard;
 
 /// Jobs that may be with rayon at once, for each of its threads: enough that none runs dry.
 const JOBS_PER_THREAD: usize = 4;
@@ -48,12 +49,19 @@ impl Context {
             let permit = cpu_permits().clone().acquire_owned().await;
             let (sender, receiver) = oneshot::channel();
             rayon::spawn(move || {
-                let result = (!request.is_cancelled()).then(|| catch_unwind(AssertUnwindSafe(job)));
+                // Not started for somebody who has left, be it with the request or with a `select!` of its own.
+                let wanted = !request.is_cancelled() && !sender.is_closed();
+                let result = if wanted {
+                    Some(catch_unwind(AssertUnwindSafe(job)))
+                } else {
+                    discard(job);
+                    None
+                };
                 // Free before the caller goes on, so that whoever sees the result sees the permit free.
                 drop(permit);
-                drop(request);
+                discard(request);
                 // Nobody there: the caller has left, and the result with it.
-                drop(sender.send(result));
+                discard(sender.send(result));
             });
             match receiver.await {
                 Ok(Some(Ok(value))) => Ok(value),

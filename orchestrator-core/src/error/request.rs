@@ -145,12 +145,13 @@ impl Error {
         Self::make(ErrorKind::Worker(error.kind()), Some(stage), Detail::Worker(error))
     }
 
-    /// Classifies what a stage returned: errors of ours keep their kind.
+    /// Classifies what a stage returned: a worker's error keeps its kind, also behind a pipeline inside the stage.
+    ///
+    /// How else an inner pipeline ended its request says nothing of how this one ends it, and stays a source.
     pub(crate) fn from_stage(stage: &Arc<str>, error: BoxError) -> Self {
-        let error = match error.downcast::<Self>() {
-            Ok(ours) => return *ours,
-            Err(other) => other,
-        };
+        if let Some(inner) = error.downcast_ref::<Self>().and_then(Self::worker_error) {
+            return Self::worker(stage.clone(), inner.clone());
+        }
         match error.downcast::<WorkerError>() {
             Ok(worker) => Self::worker(stage.clone(), *worker),
             Err(other) => Self::make(ErrorKind::Stage, Some(stage.clone()), Detail::Stage(other)),

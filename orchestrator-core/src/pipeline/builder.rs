@@ -88,7 +88,11 @@ impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
         if !first {
             config.check_inline(&name, &mut self.parts.faults);
         }
-        let mut plan = config.or(stage.defaults()).plan(&name, &mut self.parts.faults);
+        let config = config.or(stage.defaults());
+        if !first {
+            config.check_slots(&name, &mut self.parts.faults);
+        }
+        let mut plan = config.plan(&name, &mut self.parts.faults);
         if first && plan.placement == Placement::Inline {
             plan.placement = Placement::Queued;
         }

@@ -81,7 +81,6 @@ enum Entered {
 
 impl<In: Input> Inner<In> {
     fn enter(&self, input: In, options: RequestOptions, policy: ShedPolicy) -> Result<Entered, Error> {
-        self.start();
         let shared = &self.shared;
         let id = shared.counters.submit();
         let now = shared.clock.now();
@@ -93,6 +92,7 @@ impl<In: Input> Inner<In> {
             });
             return Err(error);
         }
+        self.start();
         let cell = Cell::new(id, options, deadline, now, shared.clone());
         if spans::enabled() {
             spans::open(&cell);

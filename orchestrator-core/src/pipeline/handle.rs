@@ -59,6 +59,8 @@ impl<In> Inner<In> {
         if self.start.is_completed() {
             return;
         }
+        // Outside of the `call_once`, which a panic would spoil for good.
+        self.shared.runtime.get_or_init(tokio::runtime::Handle::current);
         self.start.call_once(|| {
             let tasks = std::mem::take(&mut *lock(&self.tasks));
             for task in tasks {

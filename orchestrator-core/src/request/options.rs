@@ -90,6 +90,10 @@ impl RequestOptions {
     /// Sets the deadline to `budget` from now.
     #[must_use]
     pub fn within(self, budget: Duration) -> Self {
-        self.deadline(Instant::now() + budget)
+        match Instant::now().checked_add(budget) {
+            Some(deadline) => self.deadline(deadline),
+            // Further off than the clock reaches.
+            None => self,
+        }
     }
 }

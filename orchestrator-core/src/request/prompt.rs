@@ -110,6 +110,34 @@ impl PromptRequest {
         self
     }
 
+    /// Sets nucleus sampling, above 0.0 up to 1.0.
+    #[must_use]
+    pub fn top_p(mut self, top_p: f32) -> Self {
+        self.sampling.top_p = Some(top_p);
+        self
+    }
+
+    /// Adds a text at which the model stops.
+    #[must_use]
+    pub fn stop(mut self, text: impl Into<String>) -> Self {
+        self.sampling.stop.push(text.into());
+        self
+    }
+
+    /// Sets the sampler's seed.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.sampling.seed = Some(seed);
+        self
+    }
+
+    /// Sets a field of one vendor, handed on to the server as it is.
+    #[must_use]
+    pub fn vendor(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.sampling.vendor.insert(field.into(), value.into());
+        self
+    }
+
     /// Sets all sampling parameters at once.
     #[must_use]
     pub fn sampling(mut self, sampling: Sampling) -> Self {
@@ -176,7 +204,11 @@ impl PromptRequest {
     /// Gives the request up `budget` from now.
     #[must_use]
     pub fn within(self, budget: Duration) -> Self {
-        self.deadline(Instant::now() + budget)
+        match Instant::now().checked_add(budget) {
+            Some(deadline) => self.deadline(deadline),
+            // Further off than the clock reaches.
+            None => self,
+        }
     }
 
     /// Returns the messages in order.

@@ -11,7 +11,7 @@ use tracing::Span;
 
 use crate::error::{Error, ErrorKind, RefuseReason, ShedReason};
 use crate::request::RequestOptions;
-use crate::runtime::permit::Unit;
+use crate::runtime::permit::{Unit, discard};
 use crate::runtime::shared::Shared;
 use crate::token::Finish;
 
@@ -273,7 +273,7 @@ impl Cell {
         if answered {
             self.finish_up(&Ending::Answered);
         }
-        drop(output);
+        discard(output);
         if let Some(caller) = caller {
             caller.wake();
         }

@@ -12,7 +12,9 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { epoch: Instant::now() }
+        let now = Instant::now();
+        // A moment before, so that no reading is 0, which means "not yet" where readings are kept.
+        Self { epoch: now.checked_sub(Duration::from_nanos(1)).unwrap_or(now) }
     }
 
     /// Reads the clock.

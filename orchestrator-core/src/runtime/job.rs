@@ -31,6 +31,8 @@ impl Drop for Guard {
         if !self.0.cell().is_settled() && !self.0.cell().is_delivered() {
             self.0.cell().end(self.0.cell().given_up());
         }
+        // A run that was dropped with its segment has not given its unit back, and the caller may keep the cell.
+        drop(self.0.cell().end_run());
     }
 }
 

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
@@ -6,6 +7,13 @@ use std::task::Waker;
 use futures_util::task::AtomicWaker;
 
 use crate::worker::Slot;
+
+/// Drops what belongs to a user; a destructor that panics must not take a task of ours, or a rayon worker, with it.
+pub(crate) fn discard<T>(value: T) {
+    if catch_unwind(AssertUnwindSafe(|| drop(value))).is_err() {
+        tracing::error!("a destructor panicked; the request that it belonged to had ended before");
+    }
+}
 
 /// Counts what is inside a segment and not in its own hands: spawned runs, held permits, outputs that wait for room.
 ///

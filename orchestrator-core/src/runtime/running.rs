@@ -12,7 +12,7 @@ use tracing::Span;
 use crate::error::BoxError;
 use crate::runtime::cell::{Cell, lock};
 use crate::runtime::job::{Guard, Parcel, reuse};
-use crate::runtime::permit::Unit;
+use crate::runtime::permit::{Unit, discard};
 use crate::stage::Stage;
 
 /// A stage, lent to one run after the other.
@@ -144,7 +144,7 @@ impl<F, D> Running<F, D> {
 
     /// Drops the work, and tells that nothing comes of it.
     fn give_up(&mut self) -> Ended<D> {
-        self.work = None;
+        discard(self.work.take());
         self.ended(None)
     }
 

@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,6 +30,8 @@ const BATCH_TIME: Duration = Duration::from_micros(50);
 const QUICK: u64 = 1_000;
 /// How many may follow one that was timed.
 const UNTIMED: u32 = 15;
+/// How many are timed one by one after some that were not quick after all.
+const EXACT: u32 = 1_024;
 /// Batches after which the task lets others run, beside Tokio's own budget.
 const BATCHES_PER_POLL: usize = 4;
 
@@ -56,6 +59,10 @@ pub(crate) struct Segment<T> {
     starved: bool,
     /// How many more first polls need not be timed.
     untimed: u32,
+    /// There were some since the clock was read.
+    unread: bool,
+    /// How many first polls are timed in any case.
+    exact: u32,
 }
 
 /// How a look for work went.
@@ -93,6 +100,8 @@ impl<T: Send + 'static> Segment<T> {
             first_stage,
             starved: false,
             untimed: 0,
+            unread: false,
+            exact: 0,
         }
     }
 
@@ -185,9 +194,8 @@ impl<T: Send + 'static> Segment<T> {
             if started && round.now > until {
                 break;
             }
+            self.time_next(round);
             let before = round.now;
-            round.timed = self.untimed == 0;
-            self.untimed = self.untimed.saturating_sub(1);
             let slot = match &mut self.slots {
                 None => None,
                 Some(slots) => match slots.ready.pop() {
@@ -198,13 +206,29 @@ impl<T: Send + 'static> Segment<T> {
             let Some(job) = self.batch.pop_front() else { break };
             started = true;
             self.start(job, slot, round);
-            if round.timed {
-                // While first polls are quick, one is timed and stands for those that follow.
-                self.untimed = if round.now.saturating_sub(before) < QUICK { UNTIMED } else { 0 };
+            if round.timed && self.exact == 0 && round.now.saturating_sub(before) < QUICK {
+                self.untimed = UNTIMED;
             }
         }
         round.timed = true;
         started
+    }
+
+    /// Decides whether the next first poll is timed: while they are quick, one is and stands for those that follow.
+    ///
+    /// Where those turn out to have been slower, the next ones are timed one by one.
+    fn time_next(&mut self, round: &mut Round<'_, '_>) {
+        round.timed = self.untimed == 0;
+        self.exact = self.exact.saturating_sub(1);
+        if !round.timed {
+            self.untimed -= 1;
+            self.unread = true;
+        } else if std::mem::take(&mut self.unread) {
+            let before = round.now;
+            if round.tick().saturating_sub(before) > QUICK * u64::from(UNTIMED) {
+                self.exact = EXACT;
+            }
+        }
     }
 
     fn start(&mut self, job: Job<T>, slot: Option<Slot>, round: &mut Round<'_, '_>) {
@@ -275,7 +299,12 @@ impl<T: Send + 'static> Future for Segment<T> {
         }
         for _ in 0..BATCHES_PER_POLL {
             let cooperative = ready!(tokio::task::coop::poll_proceed(round.task));
-            match this.work(&mut round) {
+            // Stages are caught where they run; what is left to panic is the destructor of something of theirs.
+            let work = catch_unwind(AssertUnwindSafe(|| this.work(&mut round))).unwrap_or_else(|_| {
+                tracing::error!("a destructor panicked in a segment, which goes on");
+                Work::Some
+            });
+            match work {
                 Work::Some => cooperative.made_progress(),
                 Work::Finished => return Poll::Ready(()),
                 Work::None => {

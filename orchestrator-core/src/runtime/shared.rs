@@ -8,7 +8,7 @@ use crate::queue::{Depth, Effects, Queue};
 use crate::runtime::cell::{Cell, Ending};
 use crate::runtime::clock::Clock;
 use crate::runtime::job::{Job, Waiter};
-use crate::runtime::permit::Gate;
+use crate::runtime::permit::{Gate, discard};
 use crate::runtime::watch::Watch;
 use crate::stats::{Counters, StageCounters};
 
@@ -92,7 +92,7 @@ impl<T: Send> Link for Queue<Job<T>, Waiter> {
 /// Wakes and releases what an operation left, and drops what is over.
 pub(crate) fn release<T>(effects: &mut Effects<Job<T>, Waiter>) {
     if !effects.is_quiet() {
-        effects.dead.clear();
+        effects.dead.drain(..).for_each(discard);
         effects.tickets.drain(..).for_each(Waiter::release);
     }
     effects.wake();

@@ -8,7 +8,7 @@ use crate::queue::{Effects, Queue};
 use crate::runtime::cell::Ending;
 use crate::runtime::job::{Job, Waiter};
 use crate::runtime::node::{Flight, Node, Round};
-use crate::runtime::permit::{Gate, Place, Unit};
+use crate::runtime::permit::{Gate, Place, Unit, discard};
 use crate::runtime::shared::{Shared, release};
 use crate::stage::ShedPolicy;
 use crate::stats::Tally;
@@ -85,6 +85,7 @@ pub(crate) fn shed<T>(effects: &mut Effects<Job<T>, Waiter>, segment: usize) {
     let tell = |jobs: &mut Vec<Job<T>>, reason| {
         for job in jobs.drain(..) {
             job.guard.cell().end(Ending::Shed(segment, reason));
+            discard(job);
         }
     };
     tell(&mut effects.rejected, ShedReason::QueueFull);
@@ -100,6 +101,7 @@ pub(crate) fn shed<T>(effects: &mut Effects<Job<T>, Waiter>, segment: usize) {
                 Ending::Failed(Error::plain(ErrorKind::Deadline, Some(stage)))
             }
         });
+        discard(job);
     }
 }
 

@@ -142,12 +142,20 @@ impl StageConfig {
             ("depth", self.depth.is_some()),
             ("concurrency", self.concurrency.is_some()),
             ("shed", self.shed.is_some()),
-            ("slots", self.slots.is_some()),
         ];
         for (field, set) in queue_settings {
             if set {
                 faults.push(Fault::new(Some(stage), field, "needs a queue, and an inline stage has none"));
             }
+        }
+    }
+
+    /// Says what is wrong with an inline placement once the stage's own settings have been added.
+    ///
+    /// Slots are taken at a queue; without one the server's limit would not hold.
+    pub(crate) fn check_slots(&self, stage: &str, faults: &mut Vec<Fault>) {
+        if self.placement == Some(Placement::Inline) && self.slots.is_some() {
+            faults.push(Fault::new(Some(stage), "slots", "needs a queue, and an inline stage has none"));
         }
     }
 

@@ -2,14 +2,15 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use futures_util::Stream;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::error::{Error, WorkerError};
-use crate::runtime::cell::{Cell, Ending};
+use crate::runtime::cell::{Cell, Ending, lock};
+use crate::runtime::permit::Permit;
 use crate::token::TokenEvent;
 
 /// A worker's answer, pulled by whoever reads it.
@@ -37,7 +38,14 @@ use crate::token::TokenEvent;
 /// });
 /// # drop(stream);
 /// ```
-pub struct TokenStream(Pin<Box<dyn Stream<Item = Result<TokenEvent, WorkerError>> + Send>>);
+pub struct TokenStream {
+    stream: Pin<Box<dyn Stream<Item = Result<TokenEvent, WorkerError>> + Send>>,
+    /// Where a task works for the stream: what it shall keep until it is really gone.
+    keeps: Option<Keeps>,
+}
+
+/// A place for the permit of a stream's task, which drops it last.
+type Keeps = Arc<Mutex<Option<Permit>>>;
 
 impl TokenStream {
     /// Wraps a stream.
@@ -45,7 +53,7 @@ impl TokenStream {
     where
         S: Stream<Item = Result<TokenEvent, WorkerError>> + Send + 'static,
     {
-        Self(Box::pin(stream))
+        Self { stream: Box::pin(stream), keeps: None }
     }
 
     /// Wraps a stream that belongs to the stage that runs now: a panic in it is that stage's error.
@@ -69,7 +77,7 @@ impl TokenStream {
     {
         let slot = Arc::new(Mutex::new(Slot::default()));
         let work = work(Emitter { slot: slot.clone() });
-        Self::from_stream(Generate { work: Some(Box::pin(work)), slot })
+        Self::from_stream(Generate { work: Some(Box::pin(work)), failed: None, slot })
     }
 
     /// Runs `work` in a task of its own, at most `ahead` events ahead of the reader (at least one).
@@ -86,14 +94,29 @@ impl TokenStream {
     {
         let mut inner = Self::generate(work);
         let (sender, receiver) = tokio::sync::mpsc::channel(ahead.max(1));
+        let keeps = Keeps::default();
+        let kept = keeps.clone();
         let task = tokio::spawn(async move {
+            let _kept = kept;
             while let Some(event) = inner.next().await {
                 if sender.send(event).await.is_err() {
                     return;
                 }
             }
         });
-        Self::from_stream(Spawned { receiver, task: Some(AbortOnDropHandle::new(task)) })
+        let stream = Self::from_stream(Spawned { receiver, task: Some(AbortOnDropHandle::new(task)) });
+        Self { keeps: Some(keeps), ..stream }
+    }
+
+    /// Leaves the permit with the task that works for the stream; gives it back where there is none.
+    pub(crate) fn leave(&self, permit: Permit) -> Option<Permit> {
+        match &self.keeps {
+            Some(keeps) => {
+                *lock(keeps) = Some(permit);
+                None
+            }
+            None => Some(permit),
+        }
     }
 
     /// Waits for the next event; `None` at the end.
@@ -102,7 +125,7 @@ impl TokenStream {
     ///
     /// Cancel safe: an event that was not returned stays in the stream.
     pub async fn next(&mut self) -> Option<Result<TokenEvent, WorkerError>> {
-        std::future::poll_fn(|cx| self.0.as_mut().poll_next(cx)).await
+        std::future::poll_fn(|cx| self.stream.as_mut().poll_next(cx)).await
     }
 }
 
@@ -110,7 +133,7 @@ impl Stream for TokenStream {
     type Item = Result<TokenEvent, WorkerError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.as_mut().poll_next(cx)
+        self.stream.as_mut().poll_next(cx)
     }
 }
 
@@ -122,7 +145,12 @@ impl fmt::Debug for TokenStream {
 
 /// The writing end inside [`TokenStream::generate`] and [`TokenStream::spawn`].
 ///
-/// Every method waits until the reader has taken the event.
+/// Every method waits until the reader has taken the event. It may be moved to another task or thread, as long as the
+/// work waits for that.
+///
+/// # Cancel safety
+///
+/// An event whose future is dropped is either handed on or was not started to be: none is overwritten by the next one.
 #[derive(Debug)]
 pub struct Emitter {
     slot: Arc<Mutex<Slot>>,
@@ -134,12 +162,23 @@ impl Emitter {
         let mut event = Some(event);
         std::future::poll_fn(|cx| {
             let mut slot = lock(&self.slot);
-            if let Some(event) = event.take() {
-                slot.event = Some(event);
-            } else if slot.event.is_none() {
-                return Poll::Ready(());
+            let mut reader = None;
+            if slot.event.is_none() {
+                match event.take() {
+                    // It has been taken.
+                    None => return Poll::Ready(()),
+                    stored => {
+                        slot.event = stored;
+                        reader = slot.reader.take();
+                    }
+                }
             }
             slot.emitter = Some(cx.waker().clone());
+            drop(slot);
+            // The reader polls the work itself, unless that is elsewhere.
+            if let Some(reader) = reader.filter(|r| !r.will_wake(cx.waker())) {
+                reader.wake();
+            }
             Poll::Pending
         })
         .await;
@@ -161,14 +200,14 @@ struct Slot {
     event: Option<TokenEvent>,
     /// Who waits in `emit`: not always the reader's own waker, `work` may poll it inside a `select!` of its own.
     emitter: Option<Waker>,
-}
-
-fn lock(slot: &Mutex<Slot>) -> std::sync::MutexGuard<'_, Slot> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Who waits for an event.
+    reader: Option<Waker>,
 }
 
 struct Generate<Fut> {
     work: Option<Pin<Box<Fut>>>,
+    /// How the work ended, while its last event is on its way.
+    failed: Option<WorkerError>,
     slot: Arc<Mutex<Slot>>,
 }
 
@@ -181,23 +220,26 @@ where
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         let Some(work) = this.work.as_mut() else {
-            return Poll::Ready(None);
+            return Poll::Ready(this.failed.take().map(Err));
         };
-        let emitter = lock(&this.slot).emitter.take();
+        let emitter = {
+            let mut slot = lock(&this.slot);
+            slot.reader = Some(cx.waker().clone());
+            slot.emitter.take()
+        };
         if let Some(emitter) = emitter.filter(|w| !w.will_wake(cx.waker())) {
             emitter.wake();
         }
         let done = work.as_mut().poll(cx);
         let event = lock(&this.slot).event.take();
-        if let Some(event) = event {
-            return Poll::Ready(Some(Ok(event)));
+        if let Poll::Ready(result) = done {
+            this.work = None;
+            this.failed = result.err();
         }
-        match done {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(result) => {
-                this.work = None;
-                Poll::Ready(result.err().map(Err))
-            }
+        match event {
+            Some(event) => Poll::Ready(Some(Ok(event))),
+            None if this.work.is_none() => Poll::Ready(this.failed.take().map(Err)),
+            None => Poll::Pending,
         }
     }
 }
@@ -299,6 +341,31 @@ mod tests {
         let mut stream = TokenStream::generate(async |_out| Err(WorkerError::stream_cut()));
         assert!(stream.next().await.expect("one").is_err());
         assert!(stream.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn an_event_is_not_lost_when_its_emitting_is_cancelled() {
+        let stream = TokenStream::generate(async move |mut out| {
+            assert!(futures_util::poll!(std::pin::pin!(out.text("a"))).is_pending());
+            out.text("b").await;
+            assert!(futures_util::poll!(std::pin::pin!(out.text("c"))).is_pending());
+            Ok(())
+        });
+        assert_eq!(read(stream).await, "abc");
+    }
+
+    #[tokio::test]
+    async fn an_emitter_may_live_in_another_task() {
+        let stream = TokenStream::generate(async move |mut out| {
+            tokio::spawn(async move {
+                out.text("a").await;
+                out.text("b").await;
+            })
+            .await
+            .map_err(|_| WorkerError::stream_cut())
+        });
+        let all = tokio::time::timeout(std::time::Duration::from_secs(5), read(stream)).await;
+        assert_eq!(all.expect("it does not hang"), "ab");
     }
 
     #[tokio::test]

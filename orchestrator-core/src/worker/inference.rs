@@ -99,7 +99,7 @@ impl fmt::Debug for InferenceStage {
 /// A worker's stream with its permit, its times and its contract.
 struct Metered {
     /// `None` once it has ended.
-    flowing: Option<(TokenStream, Permit)>,
+    flowing: Option<(TokenStream, Option<Permit>)>,
     cell: Arc<Cell>,
     /// Ticks of the last reading of the clock, 0 before the first.
     last: u64,
@@ -118,8 +118,10 @@ const SHARED_READING: u64 = 8;
 
 impl Metered {
     fn new(stream: TokenStream, cx: &Context) -> Self {
+        // A task of the stream keeps the permit itself: it is gone later than the stream.
+        let permit = stream.leave(cx.hold_permit());
         Self {
-            flowing: Some((stream, cx.hold_permit())),
+            flowing: Some((stream, permit)),
             cell: cx.cell().clone(),
             last: 0,
             unread: 0,

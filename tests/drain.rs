@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{
     Gate, Stopwatch, TestResult, ask, assert_balanced, both_deliveries, gated, one_gated, poll_once, prompts, settle,
-    slots, streaming, until, until_on_threads,
+    slots, soon, streaming, until, until_on_threads,
 };
 use futures_util::FutureExt;
 use prompt_orchestrator::error::RefuseReason;
@@ -45,7 +45,7 @@ async fn a_drain_finishes_what_is_inside_and_leaves_no_task() -> TestResult {
         let mut drain = Box::pin(pipeline.drain(LIMIT));
         assert!(poll_once(&mut drain).await.is_none());
         gate.open();
-        let report = drain.await;
+        let report = soon(drain).await;
         clock.assert_still();
         assert_eq!((report.finished, report.cancelled), (3, 0), "{place}");
         assert_eq!(tasks(), 0, "{place}");
@@ -71,12 +71,12 @@ async fn a_drain_refuses_newcomers_and_those_who_wait_at_the_door() -> TestResul
     let mut drain = Box::pin(pipeline.drain(LIMIT));
     assert!(poll_once(&mut drain).await.is_none());
     // The one that waits comes last: it must not stand in the way of the others' refusal.
-    for error in [pipeline.try_submit(ask(3)).err(), pipeline.submit(ask(4)).await.err(), waiting.await.err()] {
+    for error in [pipeline.try_submit(ask(3)).err(), pipeline.submit(ask(4)).await.err(), soon(waiting).await.err()] {
         let error = error.expect("it takes nothing more");
         assert_eq!((error.kind(), error.is_transient()), (refused(RefuseReason::Draining), true));
     }
     gate.open();
-    let report = drain.await;
+    let report = soon(drain).await;
     clock.assert_still();
     assert_eq!((report.finished, report.cancelled), (2, 0));
     assert_eq!((running.output().await?.number, queued.output().await?.number), (0, 1));
@@ -111,7 +111,7 @@ async fn after_the_limit_a_drain_cancels_the_rest_wherever_it_is() -> TestResult
         assert_eq!((before.inside(), behind.inside(), depths), (1, 1, vec![1, 1]), "{place}");
 
         let clock = Stopwatch::start();
-        let report = pipeline.drain(LIMIT).await;
+        let report = soon(pipeline.drain(LIMIT)).await;
         clock.assert_at(LIMIT);
         assert_eq!((report.finished, report.cancelled), (0, 5), "{place}");
         assert_eq!(tasks(), 0, "{place}");
@@ -142,7 +142,7 @@ async fn a_drain_tells_apart_who_finished_in_time_and_who_did_not() -> TestResul
     let mut drain = Box::pin(pipeline.drain(LIMIT));
     assert!(poll_once(&mut drain).await.is_none());
     gate.let_through(2);
-    let report = drain.await;
+    let report = soon(drain).await;
     clock.assert_at(LIMIT);
     assert_eq!((report.finished, report.cancelled), (2, 3));
     assert_eq!(tasks(), 0);
@@ -161,7 +161,7 @@ async fn a_drain_waits_for_streams_that_are_read_to_their_end() -> TestResult {
         let mut drain = Box::pin(pipeline.drain(LIMIT));
         assert!(poll_once(&mut drain).await.is_none());
         assert_eq!(answer.text().await?, "t ".repeat(19), "{delivery}");
-        let report = drain.await;
+        let report = soon(drain).await;
         clock.assert_still();
         assert_eq!((report.finished, report.cancelled), (1, 0), "{delivery}");
         assert_eq!((tasks(), worker.stats().live), (0, 0), "{delivery}");
@@ -203,7 +203,7 @@ async fn a_drain_finishes_what_was_detached() -> TestResult {
         let pipeline = streaming(worker.clone(), stage)?;
         pipeline.submit("?".into()).await?.detach();
         let clock = Stopwatch::start();
-        let report = pipeline.drain(LIMIT).await;
+        let report = soon(pipeline.drain(LIMIT)).await;
         clock.assert_at(LIMIT / 2);
         assert_eq!((report.finished, report.cancelled), (1, 0), "{delivery}");
         assert_eq!((tasks(), worker.stats().finished, pipeline.stats().answered), (0, 1, 1), "{delivery}");
@@ -218,12 +218,12 @@ async fn a_second_drain_returns_too() -> TestResult {
     let _answer = pipeline.submit(ask(0)).await?;
     settle().await;
     let clock = Stopwatch::start();
-    let (first, second) = futures_util::future::join(pipeline.drain(LIMIT), pipeline.drain(2 * LIMIT)).await;
+    let (first, second) = soon(futures_util::future::join(pipeline.drain(LIMIT), pipeline.drain(2 * LIMIT))).await;
     clock.assert_at(LIMIT);
     assert_eq!((first.finished, first.cancelled), (0, 1));
     assert_eq!(second.finished + second.cancelled, 1, "it was inside when the second drain began too");
     let again = Stopwatch::start();
-    let third = pipeline.drain(LIMIT).await;
+    let third = soon(pipeline.drain(LIMIT)).await;
     again.assert_still();
     assert_eq!((third.finished, third.cancelled, tasks()), (0, 0, 0));
     Ok(())
@@ -234,7 +234,7 @@ async fn a_pipeline_that_was_never_used_drains_at_once() -> TestResult {
     let gate = Gate::shut();
     let pipeline = one_gated(StageConfig::new(), &gate)?;
     let clock = Stopwatch::start();
-    let report = pipeline.drain(LIMIT).await;
+    let report = soon(pipeline.drain(LIMIT)).await;
     clock.assert_still();
     assert_eq!((report.finished, report.cancelled), (0, 0));
     let error = pipeline.submit(ask(0)).await.expect_err("it takes nothing more");
@@ -298,7 +298,7 @@ async fn a_stream_outlives_the_handles_of_its_pipeline() -> TestResult {
         let answer = pipeline.submit("?".into()).await?;
         drop(pipeline);
         let clock = Stopwatch::start();
-        answer.context().cancellation().cancelled().await;
+        soon(answer.context().cancellation().cancelled()).await;
         clock.assert_at(LIMIT);
         until("no task is left", || tasks() == 0).await;
         assert_eq!(worker.stats().live, 0, "{delivery}");

@@ -31,7 +31,7 @@ const QUICK: u64 = 1_000;
 /// How many may follow one that was timed.
 const UNTIMED: u32 = 15;
 /// How many are timed one by one after some that were not quick after all.
-const EXACT: u32 = 1_024;
+const EXACT: u32 = 64;
 /// Batches after which the task lets others run, beside Tokio's own budget.
 const BATCHES_PER_POLL: usize = 4;
 

@@ -190,9 +190,9 @@ where
         let span = if spans::enabled() { spans::stage(guard.cell(), &self.name) } else { Span::none() };
         let number = self.order.as_mut().map_or(0, Order::start);
         let stage = self.spare.take().unwrap_or_else(|| self.stage.clone());
-        let bound = self.limit(guard.cell(), started);
         if spawned {
             let cell = guard.cell().clone();
+            let bound = self.limit(&cell, started);
             let run = (self.make)(stage, guard, unit, false, parcel).instrument(span);
             // Tracked, because a run that is given up here is dropped a moment later, by its runtime.
             let token = self.site.shared.tracker.token();
@@ -213,6 +213,7 @@ where
             Poll::Ready(done) => self.finish(done, started, number, round),
             Poll::Pending => {
                 let cell = lock(&self.stage.pending).take().expect("a pending run leaves its cell");
+                let bound = self.limit(&cell, started);
                 let spot = std::mem::replace(&mut self.spot, Box::pin(None));
                 round.tick();
                 let start = Start { cell, span, started, bound, number, local };

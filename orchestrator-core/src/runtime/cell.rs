@@ -273,7 +273,9 @@ impl Cell {
         if answered {
             self.finish_up(&Ending::Answered);
         }
-        discard(output);
+        if output.is_some() {
+            discard(output);
+        }
         if let Some(caller) = caller {
             caller.wake();
         }

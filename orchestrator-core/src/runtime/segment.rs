@@ -29,7 +29,7 @@ const BATCH_TIME: Duration = Duration::from_micros(50);
 /// First polls that take less, in nanoseconds, need not be timed one by one: that would cost as much again.
 const QUICK: u64 = 1_000;
 /// How many may follow one that was timed.
-const UNTIMED: u32 = 15;
+const UNTIMED: u32 = 31;
 /// How many are timed one by one after some that were not quick after all.
 const EXACT: u32 = 64;
 /// Batches after which the task lets others run, beside Tokio's own budget.

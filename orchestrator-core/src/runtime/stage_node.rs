@@ -113,6 +113,25 @@ where
         self.running.push(Running::new(work, start));
     }
 
+    /// Starts a run in a task of its own.
+    #[inline(never)]
+    fn spawn(&mut self, flight: Flight<In>, started: u64) {
+        let Flight { guard, parcel, unit } = flight;
+        let cell = guard.cell().clone();
+        let unit = unit.unwrap_or_else(|| Unit::counted(&self.site.gate, None));
+        cell.lend(unit.clone());
+        let span = if spans::enabled() { spans::stage(&cell, &self.name) } else { Span::none() };
+        let number = self.order.as_mut().map_or(0, Order::start);
+        let stage = self.spare.take().unwrap_or_else(|| self.stage.clone());
+        let bound = self.limit(&cell, started);
+        let run = (self.make)(stage, guard, Some(unit), false, parcel).instrument(span);
+        // Tracked, because a run that is given up here is dropped a moment later, by its runtime.
+        let token = self.site.shared.tracker.token();
+        let task = AbortOnDropHandle::new(tokio::spawn(async move { (run.await, token) }));
+        let start = Start { cell, span: Span::none(), started, bound, number, local: false };
+        self.wait_for(Work::Task(task), start);
+    }
+
     /// Records the runs that took as long as the last one that was timed.
     fn book(&mut self) {
         if self.runs > 0 {
@@ -181,8 +200,9 @@ where
         }
         let started = round.now;
         guard.cell().stage.store(self.site.stage as u32, Ordering::Release);
-        let spawned = self.site.plan.placement == Placement::Spawned;
-        let unit = if spawned && unit.is_none() { Some(Unit::counted(&self.site.gate, None)) } else { unit };
+        if self.site.plan.placement == Placement::Spawned {
+            return self.spawn(Flight { guard, parcel, unit }, started);
+        }
         let local = unit.is_none();
         if let Some(unit) = &unit {
             guard.cell().lend(unit.clone());
@@ -190,17 +210,6 @@ where
         let span = if spans::enabled() { spans::stage(guard.cell(), &self.name) } else { Span::none() };
         let number = self.order.as_mut().map_or(0, Order::start);
         let stage = self.spare.take().unwrap_or_else(|| self.stage.clone());
-        if spawned {
-            let cell = guard.cell().clone();
-            let bound = self.limit(&cell, started);
-            let run = (self.make)(stage, guard, unit, false, parcel).instrument(span);
-            // Tracked, because a run that is given up here is dropped a moment later, by its runtime.
-            let token = self.site.shared.tracker.token();
-            let task = AbortOnDropHandle::new(tokio::spawn(async move { (run.await, token) }));
-            let start = Start { cell, span: Span::none(), started, bound, number, local };
-            self.wait_for(Work::Task(task), start);
-            return;
-        }
         self.spot.set(Some((self.make)(stage, guard, unit, true, parcel)));
         let polled = {
             let _in_span = span.enter();

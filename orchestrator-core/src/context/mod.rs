@@ -50,7 +50,7 @@ impl Context {
         Self(Cell::new(0, options, deadline, now, shared))
     }
 
-    /// Returns the number of the request, unique within its pipeline.
+    /// Returns the number of the request, unique within this process.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.0.id

@@ -15,7 +15,7 @@ use crate::queue::{Key, NEVER, Pushed};
 use crate::request::{Input, RequestOptions};
 use crate::runtime::cell::{Cell, Ending};
 use crate::runtime::job::{Guard, Job, Waiter};
-use crate::runtime::spans;
+use crate::runtime::{id, spans};
 use crate::stage::ShedPolicy;
 
 impl<In: Input, Out: Send + 'static> Pipeline<In, Out> {
@@ -82,18 +82,17 @@ enum Entered {
 impl<In: Input> Inner<In> {
     fn enter(&self, input: In, options: RequestOptions, policy: ShedPolicy) -> Result<Entered, Error> {
         let shared = &self.shared;
-        let id = shared.counters.submit();
         let now = shared.clock.now();
         let deadline = options.deadline.map_or(NEVER, |d| shared.clock.ticks(d));
         if let Err(error) = self.check(&input, deadline, now) {
-            shared.counters.refused(match error.kind() {
+            shared.counters.barred(match error.kind() {
                 ErrorKind::Refused(reason) => reason,
                 _ => RefuseReason::Invalid,
             });
             return Err(error);
         }
         self.start();
-        let cell = Cell::new(id, options, deadline, now, shared.clone());
+        let cell = Cell::new(id::next(), options, deadline, now, shared.clone());
         if spans::enabled() {
             spans::open(&cell);
         }

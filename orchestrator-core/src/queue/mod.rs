@@ -72,11 +72,31 @@ pub(crate) enum Pushed<T> {
     Dead(T),
 }
 
+/// What a pop may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Take {
+    /// At most so many entries.
+    pub(crate) limit: usize,
+    /// None where there are fewer; not above the limit.
+    pub(crate) least: usize,
+    /// Only of the lanes before this one.
+    pub(crate) lanes: usize,
+}
+
+impl Take {
+    /// Whatever there is, up to `limit`.
+    pub(crate) const fn up_to(limit: usize) -> Self {
+        Self { limit, least: 1, lanes: LANES }
+    }
+}
+
 /// What a pop says beside what it moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Popped {
     /// How many entries it moved.
     pub(crate) count: usize,
+    /// There is something to take, but too little: nothing was moved, and no waker kept.
+    pub(crate) too_little: bool,
     /// The queue is closed, and nothing is left in it.
     pub(crate) finished: bool,
     /// No entry's deadline is earlier than this.
@@ -88,6 +108,8 @@ pub(crate) struct Popped {
 pub(crate) struct Depth {
     /// Entries admitted and not yet popped.
     pub(crate) admitted: usize,
+    /// Entries pushed since the queue was made, whatever became of them.
+    pub(crate) pushed_ever: u64,
     /// Entries admitted since the queue was made.
     pub(crate) admitted_ever: u64,
 }
@@ -100,6 +122,7 @@ pub(crate) struct Queue<T, W> {
 struct Inner<T, W> {
     slab: Slab<T, W>,
     depth: usize,
+    pushed_ever: u64,
     admitted_ever: u64,
     closed: bool,
     /// No entry's deadline is earlier; may be lower than need be until the next [`Queue::expire`].
@@ -118,6 +141,7 @@ impl<T: Entry, W> Queue<T, W> {
             inner: Mutex::new(Inner {
                 slab: Slab::new(id),
                 depth,
+                pushed_ever: 0,
                 admitted_ever: 0,
                 closed: false,
                 bound: NEVER,
@@ -166,28 +190,30 @@ impl<T: Entry, W> Queue<T, W> {
         inner.call_consumer(&mut effects.wake);
     }
 
-    /// Moves up to `limit` entries of the lanes before `lanes` to the end of `out`, the first lane first.
+    /// Moves what it may `take` to the end of `out`, the first lane first.
     ///
-    /// Where it moves none, `waker` is kept: it is woken by the next entry if `hungry`, and in any case when the bound
-    /// falls or the queue is closed.
+    /// Where there is nothing to take, or the limit is 0, `waker` is kept: it is woken by the next entry if `hungry`, and
+    /// in any case when the bound falls or the queue is closed. Whoever left something because it was too little comes
+    /// back for it unasked.
     pub(crate) fn pop(
         &self,
-        limit: usize,
-        lanes: usize,
+        take: Take,
         out: &mut VecDeque<T>,
         waker: Option<(&Waker, bool)>,
         effects: &mut Effects<T, W>,
     ) -> Popped {
         let mut inner = self.lock();
-        let mut count = 0;
-        while count < limit {
-            let Some(entry) = inner.slab.pop_admitted(lanes) else { break };
-            out.push_back(entry);
-            count += 1;
+        let ready = inner.slab.ready(take.lanes);
+        let too_little = ready > 0 && ready < take.least;
+        let count = if too_little { 0 } else { ready.min(take.limit) };
+        for _ in 0..count {
+            out.extend(inner.slab.pop_admitted(take.lanes));
         }
         if count > 0 {
             inner.admit_waiting(effects);
-        } else if let Some((waker, hungry)) = waker {
+        } else if let Some((waker, hungry)) = waker
+            && !too_little
+        {
             inner.hungry = hungry;
             inner.armed = inner.bound;
             match &mut inner.consumer {
@@ -195,7 +221,7 @@ impl<T: Entry, W> Queue<T, W> {
                 none => *none = Some(waker.clone()),
             }
         }
-        Popped { count, finished: inner.closed && inner.slab.is_empty(), bound: inner.bound }
+        Popped { count, too_little, finished: inner.closed && inner.slab.is_empty(), bound: inner.bound }
     }
 
     /// Returns how many entries of the lanes before `lanes` could be popped now.
@@ -276,13 +302,14 @@ impl<T: Entry, W> Queue<T, W> {
 
     /// Returns how full the queue is.
     pub(crate) fn depth(&self) -> Depth {
-        let inner = self.lock();
-        Depth { admitted: inner.slab.ready(LANES), admitted_ever: inner.admitted_ever }
+        let Inner { slab, pushed_ever, admitted_ever, .. } = &*self.lock();
+        Depth { admitted: slab.ready(LANES), pushed_ever: *pushed_ever, admitted_ever: *admitted_ever }
     }
 }
 
 impl<T: Entry, W> Inner<T, W> {
     fn insert(&mut self, entry: T, full: ShedPolicy, ticket: impl FnOnce(&T) -> W) -> Pushed<T> {
+        self.pushed_ever += 1;
         if self.closed {
             return Pushed::Closed(entry);
         }

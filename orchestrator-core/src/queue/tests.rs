@@ -212,7 +212,7 @@ fn a_hungry_consumer_hears_of_what_moves_up_after_a_removal() {
     rig.push(&low, Backpressure);
     rig.push_new(1, 0, Backpressure);
     let (bell, waker) = Bell::new();
-    rig.queue.pop(1, 2, &mut VecDeque::new(), Some((&waker, true)), &mut rig.effects);
+    rig.queue.pop(Take { limit: 1, least: 1, lanes: 2 }, &mut VecDeque::new(), Some((&waker, true)), &mut rig.effects);
     assert!(rig.remove(&low));
     rig.effects.wake();
     assert_eq!(bell.rings(), 1);

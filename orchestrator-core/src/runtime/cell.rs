@@ -259,7 +259,9 @@ impl Cell {
                 (Some(output), None)
             } else {
                 self.delivered.store(true, Ordering::Release);
-                self.settled.fetch_or(settles, Ordering::Release);
+                if settles {
+                    self.settled.store(true, Ordering::Release);
+                }
                 let unread = if self.is_detached() {
                     Some(output)
                 } else {

@@ -3,6 +3,7 @@
 //! | file | story |
 //! |---|---|
 //! | [`cell`] | one request: options, outcome, where it lies; who settles it and how it is taken out |
+//! | [`id`] | its number |
 //! | [`permit`] | what the concurrency limit of a segment counts |
 //! | [`job`] | a request with its payload, as it lies in a queue |
 //! | [`segment`] | the task behind one queue: pops, runs its chain of nodes, keeps limits and deadlines |
@@ -14,6 +15,7 @@
 
 pub(crate) mod cell;
 pub(crate) mod clock;
+pub(crate) mod id;
 pub(crate) mod job;
 pub(crate) mod node;
 pub(crate) mod order;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Sleep, sleep_until};
 
 use crate::error::RefuseReason;
-use crate::queue::{Effects, Entry, LANES, NEVER, Popped, Queue};
+use crate::queue::{Effects, Entry, LANES, NEVER, Popped, Queue, Take};
 use crate::runtime::cell::Ending;
 use crate::runtime::clock::{Clock, later};
 use crate::runtime::job::{Job, Waiter};
@@ -32,6 +32,10 @@ const QUICK: u64 = 1_000;
 const UNTIMED: u32 = 31;
 /// How many are timed one by one after some that were not quick after all.
 const EXACT: u32 = 64;
+/// A next batch that is smaller than this has time: the task goes behind the others that are ready on its thread, which
+/// fill it up, or hand on what has just been pushed to them. Where everything is handed on in small batches, most of the
+/// time goes into waking tasks.
+const WORTHWHILE: usize = BATCH / 4;
 /// Batches after which the task lets others run, beside Tokio's own budget.
 const BATCHES_PER_POLL: usize = 4;
 
@@ -69,6 +73,8 @@ pub(crate) struct Segment<T> {
 enum Work {
     /// Something moved: look again.
     Some,
+    /// Something moved, and a little is queued: look again when others have had their turn.
+    Later,
     /// Nothing to do until somebody wakes the task.
     None,
     /// The queue is closed, and nothing is left in it.
@@ -142,9 +148,12 @@ impl<T: Send + 'static> Segment<T> {
             self.node.flush(round.now);
             self.wait_times.flush(&self.shared.stages[self.first_stage].wait);
         }
-        let popped = self.fill_batch(round);
+        let popped = self.fill_batch(WORTHWHILE, round);
         if popped.count > 0 || !self.batch.is_empty() && moved {
             return Work::Some;
+        }
+        if popped.too_little {
+            return Work::Later;
         }
         match self.node.is_empty() {
             true if popped.finished && self.batch.is_empty() => Work::Finished,
@@ -155,21 +164,24 @@ impl<T: Send + 'static> Segment<T> {
         }
     }
 
-    /// Pops what may be started now: what is of a higher class than the batch at hand, or a new batch.
-    fn fill_batch(&mut self, round: &mut Round<'_, '_>) -> Popped {
+    /// Pops what may be started now: what is of a higher class than the batch at hand, or a new batch of at least `least`.
+    fn fill_batch(&mut self, least: usize, round: &mut Round<'_, '_>) -> Popped {
         let room = self.room();
         self.starved = room == 0;
         let lanes = self.batch.front().map_or(LANES, Entry::lane);
         let mut limit = room.min(BATCH);
+        let mut least = if self.batch.is_empty() { least.min(limit) } else { 1 };
         if let Some(slots) = &mut self.slots {
             let wanted = self.batch.len() + self.queue.ready(lanes);
             let granted = slots.supply(wanted.min(limit), round.task);
             limit = granted.saturating_sub(self.batch.len());
+            // The slots for it are here already.
+            least = 1;
         }
         let left = self.batch.len();
         // Hungry unless it could not start what it would pop: then whoever releases a permit wakes it.
         let waker = Some((round.task.waker(), room > 0));
-        let popped = self.queue.pop(limit, lanes, &mut self.batch, waker, &mut self.effects);
+        let popped = self.queue.pop(Take { limit, least, lanes }, &mut self.batch, waker, &mut self.effects);
         if left > 0 {
             // What is left of the batch is of a lower class than what has just been popped.
             self.batch.rotate_left(left);
@@ -295,7 +307,7 @@ impl<T: Send + 'static> Future for Segment<T> {
         // Read once per poll, and from then on once per timed request: the next look starts where the last one ended.
         let mut round = Round { clock, now: clock.now(), timed: true, task: cx };
         if this.batch.is_empty() {
-            this.fill_batch(&mut round);
+            this.fill_batch(1, &mut round);
         }
         for _ in 0..BATCHES_PER_POLL {
             let cooperative = ready!(tokio::task::coop::poll_proceed(round.task));
@@ -306,6 +318,10 @@ impl<T: Send + 'static> Future for Segment<T> {
             });
             match work {
                 Work::Some => cooperative.made_progress(),
+                Work::Later => {
+                    cooperative.made_progress();
+                    break;
+                }
                 Work::Finished => return Poll::Ready(()),
                 Work::None => {
                     let bound = this.queue_bound.min(this.node.bound()).min(this.batch_bound());

@@ -10,7 +10,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::job::{Job, Waiter};
 use crate::runtime::permit::{Gate, discard};
 use crate::runtime::watch::Watch;
-use crate::stats::{Counters, StageCounters};
+use crate::stats::{Counters, Counts, StageCounters};
 
 /// What all requests and tasks of a pipeline share.
 ///
@@ -156,9 +156,18 @@ impl Shared {
         }
     }
 
+    /// Requests that came to the door, of whom the counters say how many got no further.
+    pub(crate) fn submitted(&self, counts: &Counts) -> u64 {
+        counts.barred + self.door().pushed_ever
+    }
+
+    fn door(&self) -> Depth {
+        self.segments.first().map(|door| door.queue.depth()).unwrap_or_default()
+    }
+
     /// Requests let in so far.
     pub(crate) fn accepted(&self) -> u64 {
-        self.segments.first().map_or(0, |door| door.queue.depth().admitted_ever)
+        self.door().admitted_ever
     }
 
     /// Requests let in and not ended.

@@ -13,12 +13,12 @@ struct Apart(AtomicU64);
 /// The counters of a whole pipeline.
 #[derive(Debug)]
 pub(crate) struct Counters {
-    submitted: Apart,
     answered: Apart,
     failed: Apart,
     shed: Apart,
     cancelled: Apart,
     withdrawn: AtomicU64,
+    barred: AtomicU64,
     refused: [AtomicU64; RefuseReason::ALL.len()],
     panics: AtomicU64,
     prompt_tokens: AtomicU64,
@@ -32,12 +32,12 @@ pub(crate) struct Counters {
 impl Counters {
     pub(crate) fn new() -> Self {
         Self {
-            submitted: Apart::default(),
             answered: Apart::default(),
             failed: Apart::default(),
             shed: Apart::default(),
             cancelled: Apart::default(),
             withdrawn: AtomicU64::default(),
+            barred: AtomicU64::default(),
             refused: Default::default(),
             panics: AtomicU64::default(),
             prompt_tokens: AtomicU64::default(),
@@ -49,9 +49,10 @@ impl Counters {
         }
     }
 
-    /// Counts a submission; returns its number.
-    pub(crate) fn submit(&self) -> u64 {
-        self.submitted.0.fetch_add(1, Ordering::Relaxed)
+    /// Counts a submission that was refused before it came to the door's queue, which counts all others.
+    pub(crate) fn barred(&self, reason: RefuseReason) {
+        self.barred.fetch_add(1, Ordering::SeqCst);
+        self.refused(reason);
     }
 
     pub(crate) fn answered(&self) {
@@ -96,7 +97,7 @@ impl Counters {
     pub(crate) fn read(&self) -> Counts {
         let get = |a: &AtomicU64| a.load(Ordering::SeqCst);
         Counts {
-            submitted: get(&self.submitted.0),
+            barred: get(&self.barred),
             answered: get(&self.answered.0),
             failed: get(&self.failed.0),
             shed: get(&self.shed.0),
@@ -116,7 +117,7 @@ impl Counters {
 /// [`Counters`] at one moment, without the histograms.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counts {
-    pub(crate) submitted: u64,
+    pub(crate) barred: u64,
     pub(crate) answered: u64,
     pub(crate) failed: u64,
     pub(crate) shed: u64,

@@ -82,7 +82,7 @@ impl PipelineStats {
     pub(crate) fn read(shared: &Shared) -> Self {
         let counts = shared.counters.read();
         Self {
-            submitted: counts.submitted,
+            submitted: shared.submitted(&counts),
             refused: counts.refused.iter().sum(),
             refused_by_reason: RefuseReason::ALL.into_iter().zip(counts.refused).collect(),
             withdrawn: counts.withdrawn,

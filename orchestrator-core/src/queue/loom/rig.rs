@@ -11,7 +11,7 @@ use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use loom::sync::atomic::{AtomicBool, AtomicU64};
 use loom::thread::{self, JoinHandle};
 
-use crate::queue::{Effects, Entry, Key, LANES, NEVER, Popped, Pushed, Queue};
+use crate::queue::{Effects, Entry, Key, LANES, NEVER, Popped, Pushed, Queue, Take};
 use crate::stage::ShedPolicy;
 
 /// Checks `body` under every interleaving with up to three preemptions.
@@ -137,7 +137,7 @@ impl Line {
     /// Pops one entry, whose fate is left to the caller.
     pub(super) fn pop(&self, waker: Option<(&Waker, bool)>) -> (Option<Item>, Popped) {
         let mut out = VecDeque::new();
-        let popped = self.with(|queue, effects| queue.pop(1, LANES, &mut out, waker, effects));
+        let popped = self.with(|queue, effects| queue.pop(Take::up_to(1), &mut out, waker, effects));
         (out.pop_front(), popped)
     }
 

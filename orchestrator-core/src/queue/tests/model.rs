@@ -22,6 +22,7 @@ pub(super) struct Model {
     pub(super) admitted: [Vec<Item>; LANES],
     /// With their tickets.
     pub(super) waiting: [Vec<(Item, u32)>; LANES],
+    pub(super) pushed_ever: u64,
     pub(super) admitted_ever: u64,
     /// The most entries that were inside at once.
     pub(super) peak: usize,
@@ -35,6 +36,7 @@ impl Model {
             closed: false,
             admitted: Default::default(),
             waiting: Default::default(),
+            pushed_ever: 0,
             admitted_ever: 0,
             peak: 0,
             outcome: Outcome::default(),
@@ -43,6 +45,11 @@ impl Model {
 
     pub(super) fn admitted(&self) -> usize {
         self.admitted.iter().map(Vec::len).sum()
+    }
+
+    /// Entries that could be popped from the first `lanes` lanes.
+    pub(super) fn ready(&self, lanes: usize) -> usize {
+        self.admitted[..lanes].iter().map(Vec::len).sum()
     }
 
     pub(super) fn waiting(&self) -> usize {
@@ -65,6 +72,7 @@ impl Model {
 
     /// Returns the name of the [`Pushed`] that is to be expected.
     pub(super) fn push(&mut self, item: &Item, full: ShedPolicy) -> &'static str {
+        self.pushed_ever += 1;
         if self.closed {
             return "closed";
         }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::model::{Model, Outcome};
 use super::rig::{Bell, Item, QUEUE, ids};
-use crate::queue::{Effects, LANES, NEVER, Popped, Pushed, Queue};
+use crate::queue::{Effects, LANES, NEVER, Popped, Pushed, Queue, Take};
 use crate::stage::ShedPolicy::{self, Backpressure, DropOldest, RejectNew};
 
 type Checked = Result<(), TestCaseError>;
@@ -151,31 +151,30 @@ impl Trial {
 
     fn pop(&mut self, dice: &mut Dice) -> Checked {
         let limit = dice.below(4) as usize;
-        let lanes = LANES - dice.below(4) as usize;
+        let least = 1.max(limit - dice.below(4) as usize % (limit + 1));
+        let take = Take { limit, least, lanes: LANES - dice.below(4) as usize };
         let (hungry, anonymous) = (!dice.one_in(3), dice.one_in(4));
         // A new waker each time: it has to be the last one that is woken.
         let (bell, waker) = Bell::new();
         let kept = (!anonymous).then_some((&waker, hungry));
-        let Popped { count, finished, bound } = self.pop_and_compare(limit, lanes, kept)?;
+        let Popped { count, too_little, finished, bound } = self.pop_and_compare(take, kept)?;
         prop_assert_eq!(finished, self.model.is_finished());
         if count > 0 {
             self.parked = None;
-        } else if !anonymous {
+        } else if !anonymous && !too_little {
             self.parked = Some(Parked { hungry, bound, finished, bell });
         }
         Ok(())
     }
 
-    fn pop_and_compare(
-        &mut self,
-        limit: usize,
-        lanes: usize,
-        waker: Option<(&Waker, bool)>,
-    ) -> Result<Popped, TestCaseError> {
+    fn pop_and_compare(&mut self, take: Take, waker: Option<(&Waker, bool)>) -> Result<Popped, TestCaseError> {
         let mut out = VecDeque::new();
-        let popped = self.queue.pop(limit, lanes, &mut out, waker, &mut self.effects);
+        let popped = self.queue.pop(take, &mut out, waker, &mut self.effects);
+        let ready = self.model.ready(take.lanes);
         prop_assert_eq!(popped.count, out.len());
-        prop_assert_eq!(ids(out), self.model.pop(limit, lanes));
+        prop_assert_eq!(popped.too_little, ready > 0 && ready < take.least);
+        let limit = if popped.too_little { 0 } else { take.limit };
+        prop_assert_eq!(ids(out), self.model.pop(limit, take.lanes));
         prop_assert!(popped.bound <= self.model.earliest());
         Ok(popped)
     }
@@ -284,6 +283,7 @@ impl Trial {
         let depth = self.queue.depth();
         prop_assert!(depth.admitted <= model.depth);
         prop_assert_eq!((depth.admitted, depth.admitted_ever), (model.admitted(), model.admitted_ever));
+        prop_assert_eq!(depth.pushed_ever, model.pushed_ever);
         for lanes in 0..=LANES {
             let expected: usize = model.admitted[..lanes].iter().map(Vec::len).sum();
             prop_assert_eq!(self.queue.ready(lanes), expected);
@@ -302,7 +302,7 @@ impl Trial {
 
     /// Pops one by one what is left.
     fn drain(&mut self) -> Checked {
-        while self.pop_and_compare(1, LANES, None)?.count > 0 {
+        while self.pop_and_compare(Take::up_to(1), None)?.count > 0 {
             self.check()?;
         }
         prop_assert_eq!(self.model.admitted() + self.model.waiting(), 0);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
-use crate::queue::{Effects, Entry, Key, LANES, NEVER, Popped, Pushed, Queue};
+use crate::queue::{Effects, Entry, Key, NEVER, Popped, Pushed, Queue, Take};
 use crate::stage::ShedPolicy;
 
 /// The number of the queue under test.
@@ -144,7 +144,7 @@ impl Rig {
     pub(super) fn pop(&mut self, limit: usize, lanes: usize) -> Vec<u32> {
         self.effects = Effects::new();
         let mut out = VecDeque::new();
-        let popped = self.queue.pop(limit, lanes, &mut out, None, &mut self.effects);
+        let popped = self.queue.pop(Take { limit, least: 1, lanes }, &mut out, None, &mut self.effects);
         assert_eq!(popped.count, out.len());
         ids(out)
     }
@@ -152,7 +152,7 @@ impl Rig {
     /// Has a consumer that can pop nothing wait for news.
     pub(super) fn park(&mut self, waker: &Waker, hungry: bool) -> Popped {
         self.effects = Effects::new();
-        let popped = self.queue.pop(0, LANES, &mut VecDeque::new(), Some((waker, hungry)), &mut self.effects);
+        let popped = self.queue.pop(Take::up_to(0), &mut VecDeque::new(), Some((waker, hungry)), &mut self.effects);
         assert_eq!(popped.count, 0);
         popped
     }

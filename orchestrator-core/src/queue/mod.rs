@@ -83,6 +83,7 @@ pub(crate) struct Take {
     pub(crate) lanes: usize,
 }
 
+#[cfg(test)]
 impl Take {
     /// Whatever there is, up to `limit`.
     pub(crate) const fn up_to(limit: usize) -> Self {
@@ -207,7 +208,8 @@ impl<T: Entry, W> Queue<T, W> {
         let too_little = ready > 0 && ready < take.least;
         let count = if too_little { 0 } else { ready.min(take.limit) };
         for _ in 0..count {
-            out.extend(inner.slab.pop_admitted(take.lanes));
+            let Some(entry) = inner.slab.pop_admitted(take.lanes) else { break };
+            out.push_back(entry);
         }
         if count > 0 {
             inner.admit_waiting(effects);

@@ -242,7 +242,8 @@ impl Cell {
             state.error = error;
             state.caller.take()
         };
-        self.finish_up(&ending);
+        self.shared.count(self, &ending);
+        self.close(&ending);
         if let Some(caller) = caller {
             caller.wake();
         }
@@ -250,6 +251,8 @@ impl Cell {
     }
 
     /// Hands the output to the caller; settles the request unless a stream does that later. Tells whether it did.
+    ///
+    /// Only the pipeline's last task does this. It tells a drain of its batch afterwards.
     pub(crate) fn deliver(&self, output: Box<dyn Any + Send>) -> bool {
         let settles = !self.is_streaming();
         let (output, caller) = {
@@ -273,7 +276,8 @@ impl Cell {
         };
         let answered = settles && self.is_delivered();
         if answered {
-            self.finish_up(&Ending::Answered);
+            self.shared.counters.delivered();
+            self.close(&Ending::Answered);
         }
         if output.is_some() {
             discard(output);
@@ -284,9 +288,8 @@ impl Cell {
         answered
     }
 
-    /// Counts the ending, closes the span and tells whoever watches the token or runs the request.
-    fn finish_up(&self, ending: &Ending) {
-        self.shared.count(self, ending);
+    /// Tells whoever watches the token or runs the request, and closes the span.
+    fn close(&self, ending: &Ending) {
         if !matches!(ending, Ending::Answered) {
             self.runner.wake();
         }
@@ -462,10 +465,13 @@ impl Cell {
     }
 
     /// Ends a run: takes the unit that somebody may hold beyond it.
+    #[inline]
     pub(crate) fn end_run(&self) -> Option<Arc<Unit>> {
-        if !self.holds.load(Ordering::Acquire) {
-            return None;
-        }
+        if self.holds.load(Ordering::Acquire) { self.take_held() } else { None }
+    }
+
+    #[cold]
+    fn take_held(&self) -> Option<Arc<Unit>> {
         self.holds.store(false, Ordering::Release);
         let unit = lock(&self.extra().held).take()?;
         unit.count();

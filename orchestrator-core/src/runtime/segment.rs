@@ -61,6 +61,8 @@ pub(crate) struct Segment<T> {
     first_stage: usize,
     /// There was no room when it looked for requests last: it waits for a permit, not for the queue.
     starved: bool,
+    /// A panic came between what its nodes gathered and the handing on of it.
+    unflushed: bool,
     /// How many more first polls need not be timed.
     untimed: u32,
     /// There were some since the clock was read.
@@ -105,6 +107,7 @@ impl<T: Send + 'static> Segment<T> {
             wait_times: Tally::alone(),
             first_stage,
             starved: false,
+            unflushed: false,
             untimed: 0,
             unread: false,
             exact: 0,
@@ -144,7 +147,7 @@ impl<T: Send + 'static> Segment<T> {
         let mut moved = !self.node.is_empty() && self.node.poll(round);
         moved |= self.expire(round.now);
         moved |= self.start_batch(round);
-        if moved {
+        if std::mem::take(&mut self.unflushed) || moved {
             self.node.flush(round.now);
             self.wait_times.flush(&self.shared.stages[self.first_stage].wait);
         }
@@ -314,6 +317,7 @@ impl<T: Send + 'static> Future for Segment<T> {
             // Stages are caught where they run; what is left to panic is the destructor of something of theirs.
             let work = catch_unwind(AssertUnwindSafe(|| this.work(&mut round))).unwrap_or_else(|_| {
                 tracing::error!("a destructor panicked in a segment, which goes on");
+                this.unflushed = true;
                 Work::Some
             });
             match work {

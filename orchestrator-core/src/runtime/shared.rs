@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
@@ -135,9 +135,7 @@ impl Shared {
         let counters = &self.counters;
         match ending {
             Ending::Answered => {
-                if cell.is_streaming() {
-                    counters.total.record(self.clock.now().saturating_sub(cell.submitted));
-                }
+                counters.total.record(self.clock.now().saturating_sub(cell.submitted));
                 counters.answered();
             }
             Ending::Failed(error) => counters.failed(error.kind()),
@@ -149,7 +147,13 @@ impl Shared {
             Ending::Refused(reason) => counters.refused(*reason),
             Ending::Withdrawn => counters.withdrawn(),
         }
+        self.tell_drain();
+    }
+
+    /// Tells a drain that requests have ended; after they were counted.
+    pub(crate) fn tell_drain(&self) {
         // Sequentially consistent with the drain's store and its later look at the counters.
+        fence(Ordering::SeqCst);
         if self.draining.load(Ordering::SeqCst) {
             self.ended.notify_waiters();
             self.watch.look();

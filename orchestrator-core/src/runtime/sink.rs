@@ -135,6 +135,7 @@ impl<Out: Send + 'static> Node<Out> for AnswerSink {
     }
 
     fn flush(&mut self, _now: u64) {
+        self.shared.tell_drain();
         self.totals.flush(&self.shared.counters.total);
     }
 }

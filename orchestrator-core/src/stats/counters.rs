@@ -13,6 +13,9 @@ struct Apart(AtomicU64);
 /// The counters of a whole pipeline.
 #[derive(Debug)]
 pub(crate) struct Counters {
+    /// Outputs handed over by the pipeline's last task, the only one that writes here.
+    delivered: Apart,
+    /// Streams that came to their end.
     answered: Apart,
     failed: Apart,
     shed: Apart,
@@ -32,6 +35,7 @@ pub(crate) struct Counters {
 impl Counters {
     pub(crate) fn new() -> Self {
         Self {
+            delivered: Apart::default(),
             answered: Apart::default(),
             failed: Apart::default(),
             shed: Apart::default(),
@@ -53,6 +57,11 @@ impl Counters {
     pub(crate) fn barred(&self, reason: RefuseReason) {
         self.barred.fetch_add(1, Ordering::SeqCst);
         self.refused(reason);
+    }
+
+    pub(crate) fn delivered(&self) {
+        let delivered = self.delivered.0.load(Ordering::Relaxed);
+        self.delivered.0.store(delivered + 1, Ordering::Release);
     }
 
     pub(crate) fn answered(&self) {
@@ -91,14 +100,17 @@ impl Counters {
 
     /// Requests that were let in and have ended.
     pub(crate) fn ended(&self) -> u64 {
-        [&self.answered, &self.failed, &self.shed, &self.cancelled].map(|c| c.0.load(Ordering::SeqCst)).iter().sum()
+        [&self.delivered, &self.answered, &self.failed, &self.shed, &self.cancelled]
+            .map(|c| c.0.load(Ordering::SeqCst))
+            .iter()
+            .sum()
     }
 
     pub(crate) fn read(&self) -> Counts {
         let get = |a: &AtomicU64| a.load(Ordering::SeqCst);
         Counts {
             barred: get(&self.barred),
-            answered: get(&self.answered.0),
+            answered: get(&self.delivered.0) + get(&self.answered.0),
             failed: get(&self.failed.0),
             shed: get(&self.shed.0),
             cancelled: get(&self.cancelled.0),

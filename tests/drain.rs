@@ -5,8 +5,8 @@ mod common;
 use std::time::Duration;
 
 use common::{
-    Gate, Stopwatch, TestResult, ask, assert_balanced, both_deliveries, gated, one_gated, poll_once, prompts, settle,
-    slots, soon, streaming, until, until_on_threads,
+    Gate, Stopwatch, TestResult, ask, assert_balanced, both_deliveries, gated, one_gated, placements, poll_once,
+    prompts, settle, slots, soon, streaming, until, until_on_threads,
 };
 use futures_util::FutureExt;
 use prompt_orchestrator::error::RefuseReason;
@@ -23,11 +23,6 @@ fn tasks() -> usize {
 
 fn refused(reason: RefuseReason) -> ErrorKind {
     ErrorKind::Refused(reason)
-}
-
-/// Each way of running a stage behind a queue.
-fn placements() -> [(&'static str, StageConfig); 2] {
-    [("in task", StageConfig::new().queued()), ("spawned", StageConfig::new().spawned())]
 }
 
 #[tokio::test(start_paused = true)]

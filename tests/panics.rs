@@ -3,14 +3,9 @@
 
 mod common;
 
-use common::{TestResult, assert_balanced, both_deliveries, prompts, settle, slots, streaming, until};
+use common::{TestResult, assert_balanced, both_deliveries, placements, prompts, settle, slots, streaming, until};
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::testing::{MockWorker, Script};
-
-/// Each way of running a stage behind a queue.
-fn placements() -> [(&'static str, StageConfig); 2] {
-    [("in task", StageConfig::new().queued()), ("spawned", StageConfig::new().spawned())]
-}
 
 /// Where a stage panics for an odd number.
 #[derive(Debug, Clone, Copy)]

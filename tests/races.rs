@@ -1,6 +1,6 @@
 //! Moments in which two things happen at once, tried until they have met.
 //!
-//! Each is one that went wrong before; `conservation.rs` tries everything at once.
+//! Each is one that went wrong before; `conservation` tries everything at once.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::testing::{MockWorker, Script};
+use tracing::Span;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing_subscriber::layer::{Context as LayerContext, SubscriberExt};
@@ -79,6 +80,24 @@ fn number<S: tracing::Subscriber + for<'a> LookupSpan<'a>>(cx: &LayerContext<'_,
     extensions.get::<Number>().expect("numbered when it was new").0
 }
 
+/// Answers with the name of the span that each of its polls runs in.
+struct Curious;
+
+#[async_trait]
+impl ModelWorker for Curious {
+    async fn infer(&self, _request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        Ok(TokenStream::generate(async move |mut out| {
+            for _ in 0..3 {
+                tokio::task::yield_now().await;
+                out.text(Span::current().metadata().map_or("nowhere", |m| m.name())).await;
+                out.text(" ").await;
+            }
+            out.finish(FinishReason::Stop, Usage::default()).await;
+            Ok(())
+        }))
+    }
+}
+
 const SECRET: &str = "nobody may log this question";
 const ANSWER: &str = "nor this answer";
 
@@ -144,6 +163,13 @@ async fn a_request_is_a_span_with_its_stages_below() {
     assert!(named.iter().all(|name| name.as_deref() == Some("moderate")), "{named:?}");
     assert!(spans.iter().all(|s| s.name == "request" || s.parent.is_some()), "a stage without its request");
     assert!(spans.iter().all(|s| s.closed), "still open: {:?}", spans.iter().find(|s| !s.closed));
+
+    // A stage's span is entered as long as its stream flows, and what a worker logs there lies below it.
+    for stage in [StreamStage::default(), StreamStage::default().direct()] {
+        let pipeline = Pipeline::builder("curious").stage(InferenceStage::new(Curious)).stage(stage).build();
+        let mut answer = pipeline.expect("builds").submit(PromptRequest::new(SECRET)).await.expect("let in");
+        assert_eq!(answer.text().await.expect("answered"), "infer infer infer ");
+    }
 
     let everything = format!("{spans:?}");
     assert!(!everything.contains(SECRET) && !everything.contains(ANSWER), "a prompt or an answer was recorded");

@@ -35,10 +35,17 @@ impl Stage<Item> for Burn {
     }
 }
 
+/// What came of a flood.
+struct Flood {
+    answered_per_second: f64,
+    /// The part of the arrivals that was not answered.
+    shed: f64,
+}
+
 /// Answers per second while bursts of twice the depth arrive, in all three classes, at a queue of 64.
 ///
 /// Half of every burst is shed: the newcomers by `RejectNew`, older and lower ones by `DropOldest`.
-fn shedding(runtime: &Runtime, policy: ShedPolicy, time: Duration) -> f64 {
+fn shedding(runtime: &Runtime, policy: ShedPolicy, time: Duration) -> Flood {
     const DEPTH: usize = 64;
     const BURSTS_IN_TURN: usize = 2;
     runtime.block_on(async {
@@ -71,7 +78,11 @@ fn shedding(runtime: &Runtime, policy: ShedPolicy, time: Duration) -> f64 {
         for caller in callers {
             caller.await.expect("no panic");
         }
-        answered.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64()
+        let answered = answered.load(Ordering::Relaxed) as f64;
+        Flood {
+            answered_per_second: answered / started.elapsed().as_secs_f64(),
+            shed: 1.0 - answered / offered.load(Ordering::Relaxed) as f64,
+        }
     })
 }
 
@@ -132,8 +143,10 @@ pub(crate) fn run(harness: &mut Harness) {
             || shedding(&runtime, ShedPolicy::RejectNew, time),
             || shedding(&runtime, ShedPolicy::DropOldest, time),
         );
-        let answered = pairs.iter().map(|(reject, drop)| drop / reject);
+        let answered = pairs.iter().map(|(reject, drop)| drop.answered_per_second / reject.answered_per_second);
         harness.ratio("drop-oldest answered", Goal::AtLeast(0.90), answered);
+        harness.ratio("drop-oldest shed", Goal::None, pairs.iter().map(|(_, drop)| drop.shed));
+        harness.ratio("drop-oldest shed by reject-new", Goal::None, pairs.iter().map(|(reject, _)| reject.shed));
     }
     if harness.wants("cpu") {
         let pairs = harness.pairs(|| bare_cpu(time), || cpu(&runtime, time));

@@ -229,6 +229,11 @@ pub(crate) fn prompts(name: &str) -> Builder<PromptRequest, PromptRequest> {
     Pipeline::builder(name)
 }
 
+/// Both ways of running a stage behind a queue, to be tested alike.
+pub(crate) fn placements() -> [(&'static str, StageConfig); 2] {
+    [("in task", StageConfig::new().queued()), ("spawned", StageConfig::new().spawned())]
+}
+
 /// Both ways of the tokens to the caller, to be tested alike; the buffer holds four events.
 pub(crate) fn both_deliveries() -> [(&'static str, StreamStage); 2] {
     [("buffered", StreamStage::default().buffered(count(4))), ("direct", StreamStage::default().direct())]

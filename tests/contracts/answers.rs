@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use prompt_orchestrator::error::WorkerErrorKind;
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::testing::{MockWorker, Script};
@@ -246,5 +247,84 @@ async fn a_dropped_wait_for_an_event_loses_none() -> TestResult {
         }
         assert_eq!(text, "t".repeat(10), "{delivery}");
     }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_inference_stages_the_last_one_is_reported_and_blamed() -> TestResult {
+    let rewriter = MockWorker::new(Script::new().delay(5 * MS).streaming().text("rewritten question").finish());
+    let worker = MockWorker::with(|request| match &*request.question() {
+        "rewritten question" => Script::new().delay(10 * MS).streaming().text("a ").text("b ").text("c").finish(),
+        other => Script::answering(other),
+    });
+    let build = |worker| {
+        prompts("two")
+            .stage(InferenceStage::new(rewriter.clone()))
+            .then("ask", |cx, mut stream: TokenStream| async move {
+                let mut text = String::new();
+                while let Some(event) = stream.next().await {
+                    text.push_str(event?.text());
+                }
+                Ok::<_, BoxError>(InferenceRequest::new(PromptRequest::new(text), cx))
+            })
+            .stage(InferenceStage::new(worker))
+            .stage(StreamStage::default())
+            .build()
+    };
+    let pipeline = build(worker)?;
+    let mut answer = pipeline.submit("?".into()).await?;
+    assert_eq!(answer.text().await?, "a b c");
+    let report = answer.report();
+    assert_eq!(report.finish.ok_or("it has ended")?.usage.completion_tokens, 3);
+    assert_took(report.first_token, 15);
+    // Both were used.
+    assert_eq!(pipeline.stats().usage.completion_tokens, 3 + 1);
+
+    let cut = build(MockWorker::new(Script::answering("a b").cut_after(1)))?;
+    let error = cut.submit("?".into()).await?.text().await.expect_err("the stream was cut");
+    assert_eq!(error.stage(), Some("infer-2"));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_output_of_a_pipeline_that_streams_is_a_stream() -> TestResult {
+    for (delivery, stage) in both_deliveries() {
+        let pipeline = streaming(MockWorker::new(Script::answering("a b")), stage)?;
+        let mut answer = pipeline.submit("?".into()).await?;
+        let mut tokens = answer.output().await?;
+        let mut text = String::new();
+        while let Some(event) = tokens.next().await {
+            text.push_str(event?.text());
+        }
+        assert_eq!(text, "a b", "{delivery}");
+        assert_eq!(pipeline.stats().answered, 1);
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_text_of_an_answer_is_read_once() -> TestResult {
+    for (delivery, stage) in both_deliveries() {
+        let pipeline = streaming(MockWorker::new(Script::answering("a b")), stage)?;
+        let mut answer = pipeline.submit("?".into()).await?;
+        assert_eq!(answer.text().await?, "a b");
+        let again = tokio::spawn(async move { answer.text().await }).await;
+        assert!(again.expect_err("it has been read").is_panic(), "{delivery}");
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stage_can_read_what_the_request_took_so_far() -> TestResult {
+    let pipeline = prompts("report")
+        .then("slow", |_cx, prompt: PromptRequest| async move {
+            tokio::time::sleep(7 * MS).await;
+            Ok::<_, BoxError>(prompt)
+        })
+        .then("reads", |cx, _prompt: PromptRequest| async move { Ok::<_, BoxError>(cx.report()) })
+        .build()?;
+    let report = pipeline.submit("?".into()).await?.output().await?;
+    assert_took(report.stages[0].run, 7);
+    assert_eq!(report.stages[1].run, None, "it runs");
     Ok(())
 }

@@ -4,7 +4,7 @@ use prompt_orchestrator::context::Permit;
 use prompt_orchestrator::prelude::*;
 
 use crate::common::{
-    Ask, Gate, Stopwatch, TestResult, ask, assert_balanced, gated, one_gated, poll_once, settle, until,
+    Ask, Gate, Stopwatch, TestResult, ask, assert_balanced, gated, one_gated, poll_once, settle, slots, until,
     until_on_threads,
 };
 
@@ -220,6 +220,24 @@ async fn a_permit_dropped_inside_the_run_frees_nothing_early() -> TestResult {
         gate.open();
         assert_eq!((first.output().await?.number, second.output().await?.number), (0, 1));
         assert_eq!(gate.most_inside(), 1);
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_slots_than_the_default_limit_are_all_used() -> TestResult {
+    let gate = Gate::shut();
+    let many = StageConfig::new().slots(slots(300));
+    let pipeline = one_gated(many, &gate)?;
+    let mut answers = Vec::new();
+    for number in 0..310 {
+        answers.push(pipeline.submit(ask(number)).await?);
+    }
+    settle().await;
+    assert_eq!(gate.inside(), 300);
+    gate.open();
+    for answer in &mut answers {
+        answer.output().await?;
     }
     Ok(())
 }

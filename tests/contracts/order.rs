@@ -189,3 +189,43 @@ async fn an_ordered_stage_counts_what_it_holds_back_as_inside() -> TestResult {
     }
     Ok(())
 }
+
+/// Real time: what puts a batch aside is the time that its first polls took.
+#[tokio::test]
+async fn a_batch_of_long_first_polls_gives_way_to_a_higher_class() -> TestResult {
+    /// Burns CPU, as a stage does that ought to be spawned.
+    fn burn() {
+        let until = std::time::Instant::now() + std::time::Duration::from_micros(200);
+        while std::time::Instant::now() < until {
+            std::hint::spin_loop();
+        }
+    }
+
+    let late = Arc::new(Mutex::new(None::<Pipeline<Ask, Ask>>));
+    let urgent = Arc::new(Mutex::new(None));
+    let seen = Seen::default();
+    let (submits, kept) = (late.clone(), urgent.clone());
+    let builder = Pipeline::builder("order").then("work", move |_cx, ask: Ask| {
+        burn();
+        if ask.number == 0 {
+            let pipeline = submits.lock().expect("not poisoned").take().expect("it is there");
+            let answer = pipeline.try_submit(crate::common::ask(99).priority(Priority::High));
+            *kept.lock().expect("not poisoned") = Some(answer);
+        }
+        async move { Ok::<_, BoxError>(ask) }
+    });
+    let pipeline = seen.behind(builder).build()?;
+    *late.lock().expect("not poisoned") = Some(pipeline.clone());
+    let mut answers = Vec::new();
+    for number in 0..5 {
+        answers.push(pipeline.submit(ask(number)).await?);
+    }
+    for answer in &mut answers {
+        answer.output().await?;
+    }
+    // All five were popped together; the one of a higher class came while the first was polled.
+    assert_eq!(seen.take(), [0, 99, 1, 2, 3, 4]);
+    let urgent = urgent.lock().expect("not poisoned").take().ok_or("it was submitted")?;
+    assert_eq!(urgent?.output().await?.number, 99);
+    Ok(())
+}

@@ -8,7 +8,7 @@ use futures_util::Stream;
 
 use crate::answer::{Report, Tokens};
 use crate::context::Context;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::runtime::cell::{Cell, Outcome};
 use crate::token::TokenEvent;
 
@@ -39,6 +39,8 @@ impl<Out: Send + 'static> Answer<Out> {
     }
 
     /// Waits for the pipeline's output.
+    ///
+    /// Of a pipeline that streams this is [`Tokens`]; the methods of the answer itself read them more conveniently.
     ///
     /// # Errors
     ///
@@ -111,11 +113,19 @@ impl Answer<Tokens> {
         std::future::poll_fn(|cx| self.poll_event(cx)).await
     }
 
-    /// Waits for the whole answer and returns its text.
+    /// Waits for the rest of the answer and returns its text.
     ///
     /// # Errors
     ///
     /// Tells how the request ended if it was not answered in full: a cut answer is an error, never a short text.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the answer was read to its end before.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: what was read of the text is lost with the future. Read with [`next`](Self::next) instead.
     pub async fn text(&mut self) -> Result<String, Error> {
         let mut text = String::new();
         while let Some(event) = self.next().await {
@@ -126,7 +136,7 @@ impl Answer<Tokens> {
                 TokenEvent::Reasoning(_) | TokenEvent::ToolCall(_) => {}
             }
         }
-        Err(self.cell.error().unwrap_or_else(|| Error::plain(ErrorKind::Cancelled, None)))
+        Err(self.cell.error().expect("the answer was read to its end before"))
     }
 
     fn poll_event(&mut self, cx: &mut TaskContext<'_>) -> Poll<Option<Result<TokenEvent, Error>>> {

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::runtime::cell::Cell;
+use crate::runtime::cell::{Cell, lock};
 use crate::token::Finish;
 
 /// What one request took.
@@ -15,7 +15,7 @@ pub struct Report {
     pub id: u64,
     /// The stages in order.
     pub stages: Vec<StageReport>,
-    /// From submission to the first token.
+    /// From submission to the first token; of the last inference stage, where there are several.
     pub first_token: Option<Duration>,
     /// From submission to the last event of the stream, where there is one.
     pub last_event: Option<Duration>,
@@ -51,7 +51,7 @@ impl Report {
             stages: stages.collect(),
             first_token: extra.and_then(|e| since_submitted(&e.first_token)),
             last_event: extra.and_then(|e| since_submitted(&e.last_event)),
-            finish: extra.and_then(|e| e.finish.get().copied()),
+            finish: extra.and_then(|e| *lock(&e.finish)),
         }
     }
 }

@@ -1,5 +1,8 @@
 use std::fmt;
+use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
+
+use futures_util::Stream;
 
 use crate::answer::buffered::{Pump, Reader};
 use crate::answer::direct::DirectReader;
@@ -8,7 +11,8 @@ use crate::token::TokenEvent;
 
 /// The events of an answer, as a pipeline with a [`StreamStage`](crate::answer::StreamStage) hands them on.
 ///
-/// Read them through the [`Answer`](crate::answer::Answer), which owns the request: when that is dropped, this ends.
+/// A stream of events, the last of which is the terminal one or an error. The [`Answer`](crate::answer::Answer) that it
+/// came from owns the request, and reads it too: when that is dropped, this ends as cancelled.
 pub struct Tokens(Kind);
 
 enum Kind {
@@ -38,6 +42,14 @@ impl Tokens {
             Kind::Buffered(reader) => reader.poll_event(cx),
             Kind::Direct(reader) => reader.poll_event(cx),
         }
+    }
+}
+
+impl Stream for Tokens {
+    type Item = Result<TokenEvent, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_event(cx)
     }
 }
 

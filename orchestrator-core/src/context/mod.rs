@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::answer::Report;
 use crate::request::{Priority, RequestOptions};
 use crate::runtime::cell::Cell;
 use crate::runtime::clock::Clock;
@@ -92,6 +93,14 @@ impl Context {
         Duration::from_nanos(self.clock().now().saturating_sub(self.0.submitted))
     }
 
+    /// Returns what the request took so far, stage by stage.
+    ///
+    /// What the caller reads with [`Answer::report`](crate::answer::Answer::report), for stages that log or decide by it.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        Report::read(&self.0)
+    }
+
     /// Returns whether the request has ended without an answer.
     ///
     /// For loops that do not await; whatever awaits is dropped anyway.
@@ -109,6 +118,8 @@ impl Context {
     }
 
     /// Keeps a value with the request, in place of an earlier one of the same type.
+    ///
+    /// It lives as long as the request's context. A value that itself holds the context keeps both for ever.
     pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
         let replaced = self.0.extensions().insert(TypeId::of::<T>(), Arc::new(value));
         drop(replaced);

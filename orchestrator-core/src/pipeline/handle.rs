@@ -11,8 +11,8 @@ use crate::stats::PipelineStats;
 
 /// Stages, the queues between them and their tasks.
 ///
-/// A cheap handle: clones share one pipeline. Its tasks start with the first submission, on the runtime of that, and end
-/// by themselves when the last handle is gone and what is inside has finished.
+/// A cheap handle: clones share one pipeline. Its tasks start with the first submission, on the runtime of that, whose
+/// time driver must be enabled, and end by themselves when the last handle is gone and what is inside has finished.
 pub struct Pipeline<In, Out> {
     pub(super) inner: Arc<Inner<In>>,
     out: std::marker::PhantomData<fn() -> Out>,

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use ::loom::sync::atomic::Ordering::{Acquire, Release};
 use ::loom::thread;
 
-use super::{Entry, Key, LANES, Queue, ShedPolicy};
+use super::{Entry, Key, LANES, Queue, ShedPolicy, Take};
 use ShedPolicy::{Backpressure, DropOldest, RejectNew};
 use rig::{Item, Line, Ticket, block_on, join, model, spawn, take_out};
 
@@ -24,6 +24,29 @@ fn every_pushed_entry_is_popped() {
         for _ in 0..2 {
             line.next().expect("it is not closed").let_go();
         }
+        assert!(producers.into_iter().all(join));
+        assert!(items.iter().all(|item| item.history() == [1, 1, 0]));
+    });
+}
+
+#[test]
+fn a_consumer_that_leaves_too_little_comes_back_unasked() {
+    model(|| {
+        let line = Line::new(0, 2);
+        let items = [0, 1].map(Item::new);
+        let producers = [0, 1].map(|i| spawn(&line, &items[i], |line, item| line.push(item, RejectNew)));
+        let mut popped = VecDeque::new();
+        while popped.len() < 2 {
+            block_on(|waker| {
+                let two = Take { limit: 2, least: 2, lanes: LANES };
+                let mut pop = |take| line.with(|q, effects| q.pop(take, &mut popped, Some((waker, true)), effects));
+                // Left alone, it keeps no waker; whoever is told so does not sleep.
+                let all = pop(two);
+                let some = if all.too_little { pop(Take::up_to(1)) } else { all };
+                (some.count > 0).then_some(())
+            });
+        }
+        popped.iter().for_each(Item::let_go);
         assert!(producers.into_iter().all(join));
         assert!(items.iter().all(|item| item.history() == [1, 1, 0]));
     });
@@ -79,7 +102,7 @@ fn the_removal_of_the_last_entry_finishes_a_closed_queue() {
         // A consumer without room: it pops nothing, and is not hungry.
         block_on(|waker| {
             let pop = |queue: &Queue<_, _>, effects: &mut _| {
-                queue.pop(0, LANES, &mut VecDeque::new(), Some((waker, false)), effects)
+                queue.pop(Take::up_to(0), &mut VecDeque::new(), Some((waker, false)), effects)
             };
             line.with(pop).finished.then_some(())
         });
@@ -95,7 +118,7 @@ fn a_sated_consumer_hears_of_an_earlier_deadline() {
         let producer = spawn(&line, &Item::due(1, 5), |line, item| line.push(item, Backpressure));
         block_on(|waker| {
             let pop = |queue: &Queue<_, _>, effects: &mut _| {
-                queue.pop(0, LANES, &mut VecDeque::new(), Some((waker, false)), effects)
+                queue.pop(Take::up_to(0), &mut VecDeque::new(), Some((waker, false)), effects)
             };
             (line.with(pop).bound == 5).then_some(())
         });

@@ -96,9 +96,9 @@ pub(crate) struct Extra {
     /// Ticks of the first token and of the last event, 0 before them.
     pub(crate) first_token: AtomicU64,
     pub(crate) last_event: AtomicU64,
-    pub(crate) finish: OnceLock<Finish>,
+    pub(crate) finish: Mutex<Option<Finish>>,
     /// The stage whose stream it is that flows.
-    source: OnceLock<Arc<str>>,
+    source: Mutex<Option<Arc<str>>>,
 }
 
 /// Waiting and running time of one stage, in one word: units of 1,024 ns plus one, 0 where there is none.
@@ -301,7 +301,7 @@ impl Cell {
             }
             let span = lock(&extra.span).take();
             if let Some(span) = span {
-                crate::runtime::spans::close(&span, ending, extra.finish.get());
+                crate::runtime::spans::close(&span, ending, lock(&extra.finish).as_ref());
             }
         }
     }
@@ -414,14 +414,23 @@ impl Cell {
         self.detached.load(Ordering::Acquire)
     }
 
-    /// Notes that the stage that runs it makes a stream, unless another has before.
+    /// Notes that the stage that runs it hands on a stream, its own unless it has one from an earlier stage.
     pub(crate) fn mark_source(&self) {
-        self.extra().source.get_or_init(|| self.stage_name());
+        lock(&self.extra().source).get_or_insert_with(|| self.stage_name());
+    }
+
+    /// Notes that the stage that runs it calls a worker: what is told of the stream is told of this one from now on.
+    pub(crate) fn start_stream(&self) {
+        let extra = self.extra();
+        *lock(&extra.source) = Some(self.stage_name());
+        *lock(&extra.finish) = None;
+        extra.first_token.store(0, Ordering::Relaxed);
+        extra.last_event.store(0, Ordering::Relaxed);
     }
 
     /// The name of the stage that a failure of the stream is laid to.
     pub(crate) fn source_name(&self) -> Arc<str> {
-        self.extra_if_any().and_then(|e| e.source.get().cloned()).unwrap_or_else(|| self.stage_name())
+        self.extra_if_any().and_then(|e| lock(&e.source).clone()).unwrap_or_else(|| self.stage_name())
     }
 
     /// The name of the stage that runs it.

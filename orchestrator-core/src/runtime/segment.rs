@@ -167,24 +167,27 @@ impl<T: Send + 'static> Segment<T> {
         }
     }
 
-    /// Pops what may be started now: what is of a higher class than the batch at hand, or a new batch of at least `least`.
+    /// Pops a new batch of at least `least`, or what is of a higher class than what is left of the last one.
+    ///
+    /// That starts in place of what is left, whose room and slots it takes.
     fn fill_batch(&mut self, least: usize, round: &mut Round<'_, '_>) -> Popped {
         let room = self.room();
         self.starved = room == 0;
-        let lanes = self.batch.front().map_or(LANES, Entry::lane);
-        let mut limit = room.min(BATCH);
-        let mut least = if self.batch.is_empty() { least.min(limit) } else { 1 };
-        if let Some(slots) = &mut self.slots {
-            let wanted = self.batch.len() + self.queue.ready(lanes);
-            let granted = slots.supply(wanted.min(limit), round.task);
-            limit = granted.saturating_sub(self.batch.len());
-            // The slots for it are here already.
-            least = 1;
-        }
         let left = self.batch.len();
+        let mut take = match self.batch.front() {
+            None => Take { limit: room.min(BATCH), least: least.min(room), lanes: LANES },
+            Some(first) => Take { limit: left, least: 1, lanes: first.lane() },
+        };
+        if let Some(slots) = &mut self.slots {
+            let wanted = if left > 0 { left } else { self.queue.ready(LANES).min(take.limit) };
+            let granted = slots.supply(wanted, round.task);
+            if left == 0 {
+                take = Take { limit: granted, least: 1, ..take };
+            }
+        }
         // Hungry unless it could not start what it would pop: then whoever releases a permit wakes it.
         let waker = Some((round.task.waker(), room > 0));
-        let popped = self.queue.pop(Take { limit, least, lanes }, &mut self.batch, waker, &mut self.effects);
+        let popped = self.queue.pop(take, &mut self.batch, waker, &mut self.effects);
         if left > 0 {
             // What is left of the batch is of a lower class than what has just been popped.
             self.batch.rotate_left(left);
@@ -309,9 +312,7 @@ impl<T: Send + 'static> Future for Segment<T> {
         let clock = this.shared.clock;
         // Read once per poll, and from then on once per timed request: the next look starts where the last one ended.
         let mut round = Round { clock, now: clock.now(), timed: true, task: cx };
-        if this.batch.is_empty() {
-            this.fill_batch(1, &mut round);
-        }
+        this.fill_batch(1, &mut round);
         for _ in 0..BATCHES_PER_POLL {
             let cooperative = ready!(tokio::task::coop::poll_proceed(round.task));
             // Stages are caught where they run; what is left to panic is the destructor of something of theirs.

@@ -31,7 +31,7 @@ pub(crate) enum Placement {
 /// How a stage is placed in a pipeline: its queue, its limits, and where it runs.
 ///
 /// What is not set comes from the stage's [`defaults`](crate::stage::Stage::defaults), then from the runtime's: a queue of 512
-/// with [`ShedPolicy::Backpressure`], at most 256 requests inside, no time limit, polled in the stage's own task.
+/// with [`ShedPolicy::Backpressure`], at most 256 requests inside (or as many as there are [`slots`](Self::slots), if more), no time limit, polled in the stage's own task.
 ///
 /// ```
 /// use std::time::Duration;
@@ -163,6 +163,8 @@ impl StageConfig {
     pub(crate) fn plan(self, stage: &str, faults: &mut Vec<Fault>) -> Plan {
         const DEPTH: NonZeroUsize = NonZeroUsize::new(512).expect("not zero");
         const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
+        // More slots than that would lie idle.
+        let slots = self.slots.as_ref().and_then(|s| NonZeroUsize::new(s.total()));
         let mut at_least_one = |field, value: Option<usize>, default| match value.map(NonZeroUsize::new) {
             None => default,
             Some(Some(value)) => value,
@@ -172,7 +174,7 @@ impl StageConfig {
             }
         };
         let depth = at_least_one("depth", self.depth, DEPTH);
-        let concurrency = at_least_one("concurrency", self.concurrency, CONCURRENCY);
+        let concurrency = at_least_one("concurrency", self.concurrency, CONCURRENCY.max(slots.unwrap_or(CONCURRENCY)));
         if depth.get() > u32::MAX as usize / 2 {
             faults.push(Fault::new(Some(stage), "depth", "must be below 2^31"));
         }

@@ -7,10 +7,12 @@ use std::task::{Context, Poll, Waker};
 
 use futures_util::Stream;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Span;
 
 use crate::error::{Error, WorkerError};
 use crate::runtime::cell::{Cell, Ending, lock};
 use crate::runtime::permit::Permit;
+use crate::runtime::spans;
 use crate::token::TokenEvent;
 
 /// A worker's answer, pulled by whoever reads it.
@@ -40,6 +42,8 @@ use crate::token::TokenEvent;
 /// ```
 pub struct TokenStream {
     stream: Pin<Box<dyn Stream<Item = Result<TokenEvent, WorkerError>> + Send>>,
+    /// The terminal event, an error or the end has been handed on.
+    over: bool,
     /// Where a task works for the stream: what it shall keep until it is really gone.
     keeps: Option<Keeps>,
 }
@@ -53,7 +57,7 @@ impl TokenStream {
     where
         S: Stream<Item = Result<TokenEvent, WorkerError>> + Send + 'static,
     {
-        Self { stream: Box::pin(stream), keeps: None }
+        Self { stream: Box::pin(stream), over: false, keeps: None }
     }
 
     /// Wraps a stream that belongs to the stage that runs now: a panic in it is that stage's error.
@@ -64,7 +68,12 @@ impl TokenStream {
         S: Stream<Item = Result<TokenEvent, WorkerError>> + Send + Unpin + 'static,
     {
         cx.cell().mark_source();
-        Self::from_stream(InStage { stream: Some(stream), stage: cx.cell().stage_name(), cell: cx.cell().clone() })
+        Self::from_stream(InStage {
+            stream: Some(stream),
+            stage: cx.cell().stage_name(),
+            span: spans::enabled().then(Span::current),
+            cell: cx.cell().clone(),
+        })
     }
 
     /// Runs `work` whenever the reader polls, in the reader's task.
@@ -125,7 +134,7 @@ impl TokenStream {
     ///
     /// Cancel safe: an event that was not returned stays in the stream.
     pub async fn next(&mut self) -> Option<Result<TokenEvent, WorkerError>> {
-        std::future::poll_fn(|cx| self.stream.as_mut().poll_next(cx)).await
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 }
 
@@ -133,7 +142,14 @@ impl Stream for TokenStream {
     type Item = Result<TokenEvent, WorkerError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.stream.as_mut().poll_next(cx)
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let polled = self.stream.as_mut().poll_next(cx);
+        if let Poll::Ready(item) = &polled {
+            self.over = !matches!(item, Some(Ok(event)) if !event.is_terminal());
+        }
+        polled
     }
 }
 
@@ -248,6 +264,8 @@ struct InStage<S> {
     /// `None` after a panic.
     stream: Option<S>,
     stage: Arc<str>,
+    /// The stage's span, which lasts as long as its stream.
+    span: Option<Span>,
     cell: Arc<Cell>,
 }
 
@@ -258,14 +276,17 @@ where
     type Item = Result<TokenEvent, WorkerError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
+        let Self { stream: Some(stream), span, .. } = &mut *self else { return Poll::Ready(None) };
+        let _in_span = span.as_ref().map(Span::enter);
         match catch_unwind(AssertUnwindSafe(|| Pin::new(stream).poll_next(cx))) {
             Ok(polled) => polled,
             Err(panic) => {
+                drop(_in_span);
                 self.stream = None;
-                // Whoever pulls finds the request ended, and tells the caller of this error.
+                // The pipeline's own reader finds the request ended, and tells the caller of this error. Any other must
+                // not take the stream for whole.
                 self.cell.end(Ending::Failed(Error::panicked(self.stage.clone(), &*panic)));
-                Poll::Ready(None)
+                Poll::Ready(Some(Err(WorkerError::stream_cut())))
             }
         }
     }
@@ -352,6 +373,26 @@ mod tests {
             Ok(())
         });
         assert_eq!(read(stream).await, "abc");
+    }
+
+    #[tokio::test]
+    async fn nothing_comes_after_the_terminal_event_or_an_error() {
+        let text = || Ok(TokenEvent::text_delta("a"));
+        let finish = Ok(TokenEvent::finish(FinishReason::Stop, Usage::default()));
+        for last in [finish, Err(WorkerError::stream_cut())] {
+            let mut stream = TokenStream::from_stream(futures_util::stream::iter([text(), last, text()]));
+            assert!(stream.next().await.is_some() && stream.next().await.is_some());
+            assert!(stream.next().await.is_none() && stream.next().await.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_panics_in_its_stage_does_not_look_whole() {
+        let cx = crate::context::Context::standalone(crate::request::RequestOptions::new());
+        let panics = futures_util::stream::poll_fn(|_| panic!("in the stream"));
+        let mut stream = TokenStream::in_stage(&cx, panics);
+        assert!(stream.next().await.expect("an item").is_err());
+        assert!(stream.next().await.is_none());
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use futures_util::Stream;
 use crate::context::{Context, Permit};
 use crate::error::WorkerError;
 use crate::request::PromptRequest;
-use crate::runtime::cell::Cell;
+use crate::runtime::cell::{Cell, lock};
 use crate::stage::{Stage, StageConfig};
 use crate::stats::Tally;
 use crate::token::{TokenEvent, TokenStream};
@@ -120,6 +120,7 @@ impl Metered {
     fn new(stream: TokenStream, cx: &Context) -> Self {
         // A task of the stream keeps the permit itself: it is gone later than the stream.
         let permit = stream.leave(cx.hold_permit());
+        cx.cell().start_stream();
         Self {
             flowing: Some((stream, permit)),
             cell: cx.cell().clone(),
@@ -138,8 +139,7 @@ impl Metered {
             self.cell.shared.counters.tokens(finish.usage);
             let extra = self.cell.extra();
             extra.last_event.store(now, Ordering::Relaxed);
-            // A second one would be the worker's fault; the first one counts.
-            extra.finish.get_or_init(|| *finish);
+            *lock(&extra.finish) = Some(*finish);
             return;
         }
         self.unread += 1;

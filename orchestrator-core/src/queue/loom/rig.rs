@@ -11,7 +11,7 @@ use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use loom::sync::atomic::{AtomicBool, AtomicU64};
 use loom::thread::{self, JoinHandle};
 
-use crate::queue::{Effects, Entry, Key, LANES, NEVER, Popped, Pushed, Queue, Take};
+use crate::queue::{Effects, Entry, Key, NEVER, Popped, Pushed, Queue, Take};
 use crate::stage::ShedPolicy;
 
 /// Checks `body` under every interleaving with up to three preemptions.

@@ -20,7 +20,7 @@ pub(crate) struct Item(pub(crate) Payload);
 impl Input for Item {}
 
 /// A stage that does nothing.
-struct Noop;
+pub(crate) struct Noop;
 
 impl Stage<Item> for Noop {
     type Out = Item;

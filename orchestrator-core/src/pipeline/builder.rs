@@ -12,7 +12,7 @@ use crate::runtime::job::{Job, Waiter};
 use crate::runtime::node::BoxNode;
 use crate::runtime::permit::Gate;
 use crate::runtime::segment::Segment;
-use crate::runtime::shared::{Link, Segment as SegmentView, Shared};
+use crate::runtime::shared::{Segment as SegmentView, Shared};
 use crate::runtime::sink::{AnswerSink, QueueSink};
 use crate::runtime::stage_node::{Site, stage_node};
 use crate::stage::{Placement, Plan, ShedPolicy, Stage, StageConfig, Then};
@@ -163,12 +163,8 @@ impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
         let number = self.parts.segments.len();
         let queue = Arc::new(Queue::new(number as u32, plan.depth.get()));
         let gate = Arc::new(Gate::default());
-        self.parts.segments.push(SegmentView {
-            name: name.clone(),
-            first_stage: self.parts.stages.len(),
-            queue: queue.clone() as Arc<dyn Link>,
-            gate: gate.clone(),
-        });
+        let first_stage = self.parts.stages.len();
+        self.parts.segments.push(SegmentView::new(name.clone(), first_stage, queue.clone(), gate.clone()));
         if number == 0 {
             // `Cur` is `In` here; there is no other way to say so than to ask.
             let any: Box<dyn std::any::Any> = Box::new(queue.clone());

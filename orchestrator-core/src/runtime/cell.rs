@@ -310,7 +310,7 @@ impl Cell {
         match ending {
             Ending::Answered | Ending::Withdrawn => None,
             Ending::Failed(error) => Some(error.clone()),
-            Ending::Shed(segment, reason) => Some(Error::shed(self.shared.segments[*segment].name.clone(), *reason)),
+            Ending::Shed(segment, reason) => Some(self.shared.segments[*segment].shed(*reason)),
             Ending::Cancelled => Some(Error::plain(ErrorKind::Cancelled, None)),
             Ending::Stalled => Some(Error::plain(ErrorKind::ReaderStalled, None)),
             Ending::Refused(reason) => Some(Error::refused(*reason)),

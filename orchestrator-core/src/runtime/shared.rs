@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
+use crate::error::{Error, ShedReason};
 use crate::queue::{Depth, Effects, Queue};
 use crate::runtime::cell::{Cell, Ending};
 use crate::runtime::clock::Clock;
@@ -43,6 +44,20 @@ pub(crate) struct Segment {
     pub(crate) first_stage: usize,
     pub(crate) queue: Arc<dyn Link>,
     pub(crate) gate: Arc<Gate>,
+    /// What those are told that its queue sheds, by reason: made once, because shedding has to be cheap.
+    sheds: [Error; ShedReason::ALL.len()],
+}
+
+impl Segment {
+    pub(crate) fn new(name: Arc<str>, first_stage: usize, queue: Arc<dyn Link>, gate: Arc<Gate>) -> Self {
+        let sheds = ShedReason::ALL.map(|reason| Error::shed(name.clone(), reason));
+        Self { name, first_stage, queue, gate, sheds }
+    }
+
+    /// What a request is told that its queue shed.
+    pub(crate) fn shed(&self, reason: ShedReason) -> Error {
+        self.sheds[reason as usize].clone()
+    }
 }
 
 /// A queue, whatever it holds.

@@ -1,7 +1,7 @@
 //! The adapter that runs a request's filters whenever its stream is polled.
 
 use std::pin::Pin;
-use std::task::{Context as TaskContext, Poll, ready};
+use std::task::{Context as TaskContext, Poll};
 
 use futures_util::Stream;
 use orchestrator_core::error::WorkerError;
@@ -23,36 +23,43 @@ impl FilteredStream {
         Self { source: Some(source), chain, finish: None }
     }
 
-    /// Returns what becomes of an item, `None` where nothing comes of it.
-    fn filter(&mut self, item: Item) -> Option<Item> {
-        match &item {
-            Some(Ok(TokenEvent::Text(delta))) => {
-                let text = match self.chain.push(delta.text()) {
-                    None => return (!delta.text().is_empty()).then_some(item),
-                    Some(text) => text,
-                };
-                (!text.is_empty()).then(|| Some(Ok(TokenEvent::text_delta(text))))
-            }
-            Some(Ok(TokenEvent::Reasoning(_) | TokenEvent::ToolCall(_))) => Some(item),
-            Some(Ok(TokenEvent::Reset)) => {
+    /// Returns what takes the place of what the source gave, `None` where that goes on as it is.
+    ///
+    /// Looks at it where it lies: an item is moved no more often than it has to be.
+    fn replace(&mut self, polled: &Poll<Item>) -> Option<Instead> {
+        match polled {
+            Poll::Ready(Some(Ok(TokenEvent::Text(delta)))) => match self.chain.push(delta.text()) {
+                None if !delta.text().is_empty() => None,
+                None | Some("") => Some(Instead::Nothing),
+                Some(text) => Some(Instead::Text(TokenEvent::text_delta(text))),
+            },
+            Poll::Pending | Poll::Ready(Some(Ok(TokenEvent::Reasoning(_) | TokenEvent::ToolCall(_)))) => None,
+            Poll::Ready(Some(Ok(TokenEvent::Reset))) => {
                 self.chain.reset();
-                Some(item)
+                None
             }
-            Some(Ok(TokenEvent::Finish(finish))) => {
+            Poll::Ready(Some(Ok(TokenEvent::Finish(finish)))) => {
                 self.source = None;
                 let held = self.chain.flush();
                 if held.is_empty() {
-                    return Some(item);
+                    return None;
                 }
                 self.finish = Some(*finish);
-                Some(Some(Ok(TokenEvent::text_delta(held))))
+                Some(Instead::Text(TokenEvent::text_delta(held)))
             }
-            Some(Err(_)) | None => {
+            Poll::Ready(Some(Err(_)) | None) => {
                 self.source = None;
-                Some(item)
+                None
             }
         }
     }
+}
+
+/// What takes the place of an item.
+enum Instead {
+    /// The filters hold it back.
+    Nothing,
+    Text(TokenEvent),
 }
 
 type Item = Option<Result<TokenEvent, WorkerError>>;
@@ -67,9 +74,11 @@ impl Stream for FilteredStream {
             let Some(source) = &mut this.source else {
                 return Poll::Ready(this.finish.take().map(|finish| Ok(TokenEvent::Finish(finish))));
             };
-            let item = ready!(Pin::new(source).poll_next(cx));
-            if let Some(item) = this.filter(item) {
-                return Poll::Ready(item);
+            let polled = Pin::new(source).poll_next(cx);
+            match this.replace(&polled) {
+                None => return polled,
+                Some(Instead::Text(event)) => return Poll::Ready(Some(Ok(event))),
+                Some(Instead::Nothing) => {}
             }
         }
     }

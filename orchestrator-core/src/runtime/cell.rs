@@ -1,19 +1,17 @@
-use std::any::{Any, TypeId};
-use std::collections::HashMap;
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
-use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
 
 use crate::error::{Error, ErrorKind, RefuseReason, ShedReason};
 use crate::request::RequestOptions;
-use crate::runtime::permit::{Unit, discard};
+use crate::runtime::extra::Extra;
+use crate::runtime::permit::discard;
 use crate::runtime::shared::Shared;
-use crate::token::Finish;
+use crate::runtime::times::Times;
 
 /// The place of a request that is in no queue yet.
 const NOWHERE: u64 = u64::MAX;
@@ -51,7 +49,7 @@ pub(crate) enum Ending {
 pub(crate) struct Cell {
     settled: AtomicBool,
     delivered: AtomicBool,
-    holds: AtomicBool,
+    pub(super) holds: AtomicBool,
     streaming: AtomicBool,
     detached: AtomicBool,
     admitted: AtomicBool,
@@ -69,7 +67,7 @@ pub(crate) struct Cell {
     inline_times: [Times; INLINE_STAGES],
     more_times: Box<[Times]>,
     pub(crate) shared: Arc<Shared>,
-    extra: OnceLock<Box<Extra>>,
+    pub(super) extra: OnceLock<Box<Extra>>,
     state: Mutex<State>,
     /// Whoever polls it while it is pending: the future of a stage, or the pump of a stream.
     pub(crate) runner: AtomicWaker,
@@ -84,54 +82,6 @@ struct State {
     abandoned: bool,
     error: Option<Error>,
     caller: Option<Waker>,
-}
-
-/// What only some requests need.
-#[derive(Default)]
-pub(crate) struct Extra {
-    held: Mutex<Option<Arc<Unit>>>,
-    extensions: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
-    token: OnceLock<CancellationToken>,
-    pub(crate) span: Mutex<Option<Span>>,
-    /// Ticks of the first token and of the last event, 0 before them.
-    pub(crate) first_token: AtomicU64,
-    pub(crate) last_event: AtomicU64,
-    pub(crate) finish: Mutex<Option<Finish>>,
-    /// The stage whose stream it is that flows.
-    source: Mutex<Option<Arc<str>>>,
-}
-
-/// Waiting and running time of one stage, in one word: units of 1,024 ns plus one, 0 where there is none.
-///
-/// Times above 73 minutes stand as that.
-#[derive(Default)]
-pub(crate) struct Times(AtomicU64);
-
-impl Times {
-    fn pack(nanos: u64) -> u64 {
-        (nanos >> 10).min(u64::from(u32::MAX) - 1) + 1
-    }
-
-    fn unpack(word: u64) -> Option<Duration> {
-        (word & u64::from(u32::MAX)).checked_sub(1).map(|units| Duration::from_nanos(units << 10))
-    }
-
-    /// Notes the time in the queue; nobody else writes at the time.
-    pub(crate) fn waited(&self, nanos: u64) {
-        self.0.store(Self::pack(nanos) << 32, Ordering::Relaxed);
-    }
-
-    /// Notes the time in `run`; nobody else writes at the time.
-    pub(crate) fn ran(&self, nanos: u64) {
-        let waited = self.0.load(Ordering::Relaxed) >> 32 << 32;
-        self.0.store(waited | Self::pack(nanos), Ordering::Relaxed);
-    }
-
-    /// Returns the time in the queue and the time in `run`.
-    pub(crate) fn read(&self) -> (Option<Duration>, Option<Duration>) {
-        let word = self.0.load(Ordering::Relaxed);
-        (Self::unpack(word >> 32), Self::unpack(word))
-    }
 }
 
 /// What [`Cell::poll_output`] finds.
@@ -187,14 +137,6 @@ impl Cell {
             None => &self.inline_times[stage],
             Some(further) => &self.more_times[further],
         }
-    }
-
-    pub(crate) fn extra(&self) -> &Extra {
-        self.extra.get_or_init(Box::default)
-    }
-
-    pub(crate) fn extra_if_any(&self) -> Option<&Extra> {
-        self.extra.get().map(Box::as_ref)
     }
 
     /// Whether the request is over; whoever still has something of it lets go.
@@ -414,25 +356,6 @@ impl Cell {
         self.detached.load(Ordering::Acquire)
     }
 
-    /// Notes that the stage that runs it hands on a stream, its own unless it has one from an earlier stage.
-    pub(crate) fn mark_source(&self) {
-        lock(&self.extra().source).get_or_insert_with(|| self.stage_name());
-    }
-
-    /// Notes that the stage that runs it calls a worker: what is told of the stream is told of this one from now on.
-    pub(crate) fn start_stream(&self) {
-        let extra = self.extra();
-        *lock(&extra.source) = Some(self.stage_name());
-        *lock(&extra.finish) = None;
-        extra.first_token.store(0, Ordering::Relaxed);
-        extra.last_event.store(0, Ordering::Relaxed);
-    }
-
-    /// The name of the stage that a failure of the stream is laid to.
-    pub(crate) fn source_name(&self) -> Arc<str> {
-        self.extra_if_any().and_then(|e| lock(&e.source).clone()).unwrap_or_else(|| self.stage_name())
-    }
-
     /// The name of the stage that runs it.
     pub(crate) fn stage_name(&self) -> Arc<str> {
         let stage = self.shared.stages.get(self.stage.load(Ordering::Acquire) as usize);
@@ -452,39 +375,6 @@ impl Cell {
             token.cancel();
         }
         token
-    }
-
-    pub(crate) fn extensions(&self) -> MutexGuard<'_, HashMap<TypeId, Arc<dyn Any + Send + Sync>>> {
-        lock(&self.extra().extensions)
-    }
-
-    /// Lends the run that starts now a unit that exists already.
-    pub(crate) fn lend(&self, unit: Arc<Unit>) {
-        *lock(&self.extra().held) = Some(unit);
-        self.holds.store(true, Ordering::Release);
-    }
-
-    /// The unit of the current run, made where there is none yet.
-    pub(crate) fn hold(&self) -> Option<Arc<Unit>> {
-        let gate = &self.shared.segments.get(self.segment()?)?.gate;
-        let mut held = lock(&self.extra().held);
-        let unit = held.get_or_insert_with(|| Unit::uncounted(gate)).clone();
-        self.holds.store(true, Ordering::Release);
-        Some(unit)
-    }
-
-    /// Ends a run: takes the unit that somebody may hold beyond it.
-    #[inline]
-    pub(crate) fn end_run(&self) -> Option<Arc<Unit>> {
-        if self.holds.load(Ordering::Acquire) { self.take_held() } else { None }
-    }
-
-    #[cold]
-    fn take_held(&self) -> Option<Arc<Unit>> {
-        self.holds.store(false, Ordering::Release);
-        let unit = lock(&self.extra().held).take()?;
-        unit.count();
-        Some(unit)
     }
 }
 

@@ -7,20 +7,20 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::time::{Sleep, sleep_until};
-
 use crate::error::RefuseReason;
 use crate::queue::{Effects, Entry, LANES, NEVER, Popped, Queue, Take};
 use crate::runtime::cell::Ending;
-use crate::runtime::clock::{Clock, later};
+use crate::runtime::clock::later;
 use crate::runtime::job::{Job, Waiter};
 use crate::runtime::node::{BoxNode, Flight, Round};
 use crate::runtime::permit::{Gate, Unit};
 use crate::runtime::shared::{Shared, release};
 use crate::runtime::sink::shed;
+use crate::runtime::supply::SlotSupply;
+use crate::runtime::timer::Timer;
 use crate::stage::Plan;
 use crate::stats::Tally;
-use crate::worker::{Slot, Slots};
+use crate::worker::Slot;
 
 /// The most requests that leave the queue at once.
 const BATCH: usize = 64;
@@ -353,68 +353,5 @@ impl<T> Drop for Segment<T> {
             job.guard.cell().end(Ending::Refused(RefuseReason::Draining));
         }
         release(&mut effects);
-    }
-}
-
-/// Slots taken from the server before the requests for them leave the queue.
-struct SlotSupply {
-    slots: Slots,
-    /// As many as there are popped requests that have not started.
-    ready: Vec<Slot>,
-    /// A place in the line for the next slot, while something is queued and none is free.
-    next: Option<Pin<Box<dyn Future<Output = Slot> + Send>>>,
-}
-
-impl SlotSupply {
-    fn new(slots: Slots) -> Self {
-        Self { slots, ready: Vec::new(), next: None }
-    }
-
-    /// Brings the number of slots at hand to `wanted` as far as they are free, and returns it.
-    fn supply(&mut self, wanted: usize, cx: &mut Context<'_>) -> usize {
-        self.ready.truncate(wanted);
-        if wanted == 0 {
-            self.next = None;
-        }
-        while self.ready.len() < wanted {
-            let next = self.next.get_or_insert_with(|| {
-                let slots = self.slots.clone();
-                Box::pin(async move { slots.acquire().await })
-            });
-            let Poll::Ready(slot) = next.as_mut().poll(cx) else { break };
-            self.next = None;
-            self.ready.push(slot);
-        }
-        self.ready.len()
-    }
-}
-
-/// One timer, set to the earliest of all time limits.
-#[derive(Default)]
-struct Timer {
-    sleep: Option<Pin<Box<Sleep>>>,
-    set_to: u64,
-}
-
-impl Timer {
-    /// Has the task woken at `bound`. Whether that has come the task sees by its clock.
-    fn set(&mut self, bound: u64, clock: Clock, cx: &mut Context<'_>) {
-        if self.set_to == bound && self.sleep.as_ref().is_some_and(|sleep| !sleep.is_elapsed()) {
-            // Set and polled before, by this same task.
-            return;
-        }
-        let Some(instant) = clock.instant(bound) else { return };
-        let sleep = match &mut self.sleep {
-            Some(sleep) => {
-                sleep.as_mut().reset(instant);
-                sleep
-            }
-            none => none.insert(Box::pin(sleep_until(instant))),
-        };
-        self.set_to = bound;
-        if sleep.as_mut().poll(cx).is_ready() {
-            self.set_to = NEVER;
-            cx.waker().wake_by_ref();
-        }
     }
 }

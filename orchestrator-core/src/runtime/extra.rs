@@ -1,0 +1,88 @@
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+
+use tokio_util::sync::CancellationToken;
+use tracing::Span;
+
+use crate::runtime::cell::{Cell, lock};
+use crate::runtime::permit::Unit;
+use crate::token::Finish;
+
+/// What only some requests need.
+#[derive(Default)]
+pub(crate) struct Extra {
+    held: Mutex<Option<Arc<Unit>>>,
+    extensions: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    pub(super) token: OnceLock<CancellationToken>,
+    pub(crate) span: Mutex<Option<Span>>,
+    /// Ticks of the first token and of the last event, 0 before them.
+    pub(crate) first_token: AtomicU64,
+    pub(crate) last_event: AtomicU64,
+    pub(crate) finish: Mutex<Option<Finish>>,
+    /// The stage whose stream it is that flows.
+    source: Mutex<Option<Arc<str>>>,
+}
+
+impl Cell {
+    pub(crate) fn extra(&self) -> &Extra {
+        self.extra.get_or_init(Box::default)
+    }
+
+    pub(crate) fn extra_if_any(&self) -> Option<&Extra> {
+        self.extra.get().map(Box::as_ref)
+    }
+
+    /// Notes that the stage that runs it hands on a stream, its own unless it has one from an earlier stage.
+    pub(crate) fn mark_source(&self) {
+        lock(&self.extra().source).get_or_insert_with(|| self.stage_name());
+    }
+
+    /// Notes that the stage that runs it calls a worker: what is told of the stream is told of this one from now on.
+    pub(crate) fn start_stream(&self) {
+        let extra = self.extra();
+        *lock(&extra.source) = Some(self.stage_name());
+        *lock(&extra.finish) = None;
+        extra.first_token.store(0, Ordering::Relaxed);
+        extra.last_event.store(0, Ordering::Relaxed);
+    }
+
+    /// The name of the stage that a failure of the stream is laid to.
+    pub(crate) fn source_name(&self) -> Arc<str> {
+        self.extra_if_any().and_then(|e| lock(&e.source).clone()).unwrap_or_else(|| self.stage_name())
+    }
+
+    pub(crate) fn extensions(&self) -> MutexGuard<'_, HashMap<TypeId, Arc<dyn Any + Send + Sync>>> {
+        lock(&self.extra().extensions)
+    }
+
+    /// Lends the run that starts now a unit that exists already.
+    pub(crate) fn lend(&self, unit: Arc<Unit>) {
+        *lock(&self.extra().held) = Some(unit);
+        self.holds.store(true, Ordering::Release);
+    }
+
+    /// The unit of the current run, made where there is none yet.
+    pub(crate) fn hold(&self) -> Option<Arc<Unit>> {
+        let gate = &self.shared.segments.get(self.segment()?)?.gate;
+        let mut held = lock(&self.extra().held);
+        let unit = held.get_or_insert_with(|| Unit::uncounted(gate)).clone();
+        self.holds.store(true, Ordering::Release);
+        Some(unit)
+    }
+
+    /// Ends a run: takes the unit that somebody may hold beyond it.
+    #[inline]
+    pub(crate) fn end_run(&self) -> Option<Arc<Unit>> {
+        if self.holds.load(Ordering::Acquire) { self.take_held() } else { None }
+    }
+
+    #[cold]
+    fn take_held(&self) -> Option<Arc<Unit>> {
+        self.holds.store(false, Ordering::Release);
+        let unit = lock(&self.extra().held).take()?;
+        unit.count();
+        Some(unit)
+    }
+}

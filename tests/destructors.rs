@@ -82,6 +82,34 @@ async fn a_destructor_that_panics_in_a_queue_leaves_the_pipeline_alive() {
     next.output().await.expect("answered");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_destructor_that_panics_in_a_batch_does_not_keep_back_what_came_before() {
+    /// An input that is dropped with a panic if it has something spiteful in it.
+    struct Parcel {
+        _spite: Option<Spiteful>,
+    }
+
+    impl Input for Parcel {}
+
+    let second = Arc::new(std::sync::Mutex::new(None::<Answer<()>>));
+    let taken = second.clone();
+    let pipeline = Pipeline::builder("spiteful")
+        .then("first", move |_cx, parcel: Parcel| {
+            // The second of the batch has left the queue; cancelled now, it is dropped where its run would start.
+            drop(taken.lock().expect("not poisoned").take());
+            async move { Ok::<_, BoxError>(parcel) }
+        })
+        .then("second", |_cx, _: Parcel| async move { Ok::<_, BoxError>(()) })
+        .build()
+        .expect("the plan is sound");
+    let mut first = pipeline.submit(Parcel { _spite: None }).await.expect("let in");
+    let spiteful = pipeline.submit(Parcel { _spite: Some(Spiteful) }).await.expect("let in");
+    *second.lock().expect("not poisoned") = Some(spiteful);
+    let answered = tokio::time::timeout(std::time::Duration::from_secs(1), first.output()).await;
+    answered.expect("it is handed on without another request").expect("answered");
+    assert_eq!(pipeline.stats().cancelled, 1);
+}
+
 #[tokio::test]
 async fn a_result_whose_destructor_panics_does_not_take_a_cpu_thread_with_it() {
     let cx = Context::standalone(RequestOptions::new());

@@ -53,8 +53,8 @@ impl Drop for Luggage {
 
 #[tokio::test]
 async fn a_job_outlives_its_request_with_its_cpu_permit_and_nobody_waits_for_it() -> TestResult {
-    // Four for each thread of rayon's global pool, which nobody has configured here.
-    let threads = std::thread::available_parallelism()?.get();
+    // Four for each thread of rayon's global pool.
+    let threads = rayon::current_num_threads();
     let permits = 4 * threads;
     let block = Arc::new(Block::default());
     let jobs = block.clone();

@@ -91,6 +91,33 @@ fn an_idle_stage_holds_no_slot() {
     });
 }
 
+/// What is queued between a stage's look for how many slots it needs and its look for whom they are is not left lying.
+#[test]
+fn a_stage_with_slots_does_not_sleep_on_what_is_queued() {
+    let slots = Slots::new(NonZeroUsize::new(64).expect("not zero"));
+    let pipeline = Pipeline::builder("slots")
+        .then_with("work", StageConfig::new().queued().slots(slots), |_cx, n: u64| async move { Ok::<_, BoxError>(n) })
+        .build()
+        .expect("builds");
+    let mut rng = fastrand::Rng::with_seed(7);
+    // The caller is no task of the runtime: it submits while the stage looks.
+    runtime(1).block_on(async {
+        for round in 0..40_000 {
+            let mut answers = Vec::new();
+            for number in 0..2 + round % 5 {
+                answers.push(pipeline.submit(number).await.expect("let in"));
+                for _ in 0..rng.u32(0..2_000) {
+                    std::hint::spin_loop();
+                }
+            }
+            for mut answer in answers {
+                let output = timeout(TOO_LONG, answer.output()).await;
+                output.expect("it is not forgotten").expect("answered");
+            }
+        }
+    });
+}
+
 /// A stream that starts in the moment in which a drain cancels everything is cancelled, too.
 #[test]
 fn no_stream_escapes_a_drain() {

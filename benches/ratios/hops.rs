@@ -173,9 +173,6 @@ pub(crate) fn run(harness: &mut Harness) {
         harness.line("hops/64 requests per second", median(&mut absolute), Goal::None, pairs.len());
     }
     if let Some(pairs) = &at_1024 {
-        for (b, o) in pairs {
-            eprintln!("{:.0} {:.0}", b.per_second, o.per_second);
-        }
         harness.ratio("hops/1024 throughput", Goal::AtLeast(0.80), pairs.iter().map(throughput));
     }
     if let Some(pairs) = &pending {

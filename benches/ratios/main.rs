@@ -1,6 +1,6 @@
 //! What the pipeline costs beside hand-written equivalents, as ratios measured side by side.
 //!
-//! Every figure compares two things in interleaved rounds on one runtime and prints the median of the rounds' ratios:
+//! Every figure compares two things in interleaved rounds and prints the median of the rounds' ratios:
 //! `RATIO name value goal ok|short`. Rounds in which another process used the machine are dropped. The results are also
 //! written to `target/ratios.json`.
 //!

@@ -50,6 +50,14 @@ pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(3600), future).await.expect("it comes within an hour")
 }
 
+/// Burns CPU, as a stage does that ought to be spawned.
+pub(crate) fn burn(time: Duration) {
+    let started = std::time::Instant::now();
+    while started.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
 /// Polls once, with the waker of the task.
 pub(crate) async fn poll_once<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     std::future::poll_fn(|cx| {

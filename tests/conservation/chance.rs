@@ -43,8 +43,11 @@ pub(crate) async fn yields(count: u32) {
 }
 
 /// Sessions, priorities and deadlines, of which some are hopeless.
+///
+/// Each request has a session of its own, whose number is the seed of what stages and worker do with it.
 pub(crate) fn options(rng: &mut Rng) -> RequestOptions {
-    let options = RequestOptions::new().priority(Priority::ALL[rng.usize(0..3)]);
+    let session = rng.u64(..).to_string();
+    let options = RequestOptions::new().session(session).priority(Priority::ALL[rng.usize(0..3)]);
     match rng.u8(0..10) {
         0 => options.within(Duration::from_micros(rng.u64(0..200))),
         1 => options.within(Duration::from_micros(rng.u64(200..5_000))),
@@ -67,5 +70,6 @@ pub(crate) async fn trouble(rng: &mut Rng) -> Result<(), BoxError> {
 
 /// Its own numbers for each request and stage.
 pub(crate) fn chance(cx: &Context, stage: u64) -> Rng {
-    Rng::with_seed(cx.id().wrapping_mul(31).wrapping_add(stage))
+    let request: u64 = cx.session().and_then(|s| s.parse().ok()).expect("every request has a number for a session");
+    Rng::with_seed(request.wrapping_mul(31).wrapping_add(stage))
 }

@@ -1,6 +1,7 @@
 //! Every request ends once, whatever callers, workers and stages do, and nothing of it is left.
 //!
-//! Eight tasks with up to 64 requests each submit 210,000 requests in all to small pipelines of every policy: they
+//! Eight tasks with up to 64 requests each submit 210,000 requests in all to small pipelines of every policy, and 80,000
+//! more to a door of one place: they
 //! leave at the door, in queues, while stages run and in mid-stream, cancel, detach, stall and set deadlines, while
 //! stages and worker fail and panic. What became of each request is counted by the callers and by the worker, and
 //! compared with what the pipeline counted.

@@ -47,8 +47,7 @@ fn streams(policy: ShedPolicy) {
         for end in [End::Quiet, End::Rush] {
             let run = Run::new(&format!("{policy:?}, {way}, {end:?}"), end, TOKEN_REQUESTS / 8);
             let slots = Slots::new(SLOTS);
-            let seed = run.seed;
-            let worker = MockWorker::with(move |request| script(request, seed)).slots(slots.clone());
+            let worker = MockWorker::with(script).slots(slots.clone());
             let delivery = delivery.clone().reader_stall(Duration::from_millis(3));
             let pipeline = token_builder(&worker, policy).stage_with(delivery, config.clone()).build();
             run.check(&pipeline.expect("builds"), Some((&worker, &slots)), prompt_life);
@@ -133,8 +132,8 @@ async fn read(mut answer: Answer<Tokens>, pause: u32) -> Outcome {
 }
 
 /// What the worker does for a request: one of everything.
-fn script(request: &InferenceRequest, seed: u64) -> Script {
-    let mut rng = Rng::with_seed(seed ^ request.context.id().wrapping_mul(0x9E37_79B9_7F4A_7C15));
+fn script(request: &InferenceRequest) -> Script {
+    let mut rng = chance(&request.context, 4);
     let transient = || WorkerError::new(WorkerErrorKind::Transient, "expected");
     let call = match rng.u8(0..10) {
         0 => Script::new().delay(Duration::from_micros(rng.u64(0..300))),

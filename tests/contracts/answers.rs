@@ -280,6 +280,14 @@ async fn of_two_inference_stages_the_last_one_is_reported_and_blamed() -> TestRe
     // Both were used.
     assert_eq!(pipeline.stats().usage.completion_tokens, 3 + 1);
 
+    // Of a stream without a single event nothing is told, although the first stage's had some.
+    let overloaded = WorkerError::new(WorkerErrorKind::Overloaded, "full");
+    let fails = build(MockWorker::new(Script::new().streaming().fail(overloaded)))?;
+    let mut answer = fails.submit("?".into()).await?;
+    assert!(answer.text().await.is_err());
+    let report = answer.report();
+    assert_eq!((report.first_token, report.last_event, report.finish), (None, None, None));
+
     let cut = build(MockWorker::new(Script::answering("a b").cut_after(1)))?;
     let error = cut.submit("?".into()).await?.text().await.expect_err("the stream was cut");
     assert_eq!(error.stage(), Some("infer-2"));
@@ -298,6 +306,8 @@ async fn the_output_of_a_pipeline_that_streams_is_a_stream() -> TestResult {
         }
         assert_eq!(text, "a b", "{delivery}");
         assert_eq!(pipeline.stats().answered, 1);
+        let taken = tokio::spawn(async move { answer.next().await.is_none() }).await;
+        assert!(taken.expect_err("the stream is elsewhere").is_panic(), "{delivery}");
     }
     Ok(())
 }

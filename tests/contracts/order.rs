@@ -1,11 +1,12 @@
 //! In which order requests leave a queue, and a stage.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use prompt_orchestrator::pipeline::Builder;
 use prompt_orchestrator::prelude::*;
 
-use crate::common::{Ask, Gate, TestResult, ask, gated, one_gated, poll_once, settle};
+use crate::common::{Ask, Gate, TestResult, ask, burn, gated, one_gated, poll_once, settle};
 
 /// What a stage has seen, in order.
 #[derive(Clone, Default)]
@@ -193,26 +194,18 @@ async fn an_ordered_stage_counts_what_it_holds_back_as_inside() -> TestResult {
 /// Real time: what puts a batch aside is the time that its first polls took.
 #[tokio::test]
 async fn a_batch_of_long_first_polls_gives_way_to_a_higher_class() -> TestResult {
-    /// Burns CPU, as a stage does that ought to be spawned.
-    fn burn() {
-        let until = std::time::Instant::now() + std::time::Duration::from_micros(200);
-        while std::time::Instant::now() < until {
-            std::hint::spin_loop();
-        }
-    }
-
     let late = Arc::new(Mutex::new(None::<Pipeline<Ask, Ask>>));
     let urgent = Arc::new(Mutex::new(None));
     let seen = Seen::default();
     let (submits, kept) = (late.clone(), urgent.clone());
-    let builder = Pipeline::builder("order").then("work", move |_cx, ask: Ask| {
-        burn();
-        if ask.number == 0 {
+    let builder = Pipeline::builder("order").then("work", move |_cx, asked: Ask| {
+        burn(Duration::from_micros(200));
+        if asked.number == 0 {
             let pipeline = submits.lock().expect("not poisoned").take().expect("it is there");
-            let answer = pipeline.try_submit(crate::common::ask(99).priority(Priority::High));
+            let answer = pipeline.try_submit(ask(99).priority(Priority::High));
             *kept.lock().expect("not poisoned") = Some(answer);
         }
-        async move { Ok::<_, BoxError>(ask) }
+        async move { Ok::<_, BoxError>(asked) }
     });
     let pipeline = seen.behind(builder).build()?;
     *late.lock().expect("not poisoned") = Some(pipeline.clone());

@@ -106,6 +106,10 @@ impl Answer<Tokens> {
     ///
     /// The last event is the terminal one, or an error.
     ///
+    /// # Panics
+    ///
+    /// Panics where the output was taken before.
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe: an event that was not returned stays in the stream.
@@ -121,7 +125,7 @@ impl Answer<Tokens> {
     ///
     /// # Panics
     ///
-    /// Panics where the answer was read to its end before.
+    /// Panics where the answer was read to its end, or its output taken, before.
     ///
     /// # Cancel safety
     ///
@@ -148,7 +152,8 @@ impl Answer<Tokens> {
                 Outcome::Pending => return Poll::Pending,
                 Outcome::Gone => {
                     self.over = true;
-                    return Poll::Ready(self.cell.error().map(Err));
+                    let error = self.cell.error().expect("the output was taken before");
+                    return Poll::Ready(Some(Err(error)));
                 }
                 Outcome::Failed(error) => {
                     self.over = true;

@@ -17,6 +17,7 @@ use crate::answer::Report;
 use crate::request::{Priority, RequestOptions};
 use crate::runtime::cell::Cell;
 use crate::runtime::clock::Clock;
+use crate::runtime::id;
 use crate::runtime::shared::Shared;
 
 /// One request's id, options, cancellation and extensions; a cheap clone per request.
@@ -48,7 +49,7 @@ impl Context {
         let shared = Arc::new(Shared::standalone());
         let deadline = options.deadline.map_or(crate::queue::NEVER, |d| shared.clock.ticks(d));
         let now = shared.clock.now();
-        Self(Cell::new(0, options, deadline, now, shared))
+        Self(Cell::new(id::next(), options, deadline, now, shared))
     }
 
     /// Returns the number of the request, unique within this process.

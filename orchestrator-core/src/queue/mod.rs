@@ -77,7 +77,7 @@ pub(crate) enum Pushed<T> {
 pub(crate) struct Take {
     /// At most so many entries.
     pub(crate) limit: usize,
-    /// None where there are fewer; not above the limit.
+    /// None where there are fewer; at least 1, and above the limit where whatever there is shall be left.
     pub(crate) least: usize,
     /// Only of the lanes before this one.
     pub(crate) lanes: usize,

@@ -50,6 +50,8 @@ pub(crate) struct Segment<T> {
     node: BoxNode<T>,
     gate: Arc<Gate>,
     concurrency: usize,
+    /// See [`WORTHWHILE`]; a queue that is full is always worth going on with.
+    worthwhile: usize,
     slots: Option<SlotSupply>,
     /// Popped and not started.
     batch: VecDeque<Job<T>>,
@@ -99,6 +101,7 @@ impl<T: Send + 'static> Segment<T> {
             queue,
             node,
             concurrency: plan.concurrency.get(),
+            worthwhile: plan.depth.get().min(WORTHWHILE),
             slots: plan.slots.clone().map(SlotSupply::new),
             batch: VecDeque::new(),
             effects: Effects::new(),
@@ -151,7 +154,7 @@ impl<T: Send + 'static> Segment<T> {
             self.node.flush(round.now);
             self.wait_times.flush(&self.shared.stages[self.first_stage].wait);
         }
-        let popped = self.fill_batch(WORTHWHILE, round);
+        let popped = self.fill_batch(self.worthwhile, round);
         if popped.count > 0 || !self.batch.is_empty() && moved {
             return Work::Some;
         }
@@ -182,7 +185,9 @@ impl<T: Send + 'static> Segment<T> {
             let wanted = if left > 0 { left } else { self.queue.ready(LANES).min(take.limit) };
             let granted = slots.supply(wanted, round.task);
             if left == 0 {
-                take = Take { limit: granted, least: 1, ..take };
+                // What comes only now has no slot yet: it is too little to be taken, and must not be slept on.
+                let unforeseen = wanted == 0 && room > 0;
+                take = Take { limit: granted, least: if unforeseen { usize::MAX } else { 1 }, ..take };
             }
         }
         // Hungry unless it could not start what it would pop: then whoever releases a permit wakes it.

@@ -56,12 +56,17 @@ pub(crate) fn close(span: &Span, ending: &Ending, finish: Option<&Finish>) {
 /// is a `stage` with its name as a field.
 pub(crate) fn stage(cell: &Cell, name: &str) -> Span {
     let parent = cell.extra_if_any().and_then(|extra| lock(&extra.span).as_ref().and_then(Span::id));
-    match name {
+    // A second stage of a name has a number behind it.
+    let kind = match name.rsplit_once('-') {
+        Some((kind, number)) if number.bytes().all(|b| b.is_ascii_digit()) => kind,
+        _ => name,
+    };
+    match kind {
         "rag" => tracing::info_span!(parent: parent, "rag"),
         "assemble" => tracing::info_span!(parent: parent, "assemble"),
         "infer" => tracing::info_span!(parent: parent, "infer"),
         "post" => tracing::info_span!(parent: parent, "post"),
         "stream" => tracing::info_span!(parent: parent, "stream"),
-        other => tracing::info_span!(parent: parent, "stage", name = other),
+        _ => tracing::info_span!(parent: parent, "stage", name),
     }
 }

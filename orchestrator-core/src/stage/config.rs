@@ -30,8 +30,9 @@ pub(crate) enum Placement {
 
 /// How a stage is placed in a pipeline: its queue, its limits, and where it runs.
 ///
-/// What is not set comes from the stage's [`defaults`](crate::stage::Stage::defaults), then from the runtime's: a queue of 512
-/// with [`ShedPolicy::Backpressure`], at most 256 requests inside (or as many as there are [`slots`](Self::slots), if more), no time limit, polled in the stage's own task.
+/// What is not set comes from the stage's [`defaults`](crate::stage::Stage::defaults), then from the runtime's: a queue
+/// of 512 with [`ShedPolicy::Backpressure`], at most 256 requests inside (or as many as there are
+/// [`slots`](Self::slots), if more), no time limit, polled in the stage's own task.
 ///
 /// ```
 /// use std::time::Duration;

@@ -54,7 +54,7 @@ pub struct PipelineStats {
     pub usage: Usage,
     /// From submission to the answer, of those answered.
     pub total: Distribution,
-    /// From submission to the first token.
+    /// From submission to the first token of a stream; each inference stage makes one.
     pub first_token: Distribution,
     /// From one token to the next, as they come from the worker.
     pub between_tokens: Distribution,

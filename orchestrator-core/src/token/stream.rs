@@ -277,11 +277,11 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Self { stream: Some(stream), span, .. } = &mut *self else { return Poll::Ready(None) };
-        let _in_span = span.as_ref().map(Span::enter);
+        let in_span = span.as_ref().map(Span::enter);
         match catch_unwind(AssertUnwindSafe(|| Pin::new(stream).poll_next(cx))) {
             Ok(polled) => polled,
             Err(panic) => {
-                drop(_in_span);
+                drop(in_span);
                 self.stream = None;
                 // The pipeline's own reader finds the request ended, and tells the caller of this error. Any other must
                 // not take the stream for whole.

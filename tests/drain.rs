@@ -443,3 +443,46 @@ async fn a_drain_among_many_callers_comes_to_an_end() -> TestResult {
     }
     Ok(())
 }
+
+#[tokio::test(start_paused = true)]
+async fn after_the_limit_a_drain_cancels_what_is_held_back_for_its_order() -> TestResult {
+    for (place, config) in placements() {
+        let gate = Gate::shut();
+        let waits = gate.clone();
+        let pipeline = Pipeline::builder("ordered")
+            .then_with("work", config.ordered().concurrency(2), move |_cx, number: u64| {
+                let gate = waits.clone();
+                async move {
+                    if number == 0 {
+                        gate.pass().await;
+                    }
+                    Ok::<_, BoxError>(number)
+                }
+            })
+            .build()?;
+        let _first = pipeline.submit(0).await?;
+        let mut held = pipeline.submit(1).await?;
+        settle().await;
+        let report = soon(pipeline.drain(LIMIT)).await;
+        assert_eq!((report.finished, report.cancelled), (0, 2), "{place}");
+        assert!(held.output().await.expect_err("its turn never came").is_cancelled(), "{place}");
+        assert_balanced(&pipeline.stats());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_runtime_that_stops_frees_the_slots_of_what_runs() -> TestResult {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let slots = slots(1);
+    let worker = MockWorker::new(Script::new().hang()).slots(slots.clone());
+    let pipeline = streaming(worker.clone(), both_deliveries()[0].1.clone())?;
+    let answer = runtime.block_on(pipeline.submit("?".into()))?;
+    until_on_threads("it is called", || worker.stats().live == 1);
+    runtime.shutdown_background();
+    // Though its caller keeps the answer.
+    until_on_threads("the slot is free", || slots.free() == 1);
+    assert_eq!(pipeline.stats().cancelled, 1);
+    drop(answer);
+    Ok(())
+}

@@ -1,4 +1,4 @@
-//! What offloaded work promises when its request ends first. One test, because rayon's pool is the whole process's.
+//! What offloaded work promises when its request ends first. One test of rayon's pool, which is the whole process's.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
@@ -8,7 +8,7 @@ use prompt_orchestrator::prelude::*;
 #[path = "common/mod.rs"]
 mod common;
 
-use common::{Ask, TestResult, ask, settle, soon, until_on_threads};
+use common::{Ask, Gate, TestResult, ask, one_gated, poll_once, settle, soon, until_on_threads};
 
 /// A door that jobs on rayon's threads block at.
 #[derive(Default)]
@@ -97,5 +97,66 @@ async fn a_job_outlives_its_request_with_its_cpu_permit_and_nobody_waits_for_it(
     assert_eq!(block.started(), threads, "a job was started for a request that had ended");
     let mut next = pipeline.submit(ask(1)).await?;
     soon(next.output()).await?;
+    given_up_behind_others(threads, &pipeline).await
+}
+
+/// Of two jobs that are with rayon and have not started, one loses its caller, the other one its request.
+async fn given_up_behind_others(threads: usize, pipeline: &Pipeline<Ask, Ask>) -> TestResult {
+    let block = Arc::new(Block::default());
+    let job = || {
+        let luggage = Luggage(block.clone());
+        move || luggage.0.pass()
+    };
+    let standalone = Context::standalone(RequestOptions::new());
+    let busy: Vec<_> = (0..threads).map(|_| tokio::spawn(standalone.offload(job()))).collect();
+    settle().await;
+    until_on_threads("every thread has a job", || block.started() == threads);
+
+    let mut left = Box::pin(standalone.offload(job()));
+    assert!(poll_once(&mut left).await.is_none());
+    drop(left);
+    // Its own job is one that has to wait, too.
+    let mut answer = pipeline.submit(ask(1)).await?;
+    let mut ended = Box::pin(answer.context().offload(job()));
+    assert!(poll_once(&mut ended).await.is_none());
+    answer.cancel();
+    block.open();
+    assert!(soon(ended).await.is_err(), "its request has ended");
+    for job in busy {
+        job.await??;
+    }
+    until_on_threads("the jobs are over", || block.dropped() == threads + 2);
+    assert_eq!(block.started(), threads, "a job was started that nobody wanted");
     Ok(())
+}
+
+/// Tokio's blocking pool belongs to a runtime, so this one can have its own test.
+#[test]
+fn a_blocking_job_that_has_not_started_is_given_up() -> TestResult {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(1).build()?;
+    let block = Arc::new(Block::default());
+    let job = || {
+        let luggage = Luggage(block.clone());
+        move || luggage.0.pass()
+    };
+    runtime.block_on(async {
+        let standalone = Context::standalone(RequestOptions::new());
+        let busy = tokio::spawn(standalone.offload_blocking(job()));
+        until_on_threads("the thread has a job", || block.started() == 1);
+        let mut left = Box::pin(standalone.offload_blocking(job()));
+        assert!(poll_once(&mut left).await.is_none());
+        drop(left);
+        let gate = Gate::shut();
+        let pipeline = one_gated(StageConfig::new(), &gate)?;
+        let mut answer = pipeline.submit(ask(0)).await?;
+        let mut ended = Box::pin(answer.context().offload_blocking(job()));
+        assert!(poll_once(&mut ended).await.is_none());
+        answer.cancel();
+        block.open();
+        assert!(ended.await.is_err(), "its request has ended");
+        busy.await??;
+        until_on_threads("the jobs are over", || block.dropped() == 3);
+        assert_eq!(block.started(), 1, "a job was started that nobody wanted");
+        Ok(())
+    })
 }

@@ -260,3 +260,41 @@ async fn any_stage_can_be_limited_by_slots() -> TestResult {
     assert_eq!((gate.most_inside(), slots.free()), (2, 2));
     Ok(())
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_is_free_only_when_the_task_of_a_spawned_stream_is_gone() -> TestResult {
+    /// Answers from a task that never ends.
+    struct Spawns(Slots, Arc<()>);
+
+    #[async_trait]
+    impl ModelWorker for Spawns {
+        async fn infer(&self, _request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+            let held = self.1.clone();
+            Ok(TokenStream::spawn(1, async move |mut out| {
+                let _held = held;
+                out.text("a").await;
+                std::future::pending().await
+            }))
+        }
+
+        fn slots(&self) -> Option<Slots> {
+            Some(self.0.clone())
+        }
+    }
+
+    for (delivery, stage) in both_deliveries() {
+        let (slots, held) = (slots(1), Arc::new(()));
+        let pipeline = streaming(Spawns(slots.clone(), held.clone()), stage)?;
+        let mut answer = pipeline.submit("?".into()).await?;
+        answer.next().await.expect("a token")?;
+        assert_eq!((slots.free(), Arc::strong_count(&held)), (0, 3), "the worker has one, its task another");
+        drop(answer);
+        until("the slot is free", || {
+            let free = slots.free() == 1;
+            assert!(!free || Arc::strong_count(&held) == 2, "{delivery}: the task is still there");
+            free
+        })
+        .await;
+    }
+    Ok(())
+}

@@ -1,12 +1,12 @@
 //! Cancelled inside a stage: while it runs, and while a full queue or its order holds its output back.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
 use prompt_orchestrator::prelude::*;
 
 use crate::common::{
-    Ask, Gate, Stopwatch, TestResult, ask, assert_balanced, gated, one_gated, placements, settle, until,
+    Ask, Gate, Stopwatch, TestResult, ask, assert_balanced, gated, one_gated, placements, settle, soon, until,
 };
 use crate::{By, assert_told};
 
@@ -194,6 +194,58 @@ async fn in_an_ordered_stage_a_cancelled_run_holds_nobody_back() -> TestResult {
         drop(first);
         assert_eq!(second.output().await?, 1);
         clock.assert_still();
+        assert_balanced(&pipeline.stats());
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_for_the_token_after_the_end_finds_it_cancelled() -> TestResult {
+    let gate = Gate::shut();
+    let pipeline = one_gated(StageConfig::new(), &gate)?;
+    for turns in [false, true] {
+        let mut answer = pipeline.submit(ask(0)).await?;
+        if turns {
+            settle().await;
+        }
+        let context = answer.context();
+        answer.cancel();
+        assert!(context.cancellation().is_cancelled());
+        soon(context.cancellation().cancelled()).await;
+    }
+    // Of what was answered nobody has to let go.
+    gate.open();
+    let mut answered = pipeline.submit(ask(1)).await?;
+    answered.output().await?;
+    assert!(!answered.context().cancellation().is_cancelled());
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_cancels_its_own_request_is_dropped() -> TestResult {
+    for (place, config) in placements() {
+        // It does so in the poll after its first: from then on the stage waits for it, and has not yet done so before.
+        let itself: Arc<Mutex<Option<Answer<()>>>> = Arc::default();
+        let (cancels, gate) = (itself.clone(), Gate::shut());
+        let waits = gate.clone();
+        let pipeline = Pipeline::builder("itself")
+            .then_with("work", config.concurrency(1), move |_cx, _: u64| {
+                let (cancels, gate) = (cancels.clone(), waits.clone());
+                async move {
+                    tokio::task::yield_now().await;
+                    drop(cancels.lock().expect("not poisoned").take());
+                    gate.pass().await;
+                    Ok::<_, BoxError>(())
+                }
+            })
+            .build()?;
+        *itself.lock().expect("not poisoned") = Some(pipeline.try_submit(0)?);
+        let clock = Stopwatch::start();
+        until("the run is dropped", || gate.dropped() == 1).await;
+        gate.open();
+        pipeline.submit(1).await?.output().await?;
+        clock.assert_still();
+        assert_eq!(pipeline.stats().cancelled, 1, "{place}");
         assert_balanced(&pipeline.stats());
     }
     Ok(())

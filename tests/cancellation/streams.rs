@@ -1,14 +1,17 @@
 //! Cancelled at the worker: its call or its stream is dropped, wherever that is, and the slot is free.
 
 use std::sync::{Arc, Mutex};
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
 
+use futures_util::StreamExt;
 use prompt_orchestrator::answer::Tokens;
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::testing::{MockWorker, Script};
 
 use crate::common::{
-    Gate, Stopwatch, TestResult, assert_balanced, both_deliveries, count, gated, prompts, settle, slots, streaming,
-    until,
+    Gate, Stopwatch, TestResult, assert_balanced, both_deliveries, count, gated, poll_once, prompts, settle, slots,
+    soon, streaming, until,
 };
 use crate::{By, assert_told};
 
@@ -159,5 +162,108 @@ async fn an_output_that_nobody_took_is_dropped_with_its_answer() -> TestResult {
     drop(answer);
     assert_eq!((worker.stats().live, slots.free()), (0, 1));
     assert_balanced(&pipeline.stats());
+    Ok(())
+}
+
+/// A pipeline whose stage hands on the stream that `poll` makes.
+fn polled(
+    stage: StreamStage,
+    poll: impl FnMut(&mut TaskContext<'_>) -> Poll<Option<Result<TokenEvent, WorkerError>>> + Send + 'static,
+) -> Result<Pipeline<u64, Tokens>, BuildError> {
+    let stream = Mutex::new(Some(TokenStream::from_stream(futures_util::stream::poll_fn(poll))));
+    Pipeline::builder("polled")
+        .then("makes", move |_cx, _: u64| {
+            let stream = stream.lock().expect("not poisoned").take();
+            async move { stream.ok_or_else(|| BoxError::from("there is but one")) }
+        })
+        .stage(stage)
+        .build()
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancelled_while_its_direct_stream_is_polled_it_is_dropped_without_a_further_poll() -> TestResult {
+    let caller: Arc<Mutex<Option<Answer<Tokens>>>> = Arc::default();
+    let (leaves, held) = (caller.clone(), Arc::new(()));
+    let holds = held.clone();
+    let pipeline = polled(StreamStage::default().direct(), move |_cx| {
+        let _held = &holds;
+        drop(leaves.lock().expect("not poisoned").take());
+        Poll::Ready(Some(Ok(TokenEvent::text_delta("late"))))
+    })?;
+    let mut answer = pipeline.submit(0).await?;
+    let mut tokens = answer.output().await?;
+    *caller.lock().expect("not poisoned") = Some(answer);
+    let error = tokens.next().await.expect("an error").expect_err("it was cancelled");
+    assert!(error.is_cancelled(), "{error}");
+    assert_eq!(Arc::strong_count(&held), 1, "the stream is still there");
+    assert_balanced(&pipeline.stats());
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_that_were_taken_from_their_answer_end_with_it() -> TestResult {
+    for (delivery, stage) in both_deliveries() {
+        let slots = slots(1);
+        let worker = MockWorker::new(flows_then_hangs()).slots(slots.clone());
+        let pipeline = streaming(worker.clone(), stage)?;
+        let mut answer = pipeline.submit("?".into()).await?;
+        let mut tokens = answer.output().await?;
+        let reader = tokio::spawn(async move {
+            let mut last = None;
+            while let Some(event) = tokens.next().await {
+                last = Some(event);
+            }
+            last
+        });
+        settle().await;
+        let clock = Stopwatch::start();
+        drop(answer);
+        until(&format!("{delivery}: the slot is free"), || slots.free() == 1).await;
+        let error = reader.await?.expect("an error").expect_err("it was cancelled");
+        assert!(error.is_cancelled(), "{delivery}: {error}");
+        clock.assert_still();
+        assert_balanced(&pipeline.stats());
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_that_are_dropped_take_their_request_with_them() -> TestResult {
+    for (delivery, stage) in both_deliveries() {
+        let slots = slots(1);
+        let worker = MockWorker::new(flows_then_hangs()).slots(slots.clone());
+        let pipeline = streaming(worker.clone(), stage)?;
+        let mut answer = pipeline.submit("?".into()).await?;
+        let mut tokens = answer.output().await?;
+        tokens.next().await.expect("a token")?;
+        let clock = Stopwatch::start();
+        drop(tokens);
+        until(&format!("{delivery}: the slot is free"), || slots.free() == 1).await;
+        clock.assert_still();
+        assert_eq!((worker.stats().live, pipeline.stats().cancelled), (0, 1));
+        assert_balanced(&pipeline.stats());
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_does_not_wait_for_tokens_that_nobody_reads() -> TestResult {
+    for (delivery, stage) in both_deliveries() {
+        let slots = slots(1);
+        let worker = MockWorker::new(flows_then_hangs()).slots(slots.clone());
+        let pipeline = streaming(worker.clone(), stage)?;
+        let mut answer = pipeline.submit("?".into()).await?;
+        let mut tokens = answer.output().await?;
+        // Up to the point where the worker hangs; whoever waited has gone.
+        while poll_once(&mut Box::pin(tokens.next())).await.is_some() {
+            settle().await;
+        }
+        drop(answer);
+        let clock = Stopwatch::start();
+        soon(pipeline.drain(Duration::from_secs(1))).await;
+        clock.assert_still();
+        assert_eq!((slots.free(), worker.stats().live), (1, 0), "{delivery}");
+        assert!(tokens.next().await.expect("an error").is_err(), "{delivery}");
+    }
     Ok(())
 }

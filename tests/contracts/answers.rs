@@ -1,5 +1,7 @@
 //! What the caller is told: whole texts, errors that keep what the worker said, the report, and what stages kept.
 
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -7,6 +9,7 @@ use prompt_orchestrator::error::WorkerErrorKind;
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::testing::{MockWorker, Script};
 use prompt_orchestrator::token::ToolCallDelta;
+use tokio::sync::Notify;
 
 use crate::common::{Stopwatch, TestResult, ask, assert_balanced, both_deliveries, prompts, settle, streaming};
 
@@ -336,5 +339,115 @@ async fn a_stage_can_read_what_the_request_took_so_far() -> TestResult {
     let report = pipeline.submit("?".into()).await?.output().await?;
     assert_took(report.stages[0].run, 7);
     assert_eq!(report.stages[1].run, None, "it runs");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_wakes_its_reader_from_inside_its_poll_goes_on() -> TestResult {
+    for (delivery, stage) in both_deliveries() {
+        let pipeline = prompts("wakes")
+            .then("wakes", |_cx, _: PromptRequest| async move {
+                let mut polls = 0;
+                let stream = futures_util::stream::poll_fn(move |cx| {
+                    polls += 1;
+                    if polls % 2 == 1 {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(Some(Ok(match polls {
+                        8 => TokenEvent::finish(FinishReason::Stop, Usage::default()),
+                        _ => TokenEvent::text_delta("t"),
+                    })))
+                });
+                Ok::<_, BoxError>(TokenStream::from_stream(stream))
+            })
+            .stage(stage)
+            .build()?;
+        let mut answer = pipeline.submit("?".into()).await?;
+        let text = tokio::time::timeout(1000 * MS, answer.text()).await;
+        assert_eq!(text.map_err(|_| format!("{delivery}: the reader was not woken"))??, "ttt");
+    }
+    Ok(())
+}
+
+/// A waker that notes whether a stream was still there when it was called last.
+struct Looks {
+    stream: Weak<()>,
+    found: Mutex<Option<bool>>,
+}
+
+impl Wake for Looks {
+    fn wake(self: Arc<Self>) {
+        *self.found.lock().expect("not poisoned") = Some(self.stream.strong_count() > 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_told_of_the_end_of_a_buffered_stream_finds_it_gone() -> TestResult {
+    for fails in [false, true] {
+        let (held, ends) = (Arc::new(()), Arc::new(Notify::new()));
+        let stream = Arc::downgrade(&held);
+        let (held, waits) = (Mutex::new(Some(held)), ends.clone());
+        let pipeline = prompts("gone")
+            .then("makes", move |_cx, _: PromptRequest| {
+                let (held, waits) = (held.lock().expect("not poisoned").take(), waits.clone());
+                let stream = TokenStream::generate(async move |mut out| {
+                    let _held = held;
+                    waits.notified().await;
+                    if !fails {
+                        out.finish(FinishReason::Stop, Usage::default()).await;
+                    }
+                    Err(WorkerError::stream_cut())
+                });
+                async move { Ok::<_, BoxError>(stream) }
+            })
+            .stage(StreamStage::default())
+            .build()?;
+        let mut answer = pipeline.submit("?".into()).await?;
+        settle().await;
+        let looks = Arc::new(Looks { stream, found: Mutex::default() });
+        let waker = Waker::from(looks.clone());
+        let mut event = Box::pin(answer.next());
+        assert!(event.as_mut().poll(&mut TaskContext::from_waker(&waker)).is_pending());
+        ends.notify_one();
+        settle().await;
+        assert_eq!(*looks.found.lock().expect("not poisoned"), Some(false), "fails: {fails}");
+        assert_eq!(event.await.ok_or("the last event")?.is_err(), fails);
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stage_that_reads_a_cut_stream_is_told_too() -> TestResult {
+    let worker = MockWorker::new(Script::answering("a b").cut_after(1));
+    let pipeline = prompts("raw").stage(InferenceStage::new(worker)).build()?;
+    let mut stream = pipeline.submit("?".into()).await?.output().await?;
+    assert_eq!(stream.next().await.ok_or("a token")??.text(), "a ");
+    assert!(stream.next().await.ok_or("not a whole answer")?.is_err());
+    assert!(stream.next().await.is_none());
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_inference_stages_the_first_one_is_not_reported_while_the_last_one_streams() -> TestResult {
+    let pipeline = prompts("two")
+        .stage(InferenceStage::new(MockWorker::new(Script::answering("rewritten question"))))
+        .then("ask", |cx, mut stream: TokenStream| async move {
+            while let Some(event) = stream.next().await {
+                event?;
+            }
+            Ok::<_, BoxError>(InferenceRequest::new("again".into(), cx))
+        })
+        .stage(InferenceStage::new(MockWorker::new(Script::new().streaming().delay(10 * MS).text("a").hang())))
+        .stage(StreamStage::default())
+        .build()?;
+    let mut answer = pipeline.submit("?".into()).await?;
+    settle().await;
+    let report = answer.report();
+    assert_eq!((report.first_token, report.last_event, report.finish), (None, None, None));
+    answer.next().await.ok_or("a token")??;
+    let report = answer.report();
+    assert_took(report.first_token, 10);
+    assert_eq!(report.finish, None, "it has not ended");
     Ok(())
 }

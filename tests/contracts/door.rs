@@ -1,5 +1,7 @@
 //! What the door says of inputs that cannot be used: the field, before anything is spent on them.
 
+use std::time::Duration;
+
 use prompt_orchestrator::error::{InvalidInput, RefuseReason};
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::request::{Sampling, Tool};
@@ -74,5 +76,18 @@ async fn options_from_outside_go_before_those_of_the_input() -> TestResult {
     let outside = RequestOptions::new().tenant("outside").priority(Priority::High);
     let (session, tenant, priority) = pipeline.submit_with(prompt(), outside).await?.output().await?;
     assert_eq!((session, tenant.as_deref(), priority), (None, Some("outside"), Priority::High));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_it_drains_nothing_is_looked_at() -> TestResult {
+    let pipeline = streaming(MockWorker::new(Script::answering("never")), StreamStage::default())?;
+    pipeline.drain(Duration::ZERO).await;
+    for bad in [PromptRequest::new(""), PromptRequest::new("?").within(Duration::ZERO)] {
+        let error = pipeline.submit(bad).await.expect_err("it takes nothing more");
+        assert_eq!(error.kind(), ErrorKind::Refused(RefuseReason::Draining));
+    }
+    // No task was started for what is refused at once.
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
     Ok(())
 }

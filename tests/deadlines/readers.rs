@@ -161,3 +161,20 @@ async fn a_whole_answer_waits_for_its_reader_as_long_as_it_likes() -> TestResult
     assert_eq!(answer.text().await?, "whole");
     Ok(())
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_is_not_cut_for_what_it_has_taken_ahead() -> TestResult {
+    // An eighth of the buffer is taken at once; it fills up again behind that, long before all of it is read.
+    let worker = MockWorker::new(Script::tokens(200));
+    let pipeline = streaming(worker.clone(), StreamStage::default().buffered(count(64)).reader_stall(STALL))?;
+    let mut answer = pipeline.submit("?".into()).await?;
+    let mut read = 0;
+    while let Some(event) = answer.next().await {
+        event.map_err(|error| format!("after {read} events: {error}"))?;
+        read += 1;
+        tokio::time::sleep(STALL / 2).await;
+    }
+    assert_eq!((read, worker.stats().finished, pipeline.stats().answered), (201, 1, 1));
+    assert_balanced(&pipeline.stats());
+    Ok(())
+}

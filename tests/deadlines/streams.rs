@@ -93,3 +93,23 @@ async fn a_detached_request_keeps_its_deadline() -> TestResult {
     }
     Ok(())
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_request_keeps_its_deadline_behind_the_time_of_its_reader() -> TestResult {
+    for (delivery, stage) in both_deliveries() {
+        let worker = MockWorker::new(Script::new().streaming().text("a").hang());
+        let pipeline = streaming(worker.clone(), stage.reader_stall(NEAR))?;
+        let answer = pipeline.submit(PromptRequest::new("?").within(FAR)).await?;
+        settle().await;
+        let token = answer.context().cancellation();
+        let clock = Stopwatch::start();
+        answer.detach();
+        soon(token.cancelled()).await;
+        clock.assert_at(FAR);
+        settle().await;
+        let stats = pipeline.stats();
+        assert_eq!((worker.stats().live, stats.failed, stats.cancelled), (0, 1, 0), "{delivery}");
+        assert_balanced(&stats);
+    }
+    Ok(())
+}

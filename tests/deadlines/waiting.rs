@@ -1,6 +1,5 @@
-//! A deadline at the door, where the request is refused, and in a queue or what was popped of it, where it is shed.
+//! A deadline at the door, where the request is refused, and in a queue, where it is shed.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prompt_orchestrator::error::{RefuseReason, ShedReason};
@@ -9,7 +8,7 @@ use prompt_orchestrator::testing::{MockWorker, Script};
 use tokio::time::Instant;
 
 use crate::common::{
-    Ask, Gate, Stopwatch, TestResult, ask, assert_balanced, burn, gated, one_gated, placements, settle, slots, soon,
+    Ask, Gate, Stopwatch, TestResult, ask, assert_balanced, gated, one_gated, placements, settle, slots, soon,
     streaming,
 };
 use crate::{FAR, NEAR, error_of};
@@ -130,41 +129,5 @@ async fn a_nearer_deadline_that_comes_later_is_not_missed() -> TestResult {
     clock.assert_at(NEAR);
     assert!(error_of(&mut far).await.is_shed());
     clock.assert_at(FAR);
-    Ok(())
-}
-
-/// Real time: something is left of a batch only where its first polls take long. Of the two places in the stage the first
-/// of the batch has one and a request of a higher class, which came meanwhile, the other.
-#[tokio::test]
-async fn in_what_is_left_of_a_batch_it_is_shed() -> TestResult {
-    let gate = Gate::shut();
-    let late = Arc::new(Mutex::new(None::<Pipeline<Ask, Ask>>));
-    let urgent = Arc::new(Mutex::new(None));
-    let (passes, submits, kept) = (gate.clone(), late.clone(), urgent.clone());
-    let pipeline = Pipeline::builder("batch")
-        .then_with("work", StageConfig::new().concurrency(2), move |_cx, asked: Ask| {
-            let passes = passes.clone();
-            if let Some(pipeline) = submits.lock().expect("not poisoned").take() {
-                burn(Duration::from_micros(200));
-                let answer = pipeline.try_submit(ask(2).priority(Priority::High));
-                *kept.lock().expect("not poisoned") = Some(answer);
-            }
-            async move {
-                passes.pass().await;
-                Ok::<_, BoxError>(asked)
-            }
-        })
-        .build()?;
-    *late.lock().expect("not poisoned") = Some(pipeline.clone());
-    let mut first = pipeline.submit(ask(0)).await?;
-    let mut left = pipeline.submit(ask(1).within(NEAR)).await?;
-    let error = error_of(&mut left).await;
-    assert_eq!((error.kind(), error.stage()), (ErrorKind::Shed(ShedReason::Deadline), Some("work")));
-    assert_eq!(gate.inside(), 2);
-
-    gate.open();
-    let mut urgent = urgent.lock().expect("not poisoned").take().ok_or("it was submitted")??;
-    assert_eq!((first.output().await?.number, urgent.output().await?.number), (0, 2));
-    assert_balanced(&pipeline.stats());
     Ok(())
 }

@@ -217,6 +217,15 @@ impl Drop for Pump {
     }
 }
 
+impl Drop for Reader {
+    /// Dropped before its end, nobody reads on, unless nobody is to.
+    fn drop(&mut self) {
+        if !self.over && !self.buffer.cell.is_detached() {
+            self.buffer.cell.cancel();
+        }
+    }
+}
+
 /// The caller's end of the buffer.
 pub(crate) struct Reader {
     buffer: Arc<Buffer>,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::task::AtomicWaker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::context::Context;
 use crate::error::{Error, WorkerError};
@@ -27,7 +28,8 @@ struct Direct {
     owed_since: AtomicU64,
     /// The reader has taken events since then that nobody read the clock for.
     read_since: AtomicBool,
-    stream: Mutex<Option<TokenStream>>,
+    /// With the token that a drain waits for: a reader on another thread may just poll what was cancelled.
+    stream: Mutex<Option<(TokenStream, TaskTrackerToken)>>,
     reader: AtomicWaker,
 }
 
@@ -40,7 +42,7 @@ pub(crate) fn start(cx: &Context, stream: TokenStream, stall: Duration) -> Direc
         stall,
         owed_since: AtomicU64::new(now),
         read_since: AtomicBool::new(false),
-        stream: Mutex::new(Some(stream)),
+        stream: Mutex::new(Some((stream, cell.shared.tracker.token()))),
         reader: AtomicWaker::new(),
     });
     let watching = Some(Watch::add(&direct, now));
@@ -114,7 +116,7 @@ impl DirectReader {
         let polled = {
             let mut stream = lock(&direct.stream);
             match &mut *stream {
-                Some(stream) if !direct.cell.is_settled() => {
+                Some((stream, _)) if !direct.cell.is_settled() => {
                     let mut cx = TaskContext::from_waker(&self.waker);
                     catch_unwind(AssertUnwindSafe(|| Pin::new(stream).poll_next(&mut cx)))
                 }
@@ -124,6 +126,8 @@ impl DirectReader {
         match polled {
             Ok(Poll::Pending) => {
                 direct.reader.register(cx.waker());
+                // Whoever ends the request wakes its runner, which is the reader, also where that has left its answer.
+                direct.cell.runner.register(cx.waker());
                 // Whoever woke the stream, or ended the request, before that has found nobody to wake.
                 if direct.cell.is_settled() || direct.owed_since.load(Ordering::Acquire) != NEVER {
                     cx.waker().wake_by_ref();

@@ -12,7 +12,8 @@ use crate::token::TokenEvent;
 /// The events of an answer, as a pipeline with a [`StreamStage`](crate::answer::StreamStage) hands them on.
 ///
 /// A stream of events, the last of which is the terminal one or an error. The [`Answer`](crate::answer::Answer) that it
-/// came from still owns the request: when that is dropped, this ends as cancelled.
+/// came from still owns the request: when that is dropped, this ends as cancelled. So does the request when this is dropped
+/// before its end.
 pub struct Tokens(Kind);
 
 enum Kind {

@@ -43,6 +43,8 @@ impl<In: Input, Out: Send + 'static> Pipeline<In, Out> {
             self.idle().await;
             cancelled = left.min(shared.counters.read().cancelled - before);
         }
+        // What has ended may have a stream left that nobody polls.
+        shared.watch.cancel_all();
         shared.tracker.wait().await;
         DrainReport { finished: inside.saturating_sub(cancelled), cancelled }
     }

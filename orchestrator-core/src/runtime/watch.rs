@@ -155,6 +155,10 @@ impl Watch {
 /// How a stream is to be ended, or when to look at it again.
 fn overdue(stream: &dyn Watched, now: u64) -> Result<u64, Ending> {
     let cell = stream.cell();
+    if cell.is_settled() {
+        // Over, and still here: its reader does not poll it any more.
+        return Err(Ending::Cancelled);
+    }
     if cell.deadline <= now {
         let error = Error::plain(ErrorKind::Deadline, Some(cell.stage_name()));
         return Err(Ending::Failed(error));

@@ -116,23 +116,28 @@ pub(crate) struct Depth {
 }
 
 /// The bounded queue; see the [module](self).
+///
+/// A line of the cache begins with its lock, and what every push and pop touches fills that line and the next: these lines
+/// go from core to core with the lock.
+#[repr(align(128))]
 pub(crate) struct Queue<T, W> {
     inner: Mutex<Inner<T, W>>,
 }
 
+#[repr(C)]
 struct Inner<T, W> {
-    slab: Slab<T, W>,
-    depth: usize,
     pushed_ever: u64,
     admitted_ever: u64,
-    closed: bool,
     /// No entry's deadline is earlier; may be lower than need be until the next [`Queue::expire`].
     bound: u64,
-    consumer: Option<Waker>,
-    /// Whether the consumer wants to hear of new entries, or only of a lower bound and of the close.
-    hungry: bool,
     /// The bound that the consumer was told last.
     armed: u64,
+    depth: u32,
+    closed: bool,
+    /// Whether the consumer wants to hear of new entries, or only of a lower bound and of the close.
+    hungry: bool,
+    slab: Slab<T, W>,
+    consumer: Option<Waker>,
 }
 
 impl<T: Entry, W> Queue<T, W> {
@@ -140,15 +145,15 @@ impl<T: Entry, W> Queue<T, W> {
     pub(crate) fn new(id: u32, depth: usize) -> Self {
         Self {
             inner: Mutex::new(Inner {
-                slab: Slab::new(id),
-                depth,
                 pushed_ever: 0,
                 admitted_ever: 0,
-                closed: false,
                 bound: NEVER,
-                consumer: None,
+                armed: 0,
+                depth: u32::try_from(depth).unwrap_or(u32::MAX),
+                closed: false,
                 hungry: false,
-                armed: NEVER,
+                slab: Slab::new(id),
+                consumer: None,
             }),
         }
     }
@@ -321,7 +326,7 @@ impl<T: Entry, W> Inner<T, W> {
         let lane = entry.lane();
         let mut victim = None;
         // Where there is room nobody waits for it: whoever waited has moved up.
-        if self.slab.ready(LANES) >= self.depth {
+        if self.slab.ready(LANES) >= self.depth as usize {
             match full {
                 ShedPolicy::Backpressure => {
                     self.bound = self.bound.min(entry.deadline());
@@ -344,7 +349,7 @@ impl<T: Entry, W> Inner<T, W> {
 
     /// Moves up what waits, as far as there is room.
     fn admit_waiting(&mut self, effects: &mut Effects<T, W>) {
-        while self.slab.ready(LANES) < self.depth {
+        while self.slab.ready(LANES) < self.depth as usize {
             let Some(first) = self.slab.first_waiting() else { return };
             if first.is_dead() {
                 // Whoever gave it up has yet to come for it; it must not count as let in meanwhile.
@@ -367,6 +372,8 @@ impl<T: Entry, W> Inner<T, W> {
     /// Leaves the consumer's waker to be woken, beside one that was left before.
     fn take_consumer(&mut self, wake: &mut Option<Waker>) {
         if let Some(consumer) = self.consumer.take() {
+            // Whoever comes next sees by this, and the bound, that nobody is to be woken.
+            (self.hungry, self.armed) = (false, 0);
             *wake = Some(consumer);
         }
     }
@@ -374,7 +381,7 @@ impl<T: Entry, W> Inner<T, W> {
     /// Leaves the consumer's waker to be woken if it would want to know.
     fn call_consumer(&mut self, wake: &mut Option<Waker>) {
         let has_news = self.hungry && self.slab.ready(LANES) > 0 || self.bound < self.armed;
-        if self.consumer.is_some() && has_news {
+        if has_news {
             self.take_consumer(wake);
         }
     }

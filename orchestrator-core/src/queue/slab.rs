@@ -12,16 +12,17 @@ const NIL: Key = Key::MAX;
 /// Entries in doubly linked lists over one vector: an admitted and a waiting list per lane.
 ///
 /// All operations take constant time; the vector grows to the largest number of entries that were in it at once.
+#[repr(C)]
 pub(super) struct Slab<T, W> {
+    admitted: u32,
+    waiting: u32,
+    free: Key,
     /// The queue that this is the inside of.
     id: u32,
     nodes: Vec<Node<T>>,
+    lists: [List; 2 * LANES],
     /// Tickets of waiting entries by key; apart from the nodes, which stay small for the usual case.
     tickets: Vec<Option<W>>,
-    free: Key,
-    lists: [List; 2 * LANES],
-    admitted: usize,
-    waiting: usize,
 }
 
 struct Node<T> {
@@ -35,7 +36,7 @@ struct Node<T> {
 struct List {
     first: Key,
     last: Key,
-    len: usize,
+    len: u32,
 }
 
 /// An entry that was unlinked.
@@ -49,22 +50,22 @@ impl<T: Entry, W> Slab<T, W> {
     pub(super) const fn new(id: u32) -> Self {
         const EMPTY: List = List { first: NIL, last: NIL, len: 0 };
         Self {
-            id,
-            nodes: Vec::new(),
-            tickets: Vec::new(),
-            free: NIL,
-            lists: [EMPTY; 2 * LANES],
             admitted: 0,
             waiting: 0,
+            free: NIL,
+            id,
+            nodes: Vec::new(),
+            lists: [EMPTY; 2 * LANES],
+            tickets: Vec::new(),
         }
     }
 
     /// Entries that could be popped from the first `lanes` lanes.
     pub(super) fn ready(&self, lanes: usize) -> usize {
         if lanes >= LANES {
-            return self.admitted;
+            return self.admitted as usize;
         }
-        self.lists[..lanes].iter().map(|l| l.len).sum()
+        self.lists[..lanes].iter().map(|l| l.len as usize).sum()
     }
 
     pub(super) const fn is_empty(&self) -> bool {

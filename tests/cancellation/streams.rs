@@ -200,14 +200,30 @@ async fn cancelled_while_its_direct_stream_is_polled_it_is_dropped_without_a_fur
     Ok(())
 }
 
-#[tokio::test(start_paused = true)]
-async fn tokens_that_were_taken_from_their_answer_end_with_it() -> TestResult {
-    for (delivery, stage) in both_deliveries() {
+/// The tokens of a request whose worker hangs behind two of them, and the answer that they were taken from.
+struct Taken {
+    slots: Slots,
+    worker: MockWorker,
+    pipeline: Pipeline<PromptRequest, Tokens>,
+    answer: Answer<Tokens>,
+    tokens: Tokens,
+}
+
+impl Taken {
+    async fn from(stage: StreamStage) -> Result<Self, Box<dyn std::error::Error>> {
         let slots = slots(1);
         let worker = MockWorker::new(flows_then_hangs()).slots(slots.clone());
         let pipeline = streaming(worker.clone(), stage)?;
         let mut answer = pipeline.submit("?".into()).await?;
-        let mut tokens = answer.output().await?;
+        let tokens = answer.output().await?;
+        Ok(Self { slots, worker, pipeline, answer, tokens })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_that_were_taken_from_their_answer_end_with_it() -> TestResult {
+    for (delivery, stage) in both_deliveries() {
+        let Taken { slots, pipeline, answer, mut tokens, .. } = Taken::from(stage).await?;
         let reader = tokio::spawn(async move {
             let mut last = None;
             while let Some(event) = tokens.next().await {
@@ -230,11 +246,7 @@ async fn tokens_that_were_taken_from_their_answer_end_with_it() -> TestResult {
 #[tokio::test(start_paused = true)]
 async fn tokens_that_are_dropped_take_their_request_with_them() -> TestResult {
     for (delivery, stage) in both_deliveries() {
-        let slots = slots(1);
-        let worker = MockWorker::new(flows_then_hangs()).slots(slots.clone());
-        let pipeline = streaming(worker.clone(), stage)?;
-        let mut answer = pipeline.submit("?".into()).await?;
-        let mut tokens = answer.output().await?;
+        let Taken { slots, worker, pipeline, answer: _answer, mut tokens } = Taken::from(stage).await?;
         tokens.next().await.expect("a token")?;
         let clock = Stopwatch::start();
         drop(tokens);
@@ -249,11 +261,7 @@ async fn tokens_that_are_dropped_take_their_request_with_them() -> TestResult {
 #[tokio::test(start_paused = true)]
 async fn a_drain_does_not_wait_for_tokens_that_nobody_reads() -> TestResult {
     for (delivery, stage) in both_deliveries() {
-        let slots = slots(1);
-        let worker = MockWorker::new(flows_then_hangs()).slots(slots.clone());
-        let pipeline = streaming(worker.clone(), stage)?;
-        let mut answer = pipeline.submit("?".into()).await?;
-        let mut tokens = answer.output().await?;
+        let Taken { slots, worker, pipeline, answer, mut tokens } = Taken::from(stage).await?;
         // Up to the point where the worker hangs; whoever waited has gone.
         while poll_once(&mut Box::pin(tokens.next())).await.is_some() {
             settle().await;

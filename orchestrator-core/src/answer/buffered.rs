@@ -217,15 +217,6 @@ impl Drop for Pump {
     }
 }
 
-impl Drop for Reader {
-    /// Dropped before its end, nobody reads on, unless nobody is to.
-    fn drop(&mut self) {
-        if !self.over && !self.buffer.cell.is_detached() {
-            self.buffer.cell.cancel();
-        }
-    }
-}
-
 /// The caller's end of the buffer.
 pub(crate) struct Reader {
     buffer: Arc<Buffer>,
@@ -275,5 +266,14 @@ impl Reader {
         debug_assert!(closed, "an open buffer without events is pending");
         self.over = true;
         Poll::Ready(self.buffer.cell.error().map(Err))
+    }
+}
+
+impl Drop for Reader {
+    /// Dropped before its end, nobody reads on, unless nobody is to.
+    fn drop(&mut self) {
+        if !self.over && !self.buffer.cell.is_detached() {
+            self.buffer.cell.cancel();
+        }
     }
 }

@@ -8,7 +8,6 @@ use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::Stream;
-use futures_util::task::AtomicWaker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::context::Context;
@@ -30,7 +29,6 @@ struct Direct {
     read_since: AtomicBool,
     /// With the token that a drain waits for: a reader on another thread may just poll what was cancelled.
     stream: Mutex<Option<(TokenStream, TaskTrackerToken)>>,
-    reader: AtomicWaker,
 }
 
 /// Wraps the stream; returns the reader's end.
@@ -43,7 +41,6 @@ pub(crate) fn start(cx: &Context, stream: TokenStream, stall: Duration) -> Direc
         owed_since: AtomicU64::new(now),
         read_since: AtomicBool::new(false),
         stream: Mutex::new(Some((stream, cell.shared.tracker.token()))),
-        reader: AtomicWaker::new(),
     });
     let watching = Some(Watch::add(&direct, now));
     let waker = Waker::from(direct.clone());
@@ -78,7 +75,7 @@ impl Watched for Direct {
             Err(TryLockError::WouldBlock) => None,
         };
         discard(stream);
-        self.reader.wake();
+        self.cell.runner.wake();
     }
 }
 
@@ -92,7 +89,7 @@ impl Wake for Direct {
         if self.owed_since.load(Ordering::Acquire) == NEVER {
             self.owed_since.store(self.cell.shared.clock.now(), Ordering::Release);
         }
-        self.reader.wake();
+        self.cell.runner.wake();
     }
 }
 
@@ -125,8 +122,7 @@ impl DirectReader {
         };
         match polled {
             Ok(Poll::Pending) => {
-                direct.reader.register(cx.waker());
-                // Whoever ends the request wakes its runner, which is the reader, also where that has left its answer.
+                // The reader runs the request now: whoever ends that wakes it, also where it has left its answer.
                 direct.cell.runner.register(cx.waker());
                 // Whoever woke the stream, or ended the request, before that has found nobody to wake.
                 if direct.cell.is_settled() || direct.owed_since.load(Ordering::Acquire) != NEVER {

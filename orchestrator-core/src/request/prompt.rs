@@ -203,12 +203,9 @@ impl PromptRequest {
 
     /// Gives the request up `budget` from now.
     #[must_use]
-    pub fn within(self, budget: Duration) -> Self {
-        match Instant::now().checked_add(budget) {
-            Some(deadline) => self.deadline(deadline),
-            // Further off than the clock reaches.
-            None => self,
-        }
+    pub fn within(mut self, budget: Duration) -> Self {
+        self.options = self.options.within(budget);
+        self
     }
 
     /// Returns the messages in order.

@@ -108,7 +108,7 @@ struct Nowhere;
 impl Retriever for Nowhere {
     type Error = std::convert::Infallible;
 
-    async fn retrieve(&self, _query: &str, _limit: NonZeroUsize) -> Result<Vec<Passage>, Self::Error> {
+    async fn retrieve(&self, _query: &Query) -> Result<Vec<Passage>, Self::Error> {
         Ok(Vec::new())
     }
 }
@@ -123,7 +123,7 @@ fn futures_of_a_context_worker_or_stage_can_be_spawned() {
         send(&worker.infer(InferenceRequest::new(PromptRequest::new("?"), cx.clone())));
         send(&worker.health());
         send(&slots.acquire());
-        send(&retriever.retrieve("?", NonZeroUsize::MIN));
+        send(&retriever.retrieve(&Query::new("?", NonZeroUsize::MIN)));
     }
     let _: fn(&dyn ModelWorker, &Slots, &Nowhere, &Context) = call;
     fn run<In: Send + 'static, S: Stage<In>>(stage: &S, cx: &Context, input: In) {

@@ -44,7 +44,7 @@ impl FilteredStream {
                 if held.is_empty() {
                     return None;
                 }
-                self.finish = Some(*finish);
+                self.finish = Some(finish.clone());
                 Some(Instead::Text(TokenEvent::text_delta(held)))
             }
             Poll::Ready(Some(Err(_)) | None) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use orchestrator_core::context::Context;
 use orchestrator_core::error::{BoxError, InvalidInput};
 use orchestrator_core::request::PromptRequest;
-use orchestrator_core::retrieval::{Passages, Retriever};
+use orchestrator_core::retrieval::{Passages, Query, Retriever};
 use orchestrator_core::stage::{Stage, StageConfig};
 
 use crate::grounded::GroundedPrompt;
@@ -78,9 +78,8 @@ impl<R: Retriever> Stage<PromptRequest> for RagStage<R> {
         let found = if question.trim().is_empty() {
             Vec::new()
         } else {
-            self.retriever.retrieve(&question, limit).await.map_err(Into::into)?
+            self.retriever.retrieve(&Query::new(question, limit)).await.map_err(Into::into)?
         };
-        drop(question);
         let passages: Arc<[_]> = found.into();
         cx.insert(Passages(passages.clone()));
         Ok(GroundedPrompt::new(prompt, passages))

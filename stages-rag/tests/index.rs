@@ -30,7 +30,7 @@ async fn index(folder: &TempDir) -> Bm25Index {
 
 async fn search(index: &Bm25Index, query: &str, limit: usize) -> Vec<Passage> {
     let limit = NonZeroUsize::new(limit).expect("not zero");
-    index.retrieve(query, limit).await.expect("a query never fails")
+    index.retrieve(&Query::new(query, limit)).await.expect("a query never fails")
 }
 
 /// The sources of what is found.

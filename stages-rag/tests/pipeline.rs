@@ -1,6 +1,5 @@
 //! Retrieval and assembly inside a pipeline.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -128,9 +127,9 @@ struct Broken {
 impl Retriever for Broken {
     type Error = WorkerError;
 
-    async fn retrieve(&self, _query: &str, limit: NonZeroUsize) -> Result<Vec<Passage>, WorkerError> {
+    async fn retrieve(&self, query: &Query) -> Result<Vec<Passage>, WorkerError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.limit.store(limit.get(), Ordering::Relaxed);
+        self.limit.store(query.limit.get(), Ordering::Relaxed);
         Err(WorkerError::new(WorkerErrorKind::Overloaded, "busy"))
     }
 }

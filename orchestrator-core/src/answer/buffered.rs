@@ -163,6 +163,9 @@ impl Pump {
             match ready!(Pin::new(&mut *stream).poll_next(cx)) {
                 Some(Ok(event)) => {
                     let terminal = event.is_terminal();
+                    if let TokenEvent::Finish(finish) = &event {
+                        self.buffer.cell.finish(finish);
+                    }
                     self.gathered.push_back(Ok(event));
                     if terminal {
                         return Poll::Ready(Some(Ending::Answered));

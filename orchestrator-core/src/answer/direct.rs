@@ -131,7 +131,8 @@ impl DirectReader {
                 Poll::Pending
             }
             Ok(Poll::Ready(Some(Ok(event)))) => {
-                if event.is_terminal() {
+                if let TokenEvent::Finish(finish) = &event {
+                    direct.cell.finish(finish);
                     // Settles and lets go of the stream; the event itself still goes to the caller.
                     let ended = self.end(Ending::Answered);
                     return if matches!(ended, Poll::Ready(Some(Err(_)))) {

@@ -8,6 +8,6 @@ mod stage;
 mod tokens;
 
 pub use handle::Answer;
-pub use report::{Report, StageReport};
+pub use report::{Note, Report, StageReport};
 pub use stage::StreamStage;
 pub use tokens::Tokens;

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -21,6 +22,18 @@ pub struct Report {
     pub last_event: Option<Duration>,
     /// How and with how many tokens the answer ended; `None` before that.
     pub finish: Option<Finish>,
+    /// What stages had to say of the request, in order: see [`Context::note`](crate::context::Context::note).
+    pub notes: Vec<Note>,
+}
+
+/// What a stage had to say of a request, for whoever reads its report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Note {
+    /// The stage's name.
+    pub stage: String,
+    /// A sentence.
+    pub text: String,
 }
 
 /// What one request took in one stage, to about a microsecond.
@@ -51,8 +64,15 @@ impl Report {
             stages: stages.collect(),
             first_token: extra.and_then(|e| since_submitted(&e.first_token)),
             last_event: extra.and_then(|e| since_submitted(&e.last_event)),
-            finish: extra.and_then(|e| *lock(&e.finish)),
+            finish: extra.and_then(|e| lock(&e.finish).clone()),
+            notes: extra.map_or_else(Vec::new, |e| lock(&e.notes).iter().map(Note::from).collect()),
         }
+    }
+}
+
+impl From<&(Arc<str>, String)> for Note {
+    fn from((stage, text): &(Arc<str>, String)) -> Self {
+        Self { stage: stage.to_string(), text: text.clone() }
     }
 }
 
@@ -71,16 +91,25 @@ impl fmt::Display for Report {
             writeln!(f)?;
         }
         match &self.finish {
-            Some(Finish { reason, usage }) => write!(
-                f,
-                "{} prompt tokens ({} cached), {} completion tokens, finish reason {}",
-                usage.prompt_tokens,
-                usage.cached_tokens,
-                usage.completion_tokens,
-                reason.as_str()
-            ),
-            None => write!(f, "no terminal event"),
+            Some(Finish { reason, usage, checks }) => {
+                write!(
+                    f,
+                    "{} prompt tokens ({} cached), {} completion tokens, finish reason {}",
+                    usage.prompt_tokens,
+                    usage.cached_tokens,
+                    usage.completion_tokens,
+                    reason.as_str()
+                )?;
+                for check in checks {
+                    write!(f, "\ncheck {check}")?;
+                }
+            }
+            None => write!(f, "no terminal event")?,
         }
+        for Note { stage, text } in &self.notes {
+            write!(f, "\n{stage}: {text}")?;
+        }
+        Ok(())
     }
 }
 

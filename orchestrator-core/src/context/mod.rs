@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::answer::Report;
 use crate::request::{Priority, RequestOptions};
-use crate::runtime::cell::Cell;
+use crate::runtime::cell::{Cell, lock};
 use crate::runtime::clock::Clock;
 use crate::runtime::id;
 use crate::runtime::shared::Shared;
@@ -100,6 +100,23 @@ impl Context {
     #[must_use]
     pub fn report(&self) -> Report {
         Report::read(&self.0)
+    }
+
+    /// Leaves a sentence in the request's report, in the name of the stage that runs it.
+    ///
+    /// For what the caller should know and no error is: passages that were left out, a search that was given up. What a
+    /// program shall act on is kept with [`insert`](Self::insert) as well.
+    ///
+    /// ```
+    /// use orchestrator_core::prelude::*;
+    ///
+    /// let cx = Context::standalone(RequestOptions::new());
+    /// cx.note("2 passages left out");
+    /// assert_eq!(cx.report().notes[0].text, "2 passages left out");
+    /// ```
+    pub fn note(&self, text: impl Into<String>) {
+        let note = (self.0.stage_name(), text.into());
+        lock(&self.0.extra().notes).push(note);
     }
 
     /// Returns whether the request has ended without an answer.

@@ -21,6 +21,8 @@ pub(crate) struct Extra {
     pub(crate) first_token: AtomicU64,
     pub(crate) last_event: AtomicU64,
     pub(crate) finish: Mutex<Option<Finish>>,
+    /// What stages had to say, each with its name.
+    pub(crate) notes: Mutex<Vec<(Arc<str>, String)>>,
     /// The stage whose stream it is that flows.
     source: Mutex<Option<Arc<str>>>,
 }
@@ -46,6 +48,11 @@ impl Cell {
         *lock(&extra.finish) = None;
         extra.first_token.store(0, Ordering::Relaxed);
         extra.last_event.store(0, Ordering::Relaxed);
+    }
+
+    /// Notes how the answer ends as its caller is told: a stage behind the worker may have ended it otherwise.
+    pub(crate) fn finish(&self, finish: &Finish) {
+        *lock(&self.extra().finish) = Some(finish.clone());
     }
 
     /// The name of the stage that a failure of the stream is laid to.

@@ -2,6 +2,8 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use smallvec::SmallVec;
 
+use crate::token::Check;
+
 /// One event of an answer.
 ///
 /// A stream holds any number of deltas and then exactly one [`TokenEvent::Finish`], or an error. One event is not
@@ -31,7 +33,7 @@ impl TokenEvent {
     /// Makes a terminal event.
     #[must_use]
     pub const fn finish(reason: FinishReason, usage: Usage) -> Self {
-        Self::Finish(Finish { reason, usage })
+        Self::Finish(Finish::new(reason, usage))
     }
 
     /// Returns the answer's text in this event, empty for every event but [`TokenEvent::Text`].
@@ -175,13 +177,23 @@ impl Usage {
 }
 
 /// The terminal event of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finish {
     /// Why it ended.
     pub reason: FinishReason,
     /// What it took.
     pub usage: Usage,
+    /// What the checks of the whole answer found, in their order; empty where there are none.
+    pub checks: Vec<Check>,
+}
+
+impl Finish {
+    /// Makes a terminal event without checks.
+    #[must_use]
+    pub const fn new(reason: FinishReason, usage: Usage) -> Self {
+        Self { reason, usage, checks: Vec::new() }
+    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,10 @@
 //! [`TokenEvent`] is what flows, [`TokenStream`] is what it flows through. Filters over a stream live in
 //! `stages-post`, the way to the caller in [`answer`](crate::answer).
 
+mod check;
 mod event;
 mod stream;
 
+pub use check::{Check, Fault, Verdict};
 pub use event::{Finish, FinishReason, TextDelta, TokenEvent, ToolCallDelta, Usage};
 pub use stream::{Emitter, TokenStream};

@@ -9,7 +9,7 @@ use futures_util::Stream;
 use crate::context::{Context, Permit};
 use crate::error::WorkerError;
 use crate::request::PromptRequest;
-use crate::runtime::cell::{Cell, lock};
+use crate::runtime::cell::Cell;
 use crate::stage::{Stage, StageConfig};
 use crate::stats::Tally;
 use crate::token::{TokenEvent, TokenStream};
@@ -139,7 +139,7 @@ impl Metered {
             self.cell.shared.counters.tokens(finish.usage);
             let extra = self.cell.extra();
             extra.last_event.store(now, Ordering::Relaxed);
-            *lock(&extra.finish) = Some(*finish);
+            self.cell.finish(finish);
             return;
         }
         self.unread += 1;

@@ -1,10 +1,9 @@
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 
-use orchestrator_core::retrieval::{Passage, Retriever};
+use orchestrator_core::retrieval::{Passage, Query, Retriever};
 use tokio_util::sync::CancellationToken;
 
 use super::engine::Engine;
@@ -39,7 +38,7 @@ use crate::error::IndexError;
 /// # std::fs::write(folder.path().join("queue.md"), "# Queues\n\nA full queue sheds its oldest request.\n")?;
 /// # let docs = folder.path();
 /// let index = Bm25Index::from_dir(docs).await?;
-/// let found = index.retrieve("Is anything shed?", NonZeroUsize::MIN).await?;
+/// let found = index.retrieve(&Query::new("Is anything shed?", NonZeroUsize::MIN)).await?;
 /// assert_eq!(found[0].source.to_string(), "queue.md:1-3 (Queues)");
 /// # Ok::<_, BoxError>(())
 /// # })?;
@@ -150,9 +149,9 @@ impl Bm25Index {
 impl Retriever for Bm25Index {
     type Error = IndexError;
 
-    async fn retrieve(&self, query: &str, limit: NonZeroUsize) -> Result<Vec<Passage>, IndexError> {
+    async fn retrieve(&self, query: &Query) -> Result<Vec<Passage>, IndexError> {
         let Inner { engine, passages, .. } = &*self.0;
-        let best = engine.search(query, limit)?;
+        let best = engine.search(&query.text, query.limit)?;
         let found = |(score, place): (f32, usize)| {
             let mut passage = passages[place].clone();
             passage.score = score;

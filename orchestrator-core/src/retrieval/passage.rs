@@ -1,13 +1,6 @@
-//! Passages and where they come from.
-//!
-//! The traits and types that retrieval and workers share. Indexes and the stages around them live in `stages-rag`.
-
+use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-
-use crate::error::BoxError;
 
 /// Where a [`Passage`] was found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,6 +12,8 @@ pub struct Source {
     pub headings: Vec<String>,
     /// First and last line in the document, from 1, where the document has lines.
     pub lines: Option<(u32, u32)>,
+    /// The page, from 1, where the document has pages.
+    pub page: Option<u32>,
 }
 
 impl Source {
@@ -40,14 +35,24 @@ impl Source {
         self.lines = Some((first, last));
         self
     }
+
+    /// Adds the page, from 1.
+    #[must_use]
+    pub const fn page(mut self, page: u32) -> Self {
+        self.page = Some(page);
+        self
+    }
 }
 
-/// Shows as `guide.md:3-9 (Overload > Shedding)`.
+/// Shows as `guide.md:3-9 (Overload > Shedding)`, or as `paper.pdf, page 4`.
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.document)?;
         if let Some((first, last)) = self.lines {
             write!(f, ":{first}-{last}")?;
+        }
+        if let Some(page) = self.page {
+            write!(f, ", page {page}")?;
         }
         if !self.headings.is_empty() {
             write!(f, " ({})", self.headings.join(" > "))?;
@@ -68,12 +73,21 @@ pub struct Passage {
     pub source: Source,
     /// How well it fits, higher is better; only comparable within one reply of one retriever.
     pub score: f32,
+    /// What is known of its document beside the text, for [`Filter`](crate::retrieval::Filter)s: language, tenant, tags.
+    pub metadata: BTreeMap<String, String>,
 }
 
 impl Passage {
     /// Makes a passage with its source and score.
     pub fn new(text: impl Into<String>, source: Source, score: f32) -> Self {
-        Self { text: text.into(), source, score }
+        Self { text: text.into(), source, score, metadata: BTreeMap::new() }
+    }
+
+    /// Adds a fact about its document, in place of an earlier one of the same key.
+    #[must_use]
+    pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
     }
 }
 
@@ -83,20 +97,3 @@ impl Passage {
 /// `answer.context().get::<Passages>()`.
 #[derive(Debug, Clone, Default)]
 pub struct Passages(pub Arc<[Passage]>);
-
-/// Finds passages for a query.
-///
-/// An implementation returns at most `limit` passages, the best first, and an empty list when nothing fits: that is
-/// not an error. It must not block: an index in memory searches inside [`Context::offload`](crate::context::Context::offload)
-/// where a search takes longer than about 50 us.
-pub trait Retriever: Send + Sync + 'static {
-    /// What can go wrong.
-    type Error: Into<BoxError>;
-
-    /// Finds the `limit` best passages for `query`.
-    fn retrieve(
-        &self,
-        query: &str,
-        limit: NonZeroUsize,
-    ) -> impl Future<Output = Result<Vec<Passage>, Self::Error>> + Send;
-}

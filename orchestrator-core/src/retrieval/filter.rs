@@ -1,0 +1,67 @@
+use std::collections::BTreeMap;
+
+/// Which passages count, by their metadata.
+///
+/// ```
+/// use orchestrator_core::retrieval::{Filter, Passage, Source};
+///
+/// let passage = Passage::new("text", Source::new("a.md"), 0.0).with_metadata("tenant", "acme");
+/// let acme_or_public = Filter::is("tenant", "acme").or(Filter::is("tenant", "public"));
+/// assert!(acme_or_public.accepts(&passage.metadata));
+/// assert!(!acme_or_public.and(!Filter::is("tenant", "acme")).accepts(&passage.metadata));
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Filter {
+    /// All passages.
+    #[default]
+    Any,
+    /// Those with this value under this key.
+    Is(String, String),
+    /// Those that every one of the filters accepts; all, where there is none.
+    All(Vec<Self>),
+    /// Those that one of the filters accepts; no passage, where there is none.
+    OneOf(Vec<Self>),
+    /// Those that the filter does not accept.
+    Not(Box<Self>),
+}
+
+impl Filter {
+    /// Accepts passages with this value under this key.
+    pub fn is(key: impl Into<String>, value: impl Into<String>) -> Self {
+        Self::Is(key.into(), value.into())
+    }
+
+    /// Accepts what both accept.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self::All(vec![self, other])
+    }
+
+    /// Accepts what one of them accepts.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self::OneOf(vec![self, other])
+    }
+
+    /// Returns whether passages with this metadata count.
+    #[must_use]
+    pub fn accepts(&self, metadata: &BTreeMap<String, String>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Is(key, value) => metadata.get(key) == Some(value),
+            Self::All(filters) => filters.iter().all(|filter| filter.accepts(metadata)),
+            Self::OneOf(filters) => filters.iter().any(|filter| filter.accepts(metadata)),
+            Self::Not(filter) => !filter.accepts(metadata),
+        }
+    }
+}
+
+/// Accepts what the filter does not.
+impl std::ops::Not for Filter {
+    type Output = Self;
+
+    fn not(self) -> Self {
+        Self::Not(Box::new(self))
+    }
+}

@@ -23,6 +23,14 @@ pub enum IndexErrorKind {
     NoDocuments,
     /// The search engine failed.
     Engine,
+    /// The index on disk cannot be read or written.
+    Storage,
+    /// Another process, or another handle of this one, has the index on disk open for writing.
+    Locked,
+    /// What is on disk was made by another version, with other settings or by another embedder.
+    Incompatible,
+    /// The embedder failed; the source is its [`WorkerError`](orchestrator_core::error::WorkerError).
+    Embedder,
     /// The runtime stopped, or the caller left, before the index was built.
     Interrupted,
 }
@@ -95,6 +103,10 @@ impl fmt::Display for IndexError {
             IndexErrorKind::NotAFolder => write!(f, "`{path}` is not a folder"),
             IndexErrorKind::Unreadable => write!(f, "folder `{path}` cannot be read"),
             IndexErrorKind::Engine => f.write_str("the search engine failed"),
+            IndexErrorKind::Storage => write!(f, "index `{path}` cannot be read or written"),
+            IndexErrorKind::Locked => write!(f, "index `{path}` is open elsewhere"),
+            IndexErrorKind::Incompatible => write!(f, "index `{path}` was made in another way"),
+            IndexErrorKind::Embedder => f.write_str("the embedder failed"),
             IndexErrorKind::Interrupted => write!(f, "interrupted before folder `{path}` was indexed"),
             IndexErrorKind::NoDocuments => {
                 write!(f, "folder `{path}` holds no .md or .txt file with text")?;

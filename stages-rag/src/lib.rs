@@ -47,5 +47,5 @@ pub use assemble::AssembleStage;
 pub use corpus::{SkipReason, SkippedFile};
 pub use error::{IndexError, IndexErrorKind};
 pub use grounded::GroundedPrompt;
-pub use index::Bm25Index;
+pub use index::{Bm25Index, Document, Fingerprint, Index};
 pub use rag::RagStage;

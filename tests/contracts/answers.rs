@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use prompt_orchestrator::error::WorkerErrorKind;
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::testing::{MockWorker, Script};
-use prompt_orchestrator::token::ToolCallDelta;
+use prompt_orchestrator::token::{Check, Finish, ToolCallDelta, Verdict};
 use tokio::sync::Notify;
 
 use crate::common::{Stopwatch, TestResult, ask, assert_balanced, both_deliveries, prompts, settle, streaming};
@@ -250,6 +250,59 @@ async fn a_dropped_wait_for_an_event_loses_none() -> TestResult {
         }
         assert_eq!(text, "t".repeat(10), "{delivery}");
     }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_report_shows_the_terminal_event_that_the_caller_was_given() -> TestResult {
+    for (delivery, stream) in both_deliveries() {
+        let pipeline = prompts("rewritten")
+            .stage(InferenceStage::new(MockWorker::new(Script::answering("a b"))))
+            .then("cut", |_cx, stream: TokenStream| async move {
+                Ok::<_, BoxError>(TokenStream::from_stream(stream.map(|event| match event? {
+                    TokenEvent::Finish(finish) => {
+                        let mut finish = Finish::new(FinishReason::Length, finish.usage);
+                        finish.checks.push(Check::new("length", Verdict::Passed));
+                        Ok(TokenEvent::Finish(finish))
+                    }
+                    event => Ok(event),
+                })))
+            })
+            .stage(stream)
+            .build()?;
+        let mut answer = pipeline.submit("?".into()).await?;
+        assert_eq!(answer.text().await?, "a b", "{delivery}");
+        let report = answer.report();
+        assert!(report.to_string().ends_with("finish reason length\ncheck length: passed"), "{report}");
+        let finish = report.finish.ok_or("it has ended")?;
+        assert_eq!((finish.reason, finish.usage.completion_tokens), (FinishReason::Length, 2));
+        assert_eq!(finish.checks, [Check::new("length", Verdict::Passed)]);
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_stages_note_stands_in_the_report_in_their_names() -> TestResult {
+    let pipeline = Pipeline::<String, _>::builder("noted")
+        .then("first", |cx: Context, text: String| async move {
+            cx.note("one");
+            Ok::<_, BoxError>(text)
+        })
+        .then("second", |cx: Context, text: String| async move {
+            cx.note(format!("two of {text}"));
+            Ok::<_, BoxError>(text)
+        })
+        .build()?;
+    let mut answer = pipeline.submit("three".to_owned()).await?;
+    answer.output().await?;
+    let report = answer.report();
+    assert!(report.to_string().ends_with("\nfirst: one\nsecond: two of three"), "{report}");
+    let notes: Vec<_> = report.notes.iter().map(|note| (note.stage.as_str(), note.text.as_str())).collect();
+    assert_eq!(notes, [("first", "one"), ("second", "two of three")]);
+
+    let mut other = pipeline.submit("four".to_owned()).await?;
+    other.output().await?;
+    assert_eq!(other.report().notes[1].text, "two of four", "each request has its own");
     Ok(())
 }
 

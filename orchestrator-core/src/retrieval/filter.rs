@@ -65,3 +65,20 @@ impl std::ops::Not for Filter {
         Self::Not(Box::new(self))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_combine_as_sets_do() {
+        let metadata = BTreeMap::from([("a".to_owned(), "1".to_owned()), ("b".to_owned(), "2".to_owned())]);
+        let (a, b, other) = (Filter::is("a", "1"), Filter::is("b", "2"), Filter::is("a", "2"));
+        let accepts = |filter: Filter| filter.accepts(&metadata);
+        assert!(accepts(Filter::default()) && accepts(a.clone()) && accepts(b.clone()) && !accepts(other.clone()));
+        assert!(!accepts(Filter::is("c", "1")), "a key that is not there");
+        assert!(accepts(a.clone().and(b.clone())) && !accepts(a.clone().and(other.clone())));
+        assert!(accepts(other.clone().or(b)) && !accepts(other.clone().or(!a)));
+        assert!(accepts(!other) && accepts(Filter::All(Vec::new())) && !accepts(Filter::OneOf(Vec::new())));
+    }
+}

@@ -66,7 +66,7 @@ pub mod prelude {
     pub use stages_post::{PostStage, TextFilter};
 
     #[cfg(feature = "rag")]
-    pub use stages_rag::{AssembleStage, Bm25Index, RagStage};
+    pub use stages_rag::{AssembleStage, Bm25Index, RagStage, RememberStage, SessionMemory};
 }
 
 /// Compiles the programs in the guides.

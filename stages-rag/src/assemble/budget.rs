@@ -96,10 +96,17 @@ impl Budget {
         let bare = draft.run(cx, move |draft| draft.write(none)).await??;
         let mut texts = changing(draft, &bare);
         let count = texts.len();
+        // The text in front of passages is another one than that without.
+        texts.extend([&draft.stage_text.text, &draft.stage_text.without_room].map(|text| Cow::Borrowed(&**text)));
         texts.extend(passage_texts(draft).into_iter().map(Cow::Owned));
         let mut counts = self.count(&texts).await?;
-        let passages = counts.split_off(count);
         drop(texts);
+        let mut passages = counts.split_off(count + 2);
+        let other_text = counts[count].saturating_sub(counts[count + 1]);
+        counts.truncate(count);
+        if let Some(first) = passages.first_mut() {
+            *first = first.saturating_add(other_text);
+        }
         let least = sum([room.fixed, self.messages(&counts)]);
         if least > room.limit {
             return Err(self.too_long(cx, draft, least).into());
@@ -197,7 +204,7 @@ impl Budget {
         let left_out: Vec<String> = left_out
             .into_iter()
             .filter(|(out, ..)| *out > 0)
-            .map(|(out, of, what)| format!("{out} of {of} {what}"))
+            .map(|(out, of, what)| format!("{out} of {of} {}", if of == 1 { &what[..what.len() - 1] } else { what }))
             .collect();
         if !left_out.is_empty() {
             cx.note(format!("left out {}: {}", left_out.join(" and "), self.in_words(tokens)));

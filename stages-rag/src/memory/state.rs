@@ -240,3 +240,6 @@ fn cost(turn: &Turn) -> usize {
 fn name_cost(key: &SessionKey) -> usize {
     SESSION + key.session().len() + key.tenant().map_or(0, str::len)
 }
+
+#[cfg(test)]
+mod tests;

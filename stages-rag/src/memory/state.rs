@@ -38,8 +38,8 @@ struct Session {
     used_at: Instant,
     /// The number of the last turn of a summary that is on its way.
     condensing: Option<u64>,
-    /// The number of the last turn that a summary was asked for.
-    asked: u64,
+    /// The number of the last turn that a summary was asked for in vain.
+    failed: u64,
 }
 
 struct Kept {
@@ -92,7 +92,7 @@ impl State {
     pub(super) fn start_condensing(&mut self, key: &SessionKey) -> Option<Oldest> {
         let full = self.limits.session_bytes / 4 * 3;
         let session = self.sessions.get_mut(key)?;
-        let untried = session.turns.front().is_some_and(|first| first.number > session.asked);
+        let untried = session.turns.front().is_some_and(|first| first.number > session.failed);
         if session.bytes <= full || session.condensing.is_some() || !untried {
             return None;
         }
@@ -111,7 +111,6 @@ impl State {
             return None;
         }
         session.condensing = Some(oldest.last);
-        session.asked = oldest.last;
         Some(oldest)
     }
 
@@ -120,6 +119,9 @@ impl State {
         let asked_for = self.sessions.get_mut(key).and_then(|s| s.condensing.take_if(|asked| *asked == last));
         let Some(turn) = summary else {
             self.stats.summaries_failed += 1;
+            if let Some(session) = asked_for.and_then(|_| self.sessions.get_mut(key)) {
+                session.failed = last;
+            }
             return;
         };
         // The session may have been forgotten meanwhile, and begun again.
@@ -127,16 +129,16 @@ impl State {
             return;
         }
         self.stats.summaries += 1;
-        self.ticks += 1;
-        let number = self.ticks;
         self.change(key, |session| {
+            session.failed = 0;
             while session.turns.front().is_some_and(|k| k.number <= last) {
                 let old = session.turns.pop_front().expect("there is one in front");
                 session.bytes -= old.bytes;
             }
             let bytes = cost(&turn);
             session.bytes += bytes;
-            session.turns.push_front(Kept { number, turn, bytes });
+            // In the order of their numbers it stands where the last of them stood.
+            session.turns.push_front(Kept { number: last, turn, bytes });
         });
         self.trim_session(key);
         self.trim_all();
@@ -170,7 +172,7 @@ impl State {
         let key = Arc::new(key.clone());
         self.ticks += 1;
         let session =
-            Session { turns: VecDeque::new(), bytes: 0, used: self.ticks, used_at: now, condensing: None, asked: 0 };
+            Session { turns: VecDeque::new(), bytes: 0, used: self.ticks, used_at: now, condensing: None, failed: 0 };
         self.stats.sessions += 1;
         self.stats.bytes += name_cost(&key);
         self.order.insert(self.ticks, key.clone());

@@ -74,4 +74,7 @@ pub mod prelude {
 mod guides {
     #[doc = include_str!("../docs/overload.md")]
     struct Overload;
+
+    #[doc = include_str!("../docs/retrieval.md")]
+    struct Retrieval;
 }

@@ -1,13 +1,16 @@
 //! Conversations of which the caller sends the last question only.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use orchestrator_core::prelude::*;
 use orchestrator_core::testing::{MockWorker, Script};
 use orchestrator_core::token::{Check, TextDelta, Verdict};
-use stages_rag::{AssembleStage, MemoryLimits, RememberStage, SessionKey, SessionMemory, SessionStore, Turn};
+use stages_rag::{
+    AssembleStage, Bm25Index, MemoryLimits, RagStage, RememberStage, SessionKey, SessionMemory, SessionStore, Turn,
+    last_two_questions,
+};
 use tokio::time::Instant;
 
 type Chat = Pipeline<PromptRequest, Tokens>;
@@ -291,6 +294,46 @@ impl SessionStore for Slow {
         tokio::time::sleep(Duration::from_secs(1)).await;
         self.0.append(session, turn).await
     }
+}
+
+/// Counts how often it is read.
+#[derive(Clone, Default)]
+struct Counting {
+    memory: SessionMemory,
+    reads: Arc<AtomicUsize>,
+}
+
+#[async_trait]
+impl SessionStore for Counting {
+    async fn turns(&self, session: &SessionKey) -> Result<Vec<Turn>, BoxError> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.memory.turns(session).await
+    }
+
+    async fn append(&self, session: &SessionKey, turn: Turn) -> Result<(), BoxError> {
+        self.memory.append(session, turn).await
+    }
+}
+
+#[tokio::test]
+async fn a_store_is_read_once_for_retrieval_and_assembly() {
+    let store = Counting::default();
+    let index =
+        Bm25Index::from_passages([Passage::new("Goods go back.", Source::new("faq.md"), 0.0)]).expect("an index");
+    let pipeline = Pipeline::builder("chat")
+        .stage(RagStage::new(index).query(last_two_questions).memory(store.clone()))
+        .stage(bare().memory(store.clone()))
+        .stage(InferenceStage::new(echo()))
+        .stage(RememberStage::new(store.clone()))
+        .stage(StreamStage::default())
+        .build()
+        .expect("a pipeline");
+    for question in ["May goods go back?", "How long?"] {
+        let mut answer = pipeline.submit(ask(question)).await.expect("admitted");
+        let text = answer.text().await.expect("answered");
+        assert!(text.contains("Goods go back."), "the second finds it by the question before it: {text}");
+    }
+    assert_eq!(store.reads.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -77,7 +77,7 @@ impl Draft {
     }
 
     /// The messages of a selection, in order.
-    pub(super) fn into_messages(mut self, keep: Selection, written: Written, history: &History) -> Vec<Message> {
+    pub(super) fn into_messages(mut self, keep: Selection, written: Written, history: History) -> Vec<Message> {
         let mut messages = Vec::with_capacity(1 + self.history.len() + self.last.len());
         let attachments = std::mem::take(&mut self.attachments);
         if !written.system.is_empty() || !attachments.is_empty() {
@@ -93,7 +93,7 @@ impl Draft {
             }
         }
         if let (Some(question), Some(text)) = (self.question, written.question) {
-            self.last[question] = with_text(&self.last[question], &text);
+            self.last[question] = with_text(&self.last[question], text);
         }
         messages.append(&mut self.last);
         messages
@@ -159,7 +159,7 @@ impl Draft {
 }
 
 /// A message with another text in the place of its text parts; what is no text stays.
-fn with_text(message: &Message, text: &str) -> Message {
+fn with_text(message: &Message, text: String) -> Message {
     let mut parts: Vec<Content> = message.parts().iter().filter(|part| part.as_text().is_none()).cloned().collect();
     if !text.is_empty() || parts.is_empty() {
         // Where the first text stood, or in front.

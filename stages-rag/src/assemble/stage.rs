@@ -254,7 +254,7 @@ impl AssembleStage {
             cx.insert(Passages(passages.clone()));
             request.passages = passages;
         }
-        request.messages = Arc::unwrap_or_clone(draft).into_messages(keep, written, &history);
+        request.messages = Arc::unwrap_or_clone(draft).into_messages(keep, written, history);
         Ok(request)
     }
 

@@ -66,7 +66,7 @@ pub mod prelude {
     pub use stages_post::{PostStage, TextFilter};
 
     #[cfg(feature = "rag")]
-    pub use stages_rag::{AssembleStage, Bm25Index, RagStage};
+    pub use stages_rag::{AssembleStage, Bm25Index, RagStage, RememberStage, SessionMemory};
 }
 
 /// Compiles the programs in the guides.
@@ -74,4 +74,7 @@ pub mod prelude {
 mod guides {
     #[doc = include_str!("../docs/overload.md")]
     struct Overload;
+
+    #[doc = include_str!("../docs/retrieval.md")]
+    struct Retrieval;
 }

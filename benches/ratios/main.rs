@@ -7,6 +7,7 @@
 //! `cargo bench --bench ratios [-- [--short] [--tolerance 0.9] [NAME..]]`: `--short` takes fewer and shorter rounds, the
 //! exit code is 1 where a figure misses its goal by more than the tolerance, names select by prefix.
 
+mod assemble;
 mod baseline;
 mod harness;
 mod hops;
@@ -21,6 +22,7 @@ fn main() {
     hops::run(&mut harness);
     load::run(&mut harness);
     tokens::run(&mut harness);
+    assemble::run(&mut harness);
     std::process::exit(harness.finish());
 }
 

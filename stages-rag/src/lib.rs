@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`Bm25Index`] | searching a folder of Markdown and text files, in memory, by words |
 //! | [`RagStage`] | putting the passages of any [`Retriever`](orchestrator_core::retrieval::Retriever) beside the question |
-//! | [`AssembleStage`] | writing the messages that the model sees, with or without passages |
+//! | [`AssembleStage`] | writing the messages that the model sees, with or without passages, within a token budget |
+//! | [`SessionMemory`], [`RememberStage`] | going on with a conversation of which the caller sends the last question only |
 //!
 //! What a passage is and how it travels is the business of [`orchestrator_core::retrieval`]; running the stages is that
 //! of [`orchestrator_core::pipeline`].
@@ -41,11 +42,13 @@ mod corpus;
 mod error;
 mod grounded;
 mod index;
+mod memory;
 mod rag;
 
-pub use assemble::AssembleStage;
+pub use assemble::{AssembleStage, Assembly, TemplateError};
 pub use corpus::{SkipReason, SkippedFile};
 pub use error::{IndexError, IndexErrorKind};
 pub use grounded::GroundedPrompt;
 pub use index::{Bm25Index, Document, Fingerprint, Index};
-pub use rag::RagStage;
+pub use memory::{MemoryLimits, MemoryStats, RememberStage, SessionKey, SessionMemory, SessionStore, Turn};
+pub use rag::{RagStage, Retrieval, last_two_questions};

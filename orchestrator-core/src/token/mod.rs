@@ -1,12 +1,14 @@
 //! Tokens on their way from a worker to the caller.
 //!
 //! [`TokenEvent`] is what flows, [`TokenStream`] is what it flows through. Filters over a stream live in
-//! `stages-post`, the way to the caller in [`answer`](crate::answer).
+//! `stages-post`, the way to the caller in [`answer`](crate::answer). [`TokenCounter`] says how many a text will be.
 
 mod check;
+mod counter;
 mod event;
 mod stream;
 
 pub use check::{Check, Fault, Verdict};
+pub use counter::{EstimatedTokens, TokenCounter};
 pub use event::{Finish, FinishReason, TextDelta, TokenEvent, ToolCallDelta, Usage};
 pub use stream::{Emitter, TokenStream};

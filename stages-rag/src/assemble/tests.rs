@@ -1,7 +1,13 @@
-use orchestrator_core::request::RequestOptions;
-use orchestrator_core::retrieval::Source;
+use orchestrator_core::context::Context;
+use orchestrator_core::error::BoxError;
+use orchestrator_core::request::{Message, PromptRequest, RequestOptions, Role};
+use orchestrator_core::retrieval::{Passage, Passages, Source};
+use orchestrator_core::stage::Stage;
+use orchestrator_core::worker::InferenceRequest;
 
-use super::*;
+use super::AssembleStage;
+use super::stage::{GROUNDED, NOTHING_FOUND, PLAIN};
+use crate::grounded::GroundedPrompt;
 
 fn cx() -> Context {
     Context::standalone(RequestOptions::new())
@@ -18,9 +24,9 @@ fn passages() -> Vec<Passage> {
 /// Role and text of every message.
 async fn assembled<In: Send + 'static>(stage: AssembleStage, input: In) -> Vec<(Role, String)>
 where
-    AssembleStage: Stage<In, Out = InferenceRequest, Error = Infallible>,
+    AssembleStage: Stage<In, Out = InferenceRequest, Error = BoxError>,
 {
-    let Ok(request) = stage.run(&cx(), input).await;
+    let request = stage.run(&cx(), input).await.expect("assembled");
     request.messages.iter().map(|m| (m.role(), m.text().into_owned())).collect()
 }
 
@@ -53,7 +59,7 @@ async fn passages_are_handed_on_as_data_and_kept_with_the_request() {
     let cx = cx();
     cx.insert(Passages(vec![Passage::new("dropped on the way", Source::new("c.md"), 3.0)].into()));
     let grounded = GroundedPrompt::new(PromptRequest::new("What?"), passages());
-    let Ok(request) = AssembleStage::default().run(&cx, grounded).await;
+    let request = AssembleStage::default().run(&cx, grounded).await.expect("assembled");
     assert_eq!(*request.passages, *passages());
     assert_eq!(*cx.get::<Passages>().expect("kept").0, *passages());
 }

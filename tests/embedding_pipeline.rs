@@ -6,6 +6,9 @@ mod common;
 #[path = "../examples/embedding_pipeline/batch.rs"]
 mod batch;
 
+#[path = "../examples/embedding_pipeline/embedder.rs"]
+mod embedder;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,6 +16,7 @@ use std::time::Duration;
 
 use batch::{BatchStage, Texts, Vectors};
 use common::{Gate, Stopwatch, assert_balanced, count, settle, soon, until};
+use embedder::Trigrams;
 use prompt_orchestrator::error::RefuseReason;
 use prompt_orchestrator::prelude::*;
 
@@ -257,6 +261,21 @@ async fn a_request_without_texts_is_refused() {
     let pipeline = pipeline(&Numbers::new(open()));
     let error = pipeline.submit(texts(&[])).await.expect_err("nothing to do");
     assert_eq!((error.kind(), error.field()), (ErrorKind::Refused(RefuseReason::Invalid), Some("texts")));
+}
+
+#[tokio::test]
+async fn vectors_do_not_depend_on_who_else_is_in_the_call_and_like_texts_are_close() -> common::TestResult {
+    let texts = ["A full queue sheds.", "Queues that are full shed.", "Tea is brewed in a pot."];
+    let embedder = Trigrams::default();
+    let together = embedder.embed(&texts).await?;
+    for (text, vector) in texts.iter().zip(&together) {
+        assert_eq!(&embedder.embed_query(text).await?, vector);
+    }
+    assert_eq!(embedder.counts(), (4, 6));
+    let cosine = |a: usize, b: usize| together[a].iter().zip(&together[b]).map(|(a, b)| a * b).sum::<f32>();
+    assert!((cosine(0, 0) - 1.0).abs() < 1e-5);
+    assert!(cosine(0, 1) > cosine(0, 2) + 0.2 && cosine(0, 1) > cosine(1, 2) + 0.2);
+    Ok(())
 }
 
 /// Whatever happens to whom, everybody is told once, and who is answered has its own vectors.

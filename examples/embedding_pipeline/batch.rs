@@ -83,15 +83,18 @@ impl BatchStage {
     fn join(&self, texts: Vec<String>) -> Seat {
         let mut open = lock(&self.open);
         let mut texts = Some(texts);
-        if let Some((members, work)) = open.as_ref().and_then(|(members, work)| Some((members, work.upgrade()?)))
+        let gathering = open.as_ref().and_then(|(members, work)| Some((members.clone(), work.upgrade()?)));
+        if let Some((members, work)) = &gathering
             && let Some(place) = members.join(&mut texts, self.most.get())
         {
-            return Seat { work, members: members.clone(), place };
+            return Seat { work: work.clone(), members: members.clone(), place };
         }
         let members = Arc::new(Members::default());
         let work = work(self.embedder.clone(), members.clone(), self.window).boxed().shared();
         let place = members.join(&mut texts, self.most.get()).expect("a batch takes its first member, however large");
         *open = work.downgrade().map(|work| (members.clone(), work));
+        // Before `gathering`: should all others have left that batch meanwhile, the embedder's call is dropped with it.
+        drop(open);
         Seat { work, members, place }
     }
 }

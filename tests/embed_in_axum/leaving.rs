@@ -5,10 +5,9 @@ use std::time::Duration;
 use prompt_orchestrator::testing::Script;
 use serde_json::json;
 
-use crate::by_hand;
 use crate::client::{Client, Leaving};
 use crate::service::{Held, Service};
-use crate::until;
+use crate::{by_hand, tick, until};
 
 fn silent_after(words: &[&str]) -> Script {
     words.iter().fold(Script::new().streaming(), |script, word| script.text(word)).hang()
@@ -71,7 +70,7 @@ async fn a_client_that_cannot_be_heard_leaving_is_found_out_by_the_comments() {
         assert_eq!(client.event().await.expect("a token").name, "token");
         client.leave(Leaving::Reset).await;
         until("a comment has been written, and found nobody", || {
-            futures_util::FutureExt::now_or_never(tokio::time::advance(Duration::from_millis(100)));
+            tick(Duration::from_millis(100));
             service.assistant.stats().in_flight == 0
         })
         .await;

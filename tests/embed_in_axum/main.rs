@@ -42,3 +42,9 @@ async fn by_hand(test: impl Future<Output = ()>) {
         () = until("the test ends", || false) => {}
     }
 }
+
+/// Moves the clock of such a test without letting others run.
+fn tick(by: Duration) {
+    // It has moved with the first poll; the rest is a turn for the others.
+    let _ = futures_util::FutureExt::now_or_never(tokio::time::advance(by));
+}

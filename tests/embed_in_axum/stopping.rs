@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::client::Client;
 use crate::service::{Held, Service};
-use crate::{by_hand, soon, until};
+use crate::{by_hand, soon, tick, until};
 
 #[tokio::test]
 async fn a_service_that_stops_finishes_what_is_inside_and_refuses_the_rest() {
@@ -80,7 +80,7 @@ async fn a_client_that_does_not_read_cannot_keep_the_service_from_stopping() {
 
         let stopped = tokio::spawn(service.stop());
         until("it has stopped", || {
-            futures_util::FutureExt::now_or_never(tokio::time::advance(Duration::from_millis(10)));
+            tick(Duration::from_millis(10));
             stopped.is_finished()
         })
         .await;

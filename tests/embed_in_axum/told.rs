@@ -5,6 +5,7 @@ use std::time::Duration;
 use prompt_orchestrator::error::Phase;
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::testing::Script;
+use prompt_orchestrator::token::TextDelta;
 use serde_json::{Value, json};
 
 use crate::client::{Client, Head};
@@ -33,6 +34,12 @@ fn as_asked(request: &InferenceRequest) -> Script {
         "cut" => Script::new().streaming(),
         "panic" => Script::new().panic("expected"),
         "cut later" => Script::new().streaming().text("half an"),
+        "again" => Script::new()
+            .event(TokenEvent::Reasoning(TextDelta::new("hm")))
+            .text("wrong")
+            .event(TokenEvent::Reset)
+            .text("right")
+            .finish(),
         "hang" => Script::new().streaming().text("then").hang(),
         _ => Script::answering("to be or not "),
     }
@@ -63,6 +70,20 @@ async fn an_answer_comes_in_events_or_in_one_piece() {
 
     let (head, product) = Client::get(service.address, "/products/1").await.reply().await;
     assert_eq!((head.status, product), (200, json!({ "name": "kettle", "cents": 2450 })));
+}
+
+#[tokio::test]
+async fn an_answer_that_starts_again_says_so() {
+    let service = Service::start(Held::open(2, as_asked), 8).await;
+    let mut client = Client::post(service.address, "/ask", &json!({ "question": "again" })).await;
+    assert_eq!(client.head().await.status, 200);
+    let events = client.events().await;
+    let said: Vec<_> = events.iter().map(|event| (&*event.name, event.data["text"].as_str())).collect();
+    let expected = [("token", Some("wrong")), ("reset", None), ("token", Some("right")), ("done", None)];
+    assert_eq!(said, expected, "and nothing of the reasoning");
+
+    let (_, reply) = post(&service, "/ask.json", json!({ "question": "again" })).await;
+    assert_eq!(reply["text"], "right");
 }
 
 #[tokio::test]

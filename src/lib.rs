@@ -69,12 +69,30 @@ pub mod prelude {
     pub use stages_rag::{AssembleStage, Bm25Index, RagStage, RememberStage, SessionMemory};
 }
 
-/// Compiles the programs in the guides.
+/// Compiles and runs the programs in the guides.
 #[cfg(doctest)]
 mod guides {
+    #[doc = include_str!("../docs/cancellation-and-deadlines.md")]
+    struct CancellationAndDeadlines;
+
+    #[cfg(all(feature = "embedded", feature = "post", feature = "rag"))]
+    #[doc = include_str!("../docs/first-pipeline.md")]
+    struct FirstPipeline;
+
+    #[doc = include_str!("../docs/observability.md")]
+    struct Observability;
+
     #[doc = include_str!("../docs/overload.md")]
     struct Overload;
 
+    #[cfg(all(feature = "embedded", feature = "rag"))]
     #[doc = include_str!("../docs/retrieval.md")]
     struct Retrieval;
+
+    #[cfg(all(feature = "embedded", feature = "rag"))]
+    #[doc = include_str!("../docs/writing-a-stage.md")]
+    struct WritingAStage;
+
+    #[doc = include_str!("../docs/writing-a-worker.md")]
+    struct WritingAWorker;
 }

@@ -20,7 +20,8 @@ const INLINE_EFFORT: u64 = 10_000;
 
 /// Searches passages by their words, ranked with BM25, in memory or on disk.
 ///
-/// Words are compared in lower case, without accents and by their stem: "shedding" finds "sheds". Words of the headings
+/// Words are compared in lower case, by their stem, and that without accents: "shedding" finds "sheds", "cafe" finds
+/// "cafés"; only where the stem itself hangs on an accent it has to be there. Words of the headings
 /// count as well as those of the text. Each document is read in its [language](Languages), and a question in all that the
 /// index holds; a word counts once, however many of them know it. Scripts that write no spaces between words are compared
 /// by pairs of characters. A query is natural language and has no syntax that could be wrong; one without a word that says

@@ -55,6 +55,7 @@ impl Engine {
         let settings = IndexSettings { docstore_compression: compressor, ..IndexSettings::default() };
         let builder = Index::builder().schema(schema).settings(settings).tokenizers(tokenizers);
         let index = builder.open_or_create(directory)?;
+        sweep(&index)?;
         if let Some(damaged) = index.validate_checksum()?.into_iter().next() {
             let comment = "its checksum is another one".to_owned();
             return Err(TantivyError::DataCorruption(tantivy::error::DataCorruption::new(damaged, comment)));
@@ -115,7 +116,12 @@ impl Engine {
         });
         committed.map_err(|error| {
             // Whether it got as far as the disk is not known: look.
-            match self.refresh().and_then(|()| Desk::read(&self.fields, &self.snapshot())) {
+            let look = || {
+                sweep(&self.index)?;
+                self.refresh()?;
+                Desk::read(&self.fields, &self.snapshot())
+            };
+            match look() {
                 Ok(there) => *desk = there,
                 Err(error) => tracing::warn!(%error, "the index cannot be read behind a commit that failed"),
             }
@@ -139,6 +145,15 @@ impl Engine {
     pub(super) fn fault(&self, error: TantivyError) -> IndexError {
         fault(self.path(), error)
     }
+}
+
+/// Takes away the files of a commit that did not come to its end.
+///
+/// The next one would give some of its files the same names, and the engine does not write over any.
+fn sweep(index: &Index) -> tantivy::Result<()> {
+    let mut alive = index.load_metas()?.list_segment_files();
+    alive.insert(PathBuf::from(folder::META));
+    index.clone().directory_mut().garbage_collect(|| alive).map(drop)
 }
 
 fn fault(path: Option<&Path>, error: TantivyError) -> IndexError {

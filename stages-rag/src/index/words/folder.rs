@@ -18,8 +18,11 @@ const FORMAT: &str = "format";
 const KIND: &str = "stages-rag words";
 const VERSION: u32 = 1;
 
-/// The engine's own root, which is there from the first commit on.
-const META: &str = "meta.json";
+/// The engine's own root, which is there before anything is put in.
+pub(super) const META: &str = "meta.json";
+
+/// How the names of the files end that keep the passages.
+const STORE: &str = ".store";
 
 /// What the engine begins the names of files with that it has not yet renamed into place.
 const UNFINISHED: &str = ".tmp";
@@ -35,7 +38,10 @@ pub(super) fn open(path: &Path, languages: Languages) -> Result<(MmapDirectory, 
         error => IndexError::storage(path, error.into()),
     })?;
     check_format(path, &directory, &format(languages))?;
-    sweep(path).map_err(storage)?;
+    let stored = sweep(path).map_err(storage)?;
+    if stored && !path.join(META).try_exists().map_err(storage)? {
+        return Err(IndexError::storage(path, format!("its file `{META}` is gone").into()));
+    }
     Ok((directory, lock))
 }
 
@@ -67,13 +73,17 @@ fn check_format(path: &Path, directory: &MmapDirectory, expected: &str) -> Resul
     }
 }
 
-/// Takes away what a killed process had begun to write and not yet renamed.
-fn sweep(path: &Path) -> io::Result<()> {
+/// Takes away what a killed process had begun to write and not yet renamed; returns whether there are passages.
+fn sweep(path: &Path) -> io::Result<bool> {
+    let mut stored = false;
     for entry in fs::read_dir(path)? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) && entry.file_type()?.is_file() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        stored |= name.ends_with(STORE);
+        if name.starts_with(UNFINISHED) && entry.file_type()?.is_file() {
             fs::remove_file(entry.path())?;
         }
     }
-    Ok(())
+    Ok(stored)
 }

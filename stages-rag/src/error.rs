@@ -70,6 +70,26 @@ impl IndexError {
         Self::new(IndexErrorKind::Interrupted, Some(path), source)
     }
 
+    /// The index on disk cannot be read or written.
+    pub(crate) fn storage(path: &Path, source: BoxError) -> Self {
+        Self::new(IndexErrorKind::Storage, Some(path), Some(source))
+    }
+
+    /// Somebody else has the index on disk open.
+    pub(crate) fn locked(path: &Path) -> Self {
+        Self::new(IndexErrorKind::Locked, Some(path), None)
+    }
+
+    /// The index on disk is of another kind.
+    pub(crate) fn incompatible(path: &Path, source: BoxError) -> Self {
+        Self::new(IndexErrorKind::Incompatible, Some(path), Some(source))
+    }
+
+    /// The runtime stopped while the index was at work.
+    pub(crate) fn stopped(path: Option<&Path>, source: BoxError) -> Self {
+        Self::new(IndexErrorKind::Interrupted, path, Some(source))
+    }
+
     /// Returns what kind of fault it is.
     #[must_use]
     pub const fn kind(&self) -> IndexErrorKind {
@@ -107,6 +127,7 @@ impl fmt::Display for IndexError {
             IndexErrorKind::Locked => write!(f, "index `{path}` is open elsewhere"),
             IndexErrorKind::Incompatible => write!(f, "index `{path}` was made in another way"),
             IndexErrorKind::Embedder => f.write_str("the embedder failed"),
+            IndexErrorKind::Interrupted if self.path.is_none() => f.write_str("interrupted before the index was done"),
             IndexErrorKind::Interrupted => write!(f, "interrupted before folder `{path}` was indexed"),
             IndexErrorKind::NoDocuments => {
                 write!(f, "folder `{path}` holds no .md or .txt file with text")?;

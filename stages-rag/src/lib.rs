@@ -2,7 +2,7 @@
 //!
 //! | use | for |
 //! |---|---|
-//! | [`Bm25Index`] | searching a folder of Markdown and text files, in memory, by words |
+//! | [`Bm25Index`] | searching passages by words, in memory or on disk |
 //! | [`RagStage`] | putting the passages of any [`Retriever`](orchestrator_core::retrieval::Retriever) beside the question |
 //! | [`AssembleStage`] | writing the messages that the model sees, with or without passages, within a token budget |
 //! | [`SessionMemory`], [`RememberStage`] | going on with a conversation of which the caller sends the last question only |
@@ -49,6 +49,6 @@ pub use assemble::{AssembleStage, Assembly, TemplateError};
 pub use corpus::{SkipReason, SkippedFile};
 pub use error::{IndexError, IndexErrorKind};
 pub use grounded::GroundedPrompt;
-pub use index::{Bm25Index, Document, Fingerprint, Index};
+pub use index::{Bm25Builder, Bm25Index, Document, Fingerprint, Index, Language, Languages};
 pub use memory::{MemoryLimits, MemoryStats, RememberStage, SessionKey, SessionMemory, SessionStore, Turn};
 pub use rag::{RagStage, Retrieval, last_two_questions};

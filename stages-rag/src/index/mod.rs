@@ -1,9 +1,7 @@
-//! The index over words: what it keeps, and how a question becomes a search.
+//! What an index owes, and the index over words.
 
-mod bm25;
 mod document;
-mod engine;
 mod words;
 
-pub use bm25::Bm25Index;
 pub use document::{Document, Fingerprint, Index};
+pub use words::{Bm25Builder, Bm25Index, Language, Languages};

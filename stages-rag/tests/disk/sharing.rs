@@ -1,0 +1,139 @@
+//! Who has an index open, and what they see of each other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use orchestrator_core::prelude::*;
+use stages_rag::{Bm25Index, IndexErrorKind, Language, Languages};
+
+use super::{commit, document, folder, found, open, put, search};
+
+#[tokio::test]
+async fn an_index_is_open_once() {
+    let folder = folder();
+    let first = open(&folder).await;
+    let error = Bm25Index::open(folder.path()).await.expect_err("it is open");
+    assert_eq!(error.kind(), IndexErrorKind::Locked);
+    assert_eq!(error.path(), Some(folder.path()));
+    assert_eq!(error.to_string(), format!("index `{}` is open elsewhere", folder.path().display()));
+
+    put(&first, &[("a", "needle")]).await;
+    commit(&first).await;
+    let clone = first.clone();
+    drop(first);
+    let error = Bm25Index::open(folder.path()).await.expect_err("a clone has it open");
+    assert_eq!(error.kind(), IndexErrorKind::Locked);
+    drop(clone);
+    assert_eq!(found(&open(&folder).await, "needle").await, ["needle"]);
+}
+
+#[tokio::test]
+async fn a_clone_is_the_same_index() {
+    let one = Bm25Index::in_memory().expect("an index");
+    let other = one.clone();
+    put(&one, &[("a", "needle")]).await;
+    put(&other, &[("b", "needle")]).await;
+    commit(&other).await;
+    assert_eq!(search(&one, "needle").await.len(), 2);
+    assert_eq!(other.len(), 2);
+}
+
+#[tokio::test]
+async fn an_index_of_other_languages_or_programs_is_left_alone() {
+    let folder = folder();
+    drop(open(&folder).await);
+    let german = || Bm25Index::builder().languages(Languages::Only(Language::German));
+    let error = german().open(folder.path()).await.expect_err("it was made to detect");
+    assert_eq!(error.kind(), IndexErrorKind::Incompatible);
+    assert!(std::error::Error::source(&error).expect("a cause").to_string().contains("detect"));
+
+    let format = folder.path().join("format");
+    let newer = std::fs::read_to_string(&format).expect("a format").replace("words 1", "words 2");
+    std::fs::write(&format, newer).expect("written");
+    let error = Bm25Index::open(folder.path()).await.expect_err("it is of another version");
+    assert_eq!(error.kind(), IndexErrorKind::Incompatible);
+
+    std::fs::remove_file(&format).expect("removed");
+    let error = Bm25Index::open(folder.path()).await.expect_err("somebody else's");
+    assert_eq!(error.kind(), IndexErrorKind::Incompatible);
+    assert_eq!(error.to_string(), format!("index `{}` was made in another way", folder.path().display()));
+}
+
+#[tokio::test]
+async fn a_path_that_cannot_be_a_folder_is_a_fault_of_storage() {
+    let folder = folder();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "text").expect("written");
+    for path in [file.clone(), file.join("below")] {
+        let error = Bm25Index::open(&path).await.expect_err("a file");
+        assert_eq!(error.kind(), IndexErrorKind::Storage);
+        assert_eq!(error.path(), Some(path.as_path()));
+    }
+    let deep = folder.path().join("new/and/deep");
+    drop(Bm25Index::open(&deep).await.expect("made"));
+    assert!(deep.join("format").is_file());
+}
+
+/// Each state has one text in all of its documents; a search that mixed two would find both.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn searches_go_on_during_commits_and_see_whole_states() {
+    const DOCUMENTS: usize = 25;
+    let folder = folder();
+    for index in [Bm25Index::in_memory().expect("an index"), open(&folder).await] {
+        let state = |round: usize| {
+            (0..DOCUMENTS).map(move |i| document(&i.to_string(), &format!("needle round{round}"))).collect()
+        };
+        stages_rag::Index::put(&index, state(0)).await.expect("put");
+        commit(&index).await;
+        let done = Arc::new(AtomicBool::new(false));
+        let seen = Arc::new(AtomicUsize::new(0));
+        let searches = {
+            let (index, done, seen) = (index.clone(), done.clone(), seen.clone());
+            tokio::spawn(async move {
+                let mut last = String::new();
+                while !done.load(Ordering::Acquire) {
+                    let texts = found(&index, "needle").await;
+                    assert_eq!(texts.len(), DOCUMENTS);
+                    assert!(texts.iter().all(|text| *text == texts[0]), "{texts:?}");
+                    if texts[0] != last {
+                        last.clone_from(&texts[0]);
+                        seen.fetch_add(1, Ordering::Release);
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+        };
+        for round in 1..=30 {
+            stages_rag::Index::put(&index, state(round)).await.expect("put");
+            commit(&index).await;
+            // What has been committed is what the next search sees.
+            assert_eq!(found(&index, "needle").await, vec![format!("needle round{round}"); DOCUMENTS]);
+        }
+        done.store(true, Ordering::Release);
+        searches.await.expect("only whole states were seen");
+        assert!(seen.load(Ordering::Acquire) > 1, "no search ran beside a commit");
+    }
+}
+
+#[test]
+fn futures_cross_threads() {
+    fn crosses<T: Send + 'static>(_: T) {}
+    crosses(Bm25Index::open("docs"));
+    crosses(Bm25Index::builder().open("docs"));
+}
+
+#[tokio::test]
+async fn a_big_search_in_memory_leaves_its_thread() {
+    // More entries than are read inline: the other task of this thread runs meanwhile.
+    let passage = |i: usize| Passage::new("needle in hay", Source::new(format!("{}", i % 100)), 0.0);
+    let index = Bm25Index::from_passages((0..6_000).map(passage)).expect("an index");
+    let ran = Arc::new(AtomicBool::new(false));
+    let other = tokio::spawn({
+        let ran = ran.clone();
+        async move { ran.store(true, Ordering::Release) }
+    });
+    let query = Query::new("needle hay", std::num::NonZeroUsize::MIN);
+    assert_eq!(index.retrieve(&query).await.expect("found").len(), 1);
+    assert!(ran.load(Ordering::Acquire), "the search held its thread");
+    other.await.expect("done");
+}

@@ -33,6 +33,8 @@ pub enum IndexErrorKind {
     Embedder,
     /// The runtime stopped, or the caller left, before the index was built.
     Interrupted,
+    /// The system does not say when the folder changes.
+    Unwatchable,
 }
 
 /// An index that could not be built or searched.
@@ -68,6 +70,12 @@ impl IndexError {
     /// Nobody waits for the index any more, or the runtime has stopped.
     pub(crate) fn interrupted(path: &Path, source: Option<BoxError>) -> Self {
         Self::new(IndexErrorKind::Interrupted, Some(path), source)
+    }
+
+    /// The system refuses to watch the folder.
+    #[cfg(feature = "watch")]
+    pub(crate) fn unwatchable(path: &Path, source: BoxError) -> Self {
+        Self::new(IndexErrorKind::Unwatchable, Some(path), Some(source))
     }
 
     /// Returns what kind of fault it is.
@@ -107,9 +115,10 @@ impl fmt::Display for IndexError {
             IndexErrorKind::Locked => write!(f, "index `{path}` is open elsewhere"),
             IndexErrorKind::Incompatible => write!(f, "index `{path}` was made in another way"),
             IndexErrorKind::Embedder => f.write_str("the embedder failed"),
+            IndexErrorKind::Unwatchable => write!(f, "folder `{path}` cannot be watched"),
             IndexErrorKind::Interrupted => write!(f, "interrupted before folder `{path}` was indexed"),
             IndexErrorKind::NoDocuments => {
-                write!(f, "folder `{path}` holds no .md or .txt file with text")?;
+                write!(f, "folder `{path}` holds no document with text")?;
                 match self.skipped.as_slice() {
                     [] => Ok(()),
                     [first] => write!(f, "; skipped: {first}"),

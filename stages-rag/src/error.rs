@@ -33,6 +33,8 @@ pub enum IndexErrorKind {
     Embedder,
     /// The runtime stopped, or the caller left, before the index was built.
     Interrupted,
+    /// The system does not say when the folder changes.
+    Unwatchable,
 }
 
 /// An index that could not be built or searched.
@@ -90,6 +92,12 @@ impl IndexError {
         Self::new(IndexErrorKind::Interrupted, path, Some(source))
     }
 
+    /// The system refuses to watch the folder.
+    #[cfg(feature = "watch")]
+    pub(crate) fn unwatchable(path: &Path, source: BoxError) -> Self {
+        Self::new(IndexErrorKind::Unwatchable, Some(path), Some(source))
+    }
+
     /// Returns what kind of fault it is.
     #[must_use]
     pub const fn kind(&self) -> IndexErrorKind {
@@ -128,9 +136,10 @@ impl fmt::Display for IndexError {
             IndexErrorKind::Incompatible => write!(f, "index `{path}` was made in another way"),
             IndexErrorKind::Embedder => f.write_str("the embedder failed"),
             IndexErrorKind::Interrupted if self.path.is_none() => f.write_str("interrupted before the index was done"),
+            IndexErrorKind::Unwatchable => write!(f, "folder `{path}` cannot be watched"),
             IndexErrorKind::Interrupted => write!(f, "interrupted before folder `{path}` was indexed"),
             IndexErrorKind::NoDocuments => {
-                write!(f, "folder `{path}` holds no .md or .txt file with text")?;
+                write!(f, "folder `{path}` holds no document with text")?;
                 match self.skipped.as_slice() {
                     [] => Ok(()),
                     [first] => write!(f, "; skipped: {first}"),

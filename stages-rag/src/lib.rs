@@ -3,6 +3,7 @@
 //! | use | for |
 //! |---|---|
 //! | [`Bm25Index`] | searching passages by words, in memory or on disk |
+//! | [`Folder`] | keeping an index up to date with a folder of Markdown, text, HTML (feature `html`) and PDF (`pdf`) files |
 //! | [`RagStage`] | putting the passages of any [`Retriever`](orchestrator_core::retrieval::Retriever) beside the question |
 //! | [`AssembleStage`] | writing the messages that the model sees, with or without passages, within a token budget |
 //! | [`SessionMemory`], [`RememberStage`] | going on with a conversation of which the caller sends the last question only |
@@ -40,13 +41,16 @@ mod assemble;
 mod chunk;
 mod corpus;
 mod error;
+mod extract;
 mod grounded;
 mod index;
 mod memory;
 mod rag;
 
 pub use assemble::{AssembleStage, Assembly, TemplateError};
-pub use corpus::{SkipReason, SkippedFile};
+#[cfg(feature = "watch")]
+pub use corpus::Watch;
+pub use corpus::{Folder, Limit, Limits, Progress, SkipReason, SkippedFile, SyncReport};
 pub use error::{IndexError, IndexErrorKind};
 pub use grounded::GroundedPrompt;
 pub use index::{Bm25Builder, Bm25Index, Document, Fingerprint, Index, Language, Languages};

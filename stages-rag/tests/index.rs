@@ -128,7 +128,7 @@ async fn a_folder_without_documents_is_an_error_that_says_what_was_skipped() {
     assert_eq!(error.kind(), IndexErrorKind::NoDocuments);
     assert_eq!(error.path(), Some(empty.path()));
     assert!(error.skipped().is_empty());
-    assert_eq!(error.to_string(), format!("folder `{}` holds no .md or .txt file with text", empty.path().display()));
+    assert_eq!(error.to_string(), format!("folder `{}` holds no document with text", empty.path().display()));
 
     let unusable = folder(&[("a.md", b"\xff"), ("b.md", b"\0")]);
     let error = Bm25Index::from_dir(unusable.path()).await.expect_err("no document");

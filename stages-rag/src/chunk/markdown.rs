@@ -3,9 +3,9 @@ use std::ops::Range;
 use pulldown_cmark::{Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use text_splitter::MarkdownSplitter;
 
-use super::CHUNK_CHARS;
 use super::span::{Chunk, Lines};
 use super::window::windows;
+use super::{CHUNK_CHARS, cost};
 
 /// The most bytes of a heading, markup included. What is longer is a paragraph that happens to stand on a rule, and
 /// text.
@@ -14,11 +14,11 @@ pub(super) const LONGEST_HEADING: usize = 400;
 /// Cuts at headings, and what is still too long at blocks, sentences, words.
 ///
 /// No chunk spans two sections that both have text, so that its headings hold for all of it.
-pub(super) fn cut(document: &str) -> Vec<Chunk<'_>> {
+pub(super) fn cut(document: &str, most: usize) -> Option<Vec<Chunk<'_>>> {
     let lines = Lines::new(document);
     let splitter = MarkdownSplitter::new(CHUNK_CHARS);
     let mut chunks = Vec::new();
-    for section in sections(document) {
+    for section in sections(document, most)? {
         let mut pieces = windows(document, section.body.clone()).flat_map(|window| {
             let found = splitter.chunk_indices(&document[window.clone()]);
             found.map(move |(at, text)| window.start + at..window.start + at + text.len())
@@ -27,7 +27,7 @@ pub(super) fn cut(document: &str) -> Vec<Chunk<'_>> {
         let first = section.start..pieces.next().map_or(section.body.end, |piece| piece.end);
         chunks.extend(std::iter::once(first).chain(pieces).filter_map(|range| lines.chunk(range, &section.headings)));
     }
-    chunks
+    Some(chunks)
 }
 
 /// A stretch of text under the same headings.
@@ -38,8 +38,10 @@ struct Section {
     headings: Vec<String>,
 }
 
-fn sections(document: &str) -> Vec<Section> {
+/// `None` where the sections come to more than `most` bytes with their headings.
+fn sections(document: &str, most: usize) -> Option<Vec<Section>> {
     let outline = Outline::of(document);
+    let mut left = most.checked_sub(document.len())?;
     let mut sections = Vec::new();
     let mut above: Vec<&Heading> = Vec::new();
     let mut start = outline.start;
@@ -49,6 +51,7 @@ fn sections(document: &str) -> Vec<Section> {
         let has_text = !document[before.clone()].trim().is_empty();
         // A list of nothing but headings is cut as well.
         if has_text || heading.range.start - start > LONGEST_HEADING {
+            left = left.checked_sub(cost(above.iter().map(|heading| heading.title.as_str())))?;
             sections.push(Section { start, body: before, headings: titles(&above) });
             start = heading.range.start;
         }
@@ -57,7 +60,7 @@ fn sections(document: &str) -> Vec<Section> {
         above.push(heading);
     }
     sections.push(Section { start, body: body..document.len(), headings: titles(&above) });
-    sections
+    Some(sections)
 }
 
 fn titles(headings: &[&Heading]) -> Vec<String> {

@@ -19,12 +19,20 @@ const CHUNK_CHARS: usize = 800;
 
 /// Cuts a document, in order.
 ///
-/// Empty where the document has no text.
-pub(crate) fn cut(format: Format, document: &str) -> Vec<Chunk<'_>> {
+/// Empty where the document has no text. `None` where its text, with the headings that go with every chunk, comes to more
+/// than `most` bytes: five long headings above a million short sections are a thousand times the document.
+pub(crate) fn cut(format: Format, document: &str, most: usize) -> Option<Vec<Chunk<'_>>> {
     match format {
-        Format::Markdown => markdown::cut(document),
-        Format::Plain => plain::cut(document),
+        Format::Markdown => markdown::cut(document, most),
+        // What was extracted from the others is plain text.
+        _ => (document.len() <= most).then(|| plain::cut(document)),
     }
+}
+
+/// What a section costs beside its text, in bytes.
+pub(crate) fn cost<'a>(headings: impl IntoIterator<Item = &'a str>) -> usize {
+    // A passage is a few strings, and carries the facts about its document.
+    256 + headings.into_iter().map(str::len).sum::<usize>()
 }
 
 #[cfg(test)]

@@ -2,6 +2,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn cut(format: Format, document: &str) -> Vec<Chunk<'_>> {
+    super::cut(format, document, usize::MAX).expect("there is no limit")
+}
+
 /// Text, headings joined with `>`, first and last line of every chunk.
 fn markdown(document: &str) -> Vec<(&str, String, (u32, u32))> {
     cut(Format::Markdown, document).into_iter().map(|c| (c.text, c.headings.join(">"), c.lines)).collect()
@@ -105,6 +109,17 @@ fn a_document_of_headings_is_cut_too() {
     assert!(chunks.len() > 3);
     assert!(chunks.iter().all(|c| c.text.len() <= 2 * markdown::LONGEST_HEADING));
     assert_eq!(chunks.last().map(|c| c.lines.1), Some(100));
+}
+
+#[test]
+fn headings_count_with_each_of_their_sections() {
+    let long = "x".repeat(390);
+    let mut document: String = (1..=5).map(|level| format!("{} {long}\n", "#".repeat(level))).collect();
+    document.push_str(&"###### a\nb\n".repeat(1_000));
+    assert!(super::cut(Format::Markdown, &document, 1 << 20).is_none());
+    assert_eq!(super::cut(Format::Markdown, &document, 4 << 20).map(|chunks| chunks.len()), Some(1_002));
+    assert!(super::cut(Format::Plain, &document, document.len()).is_some());
+    assert!(super::cut(Format::Plain, &document, document.len() - 1).is_none());
 }
 
 #[test]

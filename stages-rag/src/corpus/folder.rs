@@ -1,16 +1,131 @@
-use std::fs;
-use std::io;
+use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use orchestrator_core::retrieval::{Passage, Source};
+use orchestrator_core::retrieval::Passage;
 use tokio_util::sync::CancellationToken;
 
-use crate::chunk::{self, Format};
-use crate::corpus::{SkipReason, SkippedFile};
+use super::limits::Limits;
+use super::list::{self, give_up_if_stopped};
+use super::progress::{Progress, Tell};
+use super::read::{self, Describe};
+use super::seen::Seen;
+use super::skipped::SkippedFile;
 use crate::error::IndexError;
 
-/// Folders of build output and of other people's code.
-const FOREIGN_FOLDERS: [&str; 2] = ["target", "node_modules"];
+/// A folder of documents that an [`Index`](crate::Index) is kept up to date with.
+///
+/// [`sync`](Self::sync) does it once; with the feature `watch`, `Folder::watch` goes on with it while the folder changes.
+///
+/// Documents are the `.md` and `.txt` files, with the feature `html` the `.html` and `.htm` files, with the feature `pdf`
+/// the `.pdf` files, named by their path relative to the folder, with `/`. Sub-folders are read too; whatever is hidden
+/// (its name begins with a dot), `target` and `node_modules` are not, and links to folders are not followed. A file that
+/// cannot be used, or is beyond the [`Limits`], does not fail the others: it is reported.
+///
+/// # Metadata
+///
+/// Every passage says, for [`Filter`](orchestrator_core::retrieval::Filter)s:
+///
+/// | key | value |
+/// |---|---|
+/// | `format` | `markdown`, `text`, `html` or `pdf` |
+/// | `folder` | the path of the document's folder below this one; absent at the top |
+/// | `title`, `author` | as an HTML page, a PDF or front matter says |
+/// | `description`, `keywords`, `language` | as an HTML page says |
+/// | any other | the fields of front matter with a value on one line |
+///
+/// `format` and `folder` win over front matter, and what [`metadata`](Self::metadata) adds wins over both.
+///
+/// A clone shares what was learned about the files so far.
+///
+/// # Examples
+///
+/// ```no_run
+/// # use stages_rag::{Folder, Index, IndexError};
+/// # async fn example(index: impl Index) -> Result<(), IndexError> {
+/// let folder = Folder::new("docs").progress(|p| println!("{}/{} {}", p.done, p.total, p.name));
+/// let report = folder.sync(&index).await?;
+/// println!("{report}");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Folder {
+    pub(super) root: Arc<PathBuf>,
+    pub(super) limits: Limits,
+    pub(super) describe: Option<Arc<Describe>>,
+    pub(super) tell: Option<Arc<Tell>>,
+    pub(super) seen: Arc<Seen>,
+    #[cfg(feature = "watch")]
+    pub(super) pace: super::watch::Pace,
+}
+
+impl Folder {
+    /// Names a folder; nothing is read yet.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            root: Arc::new(path.into()),
+            limits: Limits::default(),
+            describe: None,
+            tell: None,
+            seen: Arc::default(),
+            #[cfg(feature = "watch")]
+            pace: super::watch::Pace::default(),
+        }
+    }
+
+    /// Sets how much of one file is read before it is passed over.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        // What was learned under other limits may not hold under these.
+        self.seen = Arc::default();
+        self.limits = limits;
+        self
+    }
+
+    /// Adds facts about each document to its passages, by the document's name.
+    ///
+    /// It is called on a blocking thread, once for each file that is read. A document whose facts have changed counts as
+    /// changed when its file is read again; a file that has not been touched since this folder read it is not.
+    ///
+    /// ```
+    /// use std::collections::BTreeMap;
+    /// use stages_rag::Folder;
+    ///
+    /// let folder = Folder::new("docs").metadata(|name| {
+    ///     let tenant = name.split('/').next().unwrap_or_default();
+    ///     BTreeMap::from([("tenant".to_owned(), tenant.to_owned())])
+    /// });
+    /// ```
+    #[must_use]
+    pub fn metadata(mut self, describe: impl Fn(&str) -> BTreeMap<String, String> + Send + Sync + 'static) -> Self {
+        self.seen = Arc::default();
+        self.describe = Some(Arc::new(describe));
+        self
+    }
+
+    /// Is told how far each sync has come: before the first file and after each.
+    ///
+    /// It is called on the task that syncs, and must not block.
+    #[must_use]
+    pub fn progress(mut self, tell: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        self.tell = Some(Arc::new(tell));
+        self
+    }
+
+    /// Returns the path as it was given.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+}
+
+impl fmt::Debug for Folder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Folder").field("path", &self.root).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
 
 /// What a folder of documents came to.
 #[derive(Debug)]
@@ -19,133 +134,40 @@ pub(crate) struct Corpus {
     pub(crate) skipped: Vec<SkippedFile>,
 }
 
-/// Reads and cuts the `.md` and `.txt` files under `root`, in the order of their paths.
+/// Reads and cuts the documents under `root`, in the order of their paths, within the default limits.
 ///
 /// Blocks. Gives up between two files once `stop` is cancelled.
 pub(crate) fn read_folder(root: &Path, stop: &CancellationToken) -> Result<Corpus, IndexError> {
+    let limits = Limits::default();
     let mut skipped = Vec::new();
     let mut passages = Vec::new();
-    for file in list(root, stop, &mut skipped)? {
+    for file in list::list(root, stop, &mut skipped)? {
         give_up_if_stopped(root, stop)?;
-        match read_passages(&file) {
+        let read = read::read(&file, &limits, None).and_then(|content| read::passages(&file, content, &limits));
+        match read {
             Ok(more) => passages.extend(more),
             Err(reason) => skipped.push(SkippedFile { path: file.name, reason }),
         }
     }
-    skipped.sort_by(|a, b| a.path.cmp(&b.path));
-    for SkippedFile { path, reason } in &skipped {
-        tracing::warn!(corpus = %root.display(), path, %reason, "skipped while indexing");
-    }
+    warn_about(root, &mut skipped);
     if passages.is_empty() {
         return Err(IndexError::no_documents(root, skipped));
     }
     Ok(Corpus { passages, skipped })
 }
 
-/// A file that may be a document.
-struct File {
-    path: PathBuf,
-    /// The path relative to the corpus, with `/`.
-    name: String,
-    format: Format,
-}
-
-/// Lists the files under `root` that have a format, by name.
-///
-/// Links to folders are not followed, so there are no loops to run into.
-fn list(root: &Path, stop: &CancellationToken, skipped: &mut Vec<SkippedFile>) -> Result<Vec<File>, IndexError> {
-    let mut files = Vec::new();
-    let mut folders = Vec::new();
-    let entries = fs::read_dir(root).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-    let mut open = vec![(String::new(), entries.map_err(|e| IndexError::folder(root, e))?)];
-    while let Some((prefix, entries)) = open.pop() {
-        give_up_if_stopped(root, stop)?;
-        for entry in entries {
-            let file_name = entry.file_name();
-            let file_name = file_name.to_string_lossy();
-            if file_name.starts_with('.') || FOREIGN_FOLDERS.contains(&&*file_name) {
-                continue;
-            }
-            let name = format!("{prefix}{file_name}");
-            match classify(&entry) {
-                Ok(Entry::Folder) => folders.push((name, entry.path())),
-                Ok(Entry::Document(format)) => files.push(File { path: entry.path(), name, format }),
-                Ok(Entry::Other) => {}
-                Err(reason) => skipped.push(SkippedFile { path: name, reason }),
-            }
-        }
-        for (name, path) in folders.drain(..) {
-            match fs::read_dir(path).and_then(Iterator::collect) {
-                Ok(entries) => open.push((format!("{name}/"), entries)),
-                Err(error) => skipped.push(SkippedFile { path: name, reason: unreadable(&error) }),
-            }
-        }
+/// Puts what was skipped in order, and logs it.
+pub(super) fn warn_about(root: &Path, skipped: &mut [SkippedFile]) {
+    skipped.sort_by(|a, b| a.path.cmp(&b.path));
+    for SkippedFile { path, reason } in skipped {
+        tracing::warn!(corpus = %root.display(), path, %reason, "skipped while indexing");
     }
-    // Two names that are not UTF-8 may look the same; their paths differ.
-    files.sort_by(|a, b| (&a.name, &a.path).cmp(&(&b.name, &b.path)));
-    Ok(files)
-}
-
-enum Entry {
-    Folder,
-    Document(Format),
-    /// A file of another type.
-    Other,
-}
-
-fn classify(entry: &fs::DirEntry) -> Result<Entry, SkipReason> {
-    let path = entry.path();
-    let file_type = entry.file_type().map_err(|e| unreadable(&e))?;
-    if file_type.is_dir() {
-        return Ok(Entry::Folder);
-    }
-    let format = Format::of(&path);
-    if file_type.is_symlink() {
-        // Through the link: documents mounted as links, as Kubernetes does it, are documents.
-        return match (fs::metadata(&path), format) {
-            (Ok(target), Some(format)) if target.is_file() => Ok(Entry::Document(format)),
-            (Ok(target), _) if target.is_dir() => Err(SkipReason::NotAFile),
-            (Ok(_), Some(_)) => Err(SkipReason::NotAFile),
-            (Err(error), Some(_)) => Err(unreadable(&error)),
-            (_, None) => Ok(Entry::Other),
-        };
-    }
-    match format {
-        // Reading a pipe would wait for its writer.
-        Some(_) if !file_type.is_file() => Err(SkipReason::NotAFile),
-        Some(format) => Ok(Entry::Document(format)),
-        None => Ok(Entry::Other),
-    }
-}
-
-fn read_passages(file: &File) -> Result<Vec<Passage>, SkipReason> {
-    let bytes = fs::read(&file.path).map_err(|e| unreadable(&e))?;
-    if bytes.contains(&0) {
-        return Err(SkipReason::Binary);
-    }
-    let text = String::from_utf8(bytes).map_err(|_| SkipReason::NotUtf8)?;
-    let chunks = chunk::cut(file.format, &text);
-    if chunks.is_empty() {
-        return Err(SkipReason::NoText);
-    }
-    let passage = |chunk: chunk::Chunk<'_>| {
-        let (first, last) = chunk.lines;
-        let source = Source::new(file.name.as_str()).headings(chunk.headings).lines(first, last);
-        Passage::new(chunk.text, source, 0.0)
-    };
-    Ok(chunks.into_iter().map(passage).collect())
-}
-
-fn give_up_if_stopped(root: &Path, stop: &CancellationToken) -> Result<(), IndexError> {
-    if stop.is_cancelled() { Err(IndexError::interrupted(root, None)) } else { Ok(()) }
-}
-
-fn unreadable(error: &io::Error) -> SkipReason {
-    SkipReason::Unreadable(error.kind())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::error::IndexErrorKind;
 

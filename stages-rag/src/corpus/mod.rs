@@ -1,9 +1,24 @@
-//! The documents of a folder: which files count, and what was passed over.
+//! The documents of a folder: which files count, what was passed over, and how an index follows them.
 //!
-//! Cutting them is the business of [`chunk`](crate::chunk).
+//! Getting text out of a file is the business of [`extract`](crate::extract), cutting it that of
+//! [`chunk`](crate::chunk).
 
 mod folder;
+mod limits;
+mod list;
+mod progress;
+mod read;
+mod seen;
 mod skipped;
+mod sync;
+#[cfg(feature = "watch")]
+mod watch;
 
+pub use folder::Folder;
 pub(crate) use folder::read_folder;
+pub use limits::{Limit, Limits};
+pub use progress::Progress;
 pub use skipped::{SkipReason, SkippedFile};
+pub use sync::SyncReport;
+#[cfg(feature = "watch")]
+pub use watch::Watch;

@@ -1,20 +1,30 @@
 use std::fmt;
 use std::io;
 
+use super::limits::Limit;
+
 /// Why a file is not in the index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SkipReason {
     /// It holds a NUL byte, which no text does.
     Binary,
-    /// It is not UTF-8.
+    /// It is not UTF-8, and does not say what else it is.
     NotUtf8,
-    /// It has no text beside white space and front matter.
+    /// It has no text beside white space and front matter; a PDF of scanned pages has none.
     NoText,
     /// It is a link to a folder, a pipe, a socket or a device.
     NotAFile,
     /// The system did not let it be read, or listed in the case of a folder.
     Unreadable(io::ErrorKind),
+    /// It is encrypted, if only to forbid copying.
+    Encrypted,
+    /// It is beyond one of the [`Limits`](crate::Limits).
+    TooLarge(Limit),
+    /// It is not what its name says, or so damaged that it cannot be read.
+    Broken,
+    /// Reading it took longer than [`Limits::time`](crate::Limits::time).
+    TimedOut,
 }
 
 impl fmt::Display for SkipReason {
@@ -25,6 +35,10 @@ impl fmt::Display for SkipReason {
             Self::NoText => f.write_str("no text"),
             Self::NotAFile => f.write_str("not a file"),
             Self::Unreadable(kind) => write!(f, "unreadable, {kind}"),
+            Self::Encrypted => f.write_str("encrypted"),
+            Self::TooLarge(limit) => write!(f, "beyond the limit of {limit}"),
+            Self::Broken => f.write_str("broken"),
+            Self::TimedOut => f.write_str("took too long"),
         }
     }
 }

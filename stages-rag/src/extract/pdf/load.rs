@@ -1,4 +1,6 @@
 use std::cell::RefCell;
+use std::panic::{catch_unwind, resume_unwind};
+use std::time::Instant;
 
 use lopdf::{DecompressError, Dictionary, Document, Error, LoadOptions, Object, ObjectId, Stream};
 
@@ -16,13 +18,13 @@ const OBJECTS: usize = 2_000_000;
 struct Allowance {
     objects: usize,
     unpacked: usize,
-    exceeded: Option<Limit>,
+    deadline: Option<Instant>,
 }
 
 thread_local! {
     /// The reader asks about each object through a plain function, which can keep nothing else.
     static ALLOWANCE: RefCell<Allowance> =
-        const { RefCell::new(Allowance { objects: 0, unpacked: 0, exceeded: None }) };
+        const { RefCell::new(Allowance { objects: 0, unpacked: 0, deadline: None }) };
 }
 
 /// Reads the objects of a file, without its pictures and the outlines of its fonts.
@@ -50,32 +52,34 @@ pub(super) fn load(bytes: &[u8], budget: &mut Budget) -> Result<Document, SkipRe
 }
 
 fn read(bytes: &[u8], force_reconstruct: bool, budget: &mut Budget) -> Result<lopdf::Result<Document>, SkipReason> {
-    ALLOWANCE.set(Allowance { objects: OBJECTS, unpacked: budget.unpacked, exceeded: None });
-    let document = Document::load_mem_with_options(
-        bytes,
-        LoadOptions {
-            filter: Some(allow),
-            max_decompressed_size: Some(CONTAINER),
-            force_reconstruct,
-            ..LoadOptions::default()
-        },
-    );
-    ALLOWANCE.with_borrow(|allowance| {
-        budget.unpacked = allowance.unpacked;
-        allowance.exceeded.map_or(Ok(document), |limit| Err(SkipReason::TooLarge(limit)))
-    })
+    let deadline = Some(budget.deadline);
+    ALLOWANCE.set(Allowance { objects: OBJECTS, unpacked: budget.unpacked, deadline });
+    let options = LoadOptions {
+        filter: Some(allow),
+        max_decompressed_size: Some(CONTAINER),
+        force_reconstruct,
+        ..LoadOptions::default()
+    };
+    let document = catch_unwind(|| Document::load_mem_with_options(bytes, options));
+    budget.unpacked = ALLOWANCE.with_borrow(|allowance| allowance.unpacked);
+    document.map_err(|thrown| thrown.downcast_ref().copied().unwrap_or(SkipReason::Broken))
+}
+
+/// Ends the reading: there is no other way out of the reader, which goes on without an object that it is refused.
+fn give_up(reason: SkipReason) -> ! {
+    resume_unwind(Box::new(reason))
 }
 
 /// Decides whether an object is kept, and makes it as small as it can be.
 fn allow(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
     ALLOWANCE.with_borrow_mut(|allowance| {
-        allowance.take(size(object))?;
+        allowance.take(size(object));
         let Object::Stream(stream) = object else {
             // The reader keeps the one for objects of their own, the other for those out of containers.
             return Some((id, object.clone()));
         };
         if stream.dict.has_type(b"ObjStm") {
-            allowance.unpack(stream)?;
+            allowance.unpack(stream);
         } else if is_heavy(&stream.dict) {
             stream.content = Vec::new();
             // The reader looks again for what seems empty.
@@ -87,27 +91,25 @@ fn allow(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
 }
 
 impl Allowance {
-    fn take(&mut self, objects: usize) -> Option<()> {
-        if objects > self.objects {
-            self.exceeded = self.exceeded.or(Some(Limit::Objects));
+    fn take(&mut self, objects: usize) {
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            give_up(SkipReason::TimedOut);
         }
-        if self.exceeded.is_some() {
-            return None;
+        match self.objects.checked_sub(objects) {
+            Some(left) => self.objects = left,
+            None => give_up(SkipReason::TooLarge(Limit::Objects)),
         }
-        self.objects -= objects;
-        Some(())
     }
 
     /// Unpacks a container in place, if it and what is in it can be afforded.
-    fn unpack(&mut self, container: &mut Stream) -> Option<()> {
+    fn unpack(&mut self, container: &mut Stream) {
         let unpacked = container.decompress_with_limit(CONTAINER.min(self.unpacked));
         if matches!(unpacked, Err(Error::Decompress(DecompressError::MemoryLimitExceeded { .. }))) {
-            self.exceeded = Some(Limit::UnpackedBytes);
-            return None;
+            give_up(SkipReason::TooLarge(Limit::UnpackedBytes));
         }
         // One that was not packed, or that cannot be unpacked, is as long as it is.
         self.unpacked = self.unpacked.saturating_sub(container.content.len());
-        self.take(objects_at_most(&container.content))
+        self.take(objects_at_most(&container.content));
     }
 }
 

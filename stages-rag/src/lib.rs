@@ -3,6 +3,9 @@
 //! | use | for |
 //! |---|---|
 //! | [`Bm25Index`] | searching a folder of Markdown and text files, in memory, by words |
+//! | `VectorIndex` (feature `vector`) | searching by meaning, with the vectors of any embedder, in memory and on disk |
+//! | [`Hybrid`], [`Diverse`], [`Reranked`] | fusing several searches, choosing what differs, scoring anew |
+//! | [`HashingEmbedder`] | vectors without a model, for tests and demonstrations |
 //! | [`RagStage`] | putting the passages of any [`Retriever`](orchestrator_core::retrieval::Retriever) beside the question |
 //! | [`AssembleStage`] | writing the messages that the model sees, with or without passages |
 //!
@@ -42,10 +45,14 @@ mod error;
 mod grounded;
 mod index;
 mod rag;
+mod search;
 
 pub use assemble::AssembleStage;
 pub use corpus::{SkipReason, SkippedFile};
 pub use error::{IndexError, IndexErrorKind};
 pub use grounded::GroundedPrompt;
+#[cfg(feature = "vector")]
+pub use index::VectorIndex;
 pub use index::{Bm25Index, Document, Fingerprint, Index};
 pub use rag::RagStage;
+pub use search::{Diverse, HashingEmbedder, Hybrid, Reranked, Reranker};

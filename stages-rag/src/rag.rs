@@ -9,6 +9,7 @@ use orchestrator_core::request::PromptRequest;
 use orchestrator_core::retrieval::{Passages, Query, Retriever};
 use orchestrator_core::stage::{Stage, StageConfig};
 
+use crate::error::IndexError;
 use crate::grounded::GroundedPrompt;
 
 /// Passages per request unless [`RagStage::top_k`] says otherwise.
@@ -67,9 +68,17 @@ impl<R: Retriever> RagStage<R> {
     }
 }
 
+/// Lets an embedder's error end the request as what it is: overloaded, rate limited, wrong key.
+fn worker_kept(error: BoxError) -> BoxError {
+    match error.downcast_ref::<IndexError>().and_then(IndexError::worker_error) {
+        Some(worker) => worker.clone().into(),
+        None => error,
+    }
+}
+
 impl<R: Retriever> Stage<PromptRequest> for RagStage<R> {
     type Out = GroundedPrompt;
-    /// The retriever's own error, or an [`InvalidInput`].
+    /// The retriever's own error, an [`InvalidInput`], or the [`WorkerError`](orchestrator_core::error::WorkerError) of an index's embedder.
     type Error = BoxError;
 
     async fn run(&self, cx: &Context, prompt: PromptRequest) -> Result<GroundedPrompt, BoxError> {
@@ -78,7 +87,7 @@ impl<R: Retriever> Stage<PromptRequest> for RagStage<R> {
         let found = if question.trim().is_empty() {
             Vec::new()
         } else {
-            self.retriever.retrieve(&Query::new(question, limit)).await.map_err(Into::into)?
+            self.retriever.retrieve(&Query::new(question, limit)).await.map_err(|error| worker_kept(error.into()))?
         };
         let passages: Arc<[_]> = found.into();
         cx.insert(Passages(passages.clone()));

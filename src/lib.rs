@@ -13,6 +13,7 @@
 //! | feature | gives | default |
 //! |---|---|---|
 //! | `rag` | [`rag`]: an index over a folder of documents, retrieval and assembly | yes |
+//! | `vector` | `rag::VectorIndex`: an index over vectors, in memory and on disk | no |
 //! | `post` | [`post`]: filters over the token stream | yes |
 //! | `embedded` | [`embedded`]: workers that need no server | yes |
 //! | `test-util` | `testing`: a scripted worker for tests | no |
@@ -66,7 +67,10 @@ pub mod prelude {
     pub use stages_post::{PostStage, TextFilter};
 
     #[cfg(feature = "rag")]
-    pub use stages_rag::{AssembleStage, Bm25Index, RagStage, RememberStage, SessionMemory};
+    pub use stages_rag::{AssembleStage, Bm25Index, Hybrid, RagStage, RememberStage, SessionMemory};
+
+    #[cfg(feature = "vector")]
+    pub use stages_rag::VectorIndex;
 }
 
 /// Compiles and runs the programs in the guides.

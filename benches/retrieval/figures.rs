@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-/// Whether a figure may be high.
+/// What a figure has to be.
 #[derive(Clone, Copy)]
 pub(crate) enum Goal {
     AtMost(f64),
+    AtLeast(f64),
     /// Without a goal, to be stated.
     None,
 }
@@ -32,6 +33,7 @@ impl Figures {
     pub(crate) fn line(&mut self, name: &str, value: f64, unit: &str, goal: Goal) {
         let (goal, met) = match goal {
             Goal::AtMost(goal) => (format!("<={goal}"), value <= goal),
+            Goal::AtLeast(goal) => (format!(">={goal}"), value >= goal),
             Goal::None => ("-".to_owned(), true),
         };
         self.short += usize::from(!met);

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use orchestrator_core::error::BoxError;
+use orchestrator_core::error::{BoxError, WorkerError};
 use tantivy::TantivyError;
 
 use crate::corpus::SkippedFile;
@@ -49,7 +49,7 @@ pub struct IndexError {
 }
 
 impl IndexError {
-    fn new(kind: IndexErrorKind, path: Option<&Path>, source: Option<BoxError>) -> Self {
+    pub(crate) fn new(kind: IndexErrorKind, path: Option<&Path>, source: Option<BoxError>) -> Self {
         Self { kind, path: path.map(Path::to_owned), skipped: Vec::new(), source }
     }
 
@@ -110,6 +110,12 @@ impl IndexError {
         self.path.as_deref()
     }
 
+    /// Returns what an embedder reported, where it failed.
+    #[must_use]
+    pub fn worker_error(&self) -> Option<&WorkerError> {
+        self.source.as_ref()?.downcast_ref()
+    }
+
     /// Returns the files that were passed over, where that left no document.
     #[must_use]
     pub fn skipped(&self) -> &[SkippedFile] {
@@ -125,7 +131,7 @@ impl From<TantivyError> for IndexError {
 
 impl fmt::Display for IndexError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.as_deref().unwrap_or(Path::new("")).display();
+        let path = self.path.as_deref().unwrap_or(Path::new("in memory")).display();
         match self.kind {
             IndexErrorKind::NotFound => write!(f, "folder `{path}` does not exist"),
             IndexErrorKind::NotAFolder => write!(f, "`{path}` is not a folder"),

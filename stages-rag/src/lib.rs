@@ -3,6 +3,9 @@
 //! | use | for |
 //! |---|---|
 //! | [`Bm25Index`] | searching passages by words, in memory or on disk |
+//! | `VectorIndex` (feature `vector`) | searching by meaning, with the vectors of any embedder, in memory and on disk |
+//! | [`Hybrid`], [`Diverse`], [`Reranked`] | fusing several searches, choosing what differs, scoring anew |
+//! | [`HashingEmbedder`] | vectors without a model, for tests and demonstrations |
 //! | [`Folder`] | keeping an index up to date with a folder of Markdown, text, HTML (feature `html`) and PDF (`pdf`) files |
 //! | [`RagStage`] | putting the passages of any [`Retriever`](orchestrator_core::retrieval::Retriever) beside the question |
 //! | [`AssembleStage`] | writing the messages that the model sees, with or without passages, within a token budget |
@@ -46,6 +49,7 @@ mod grounded;
 mod index;
 mod memory;
 mod rag;
+mod search;
 
 pub use assemble::{AssembleStage, Assembly, TemplateError};
 #[cfg(feature = "watch")]
@@ -53,6 +57,9 @@ pub use corpus::Watch;
 pub use corpus::{Folder, Limit, Limits, Progress, SkipReason, SkippedFile, SyncReport};
 pub use error::{IndexError, IndexErrorKind};
 pub use grounded::GroundedPrompt;
+#[cfg(feature = "vector")]
+pub use index::VectorIndex;
 pub use index::{Bm25Builder, Bm25Index, Document, Fingerprint, Index, Language, Languages};
 pub use memory::{MemoryLimits, MemoryStats, RememberStage, SessionKey, SessionMemory, SessionStore, Turn};
 pub use rag::{RagStage, Retrieval, last_two_questions};
+pub use search::{Diverse, HashingEmbedder, Hybrid, Reranked, Reranker};

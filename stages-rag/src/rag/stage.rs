@@ -9,6 +9,7 @@ use orchestrator_core::request::{PromptRequest, Role};
 use orchestrator_core::retrieval::{Filter, Passage, Passages, Query, Retriever};
 use orchestrator_core::stage::{Stage, StageConfig};
 
+use crate::error::IndexError;
 use crate::grounded::GroundedPrompt;
 use crate::memory::{Recollection, SessionStore, recall};
 use crate::rag::Retrieval;
@@ -205,14 +206,23 @@ impl<R: Retriever> RagStage<R> {
                 cx.note(format!("went on without passages: the search failed: {error}"));
                 Ok((Vec::new(), Retrieval::failed(error)))
             }
-            Err(error) => Err(error),
+            Err(error) => Err(worker_kept(error)),
         }
+    }
+}
+
+/// Lets an embedder's error end the request as what it is: overloaded, rate limited, wrong key.
+fn worker_kept(error: BoxError) -> BoxError {
+    match error.downcast_ref::<IndexError>().and_then(IndexError::worker_error) {
+        Some(worker) => worker.clone().into(),
+        None => error,
     }
 }
 
 impl<R: Retriever> Stage<PromptRequest> for RagStage<R> {
     type Out = GroundedPrompt;
-    /// The retriever's own error, or an [`InvalidInput`].
+    /// The retriever's own error, an [`InvalidInput`], or the
+    /// [`WorkerError`](orchestrator_core::error::WorkerError) of an index's embedder.
     type Error = BoxError;
 
     async fn run(&self, cx: &Context, prompt: PromptRequest) -> Result<GroundedPrompt, BoxError> {

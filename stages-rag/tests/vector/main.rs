@@ -1,0 +1,9 @@
+//! The index over vectors, through the public API.
+
+mod changes;
+mod common;
+mod embedders;
+mod filters;
+mod kill;
+mod open;
+mod recall;

@@ -74,6 +74,54 @@ async fn a_path_that_cannot_be_a_folder_is_a_fault_of_storage() {
     assert!(deep.join("format").is_file());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_from_many_tasks_are_all_kept() {
+    let folder = folder();
+    let index = open(&folder).await;
+    let tasks: Vec<_> = (0..8)
+        .map(|task| {
+            let index = index.clone();
+            tokio::spawn(async move {
+                for number in 0..10 {
+                    put(&index, &[(&format!("{task}/{number}"), "needle")]).await;
+                    if number % 4 == task % 4 {
+                        commit(&index).await;
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("it does not panic");
+    }
+    commit(&index).await;
+    assert_eq!(search(&index, "needle").await.len(), 80);
+    drop(index);
+    assert_eq!(super::names(&open(&folder).await).await.len(), 80);
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_does_not_stop_a_change_half_way() {
+    let index = Bm25Index::in_memory().expect("an index");
+    let documents = (0..50).map(|i| document(&i.to_string(), "needle")).collect();
+    let put = tokio::spawn({
+        let index = index.clone();
+        async move { stages_rag::Index::put(&index, documents).await }
+    });
+    tokio::task::yield_now().await;
+    put.abort();
+    assert!(put.await.expect_err("it was left").is_cancelled());
+    // Nothing of it is there, and then all of it.
+    loop {
+        match super::documents(&index).await.len() {
+            0 => {}
+            some => break assert_eq!(some, 50),
+        }
+    }
+    commit(&index).await;
+    assert_eq!(search(&index, "needle").await.len(), 50);
+}
+
 /// Each state has one text in all of its documents; a search that mixed two would find both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn searches_go_on_during_commits_and_see_whole_states() {

@@ -15,6 +15,7 @@
 //! | `rag` | [`rag`]: an index over a folder of documents, retrieval and assembly | yes |
 //! | `post` | [`post`]: filters over the token stream | yes |
 //! | `embedded` | [`embedded`]: workers that need no server | yes |
+//! | `json-schema` | `PostStage::json_schema`: checks whether an answer is JSON that fits a schema | no |
 //! | `test-util` | `testing`: a scripted worker for tests | no |
 //!
 //! # Examples
@@ -74,4 +75,7 @@ pub mod prelude {
 mod guides {
     #[doc = include_str!("../docs/overload.md")]
     struct Overload;
+
+    #[doc = include_str!("../docs/post-processing.md")]
+    struct PostProcessing;
 }

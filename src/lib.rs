@@ -16,6 +16,7 @@
 //! | `vector` | `rag::VectorIndex`: an index over vectors, in memory and on disk | no |
 //! | `post` | [`post`]: filters over the token stream | yes |
 //! | `embedded` | [`embedded`]: workers that need no server | yes |
+//! | `json-schema` | `PostStage::json_schema`: checks whether an answer is JSON that fits a schema | no |
 //! | `test-util` | `testing`: a scripted worker for tests | no |
 //!
 //! # Examples
@@ -88,6 +89,10 @@ mod guides {
 
     #[doc = include_str!("../docs/overload.md")]
     struct Overload;
+
+    #[cfg(all(feature = "embedded", feature = "json-schema", feature = "rag"))]
+    #[doc = include_str!("../docs/post-processing.md")]
+    struct PostProcessing;
 
     #[cfg(all(feature = "embedded", feature = "rag"))]
     #[doc = include_str!("../docs/retrieval.md")]

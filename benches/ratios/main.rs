@@ -1,4 +1,5 @@
-//! What the pipeline costs beside hand-written equivalents, as ratios measured side by side.
+//! What the pipeline costs beside hand-written equivalents, as ratios measured side by side; of the post stage's filters, the
+//! time that they add, and the text that they read in a second.
 //!
 //! Every figure compares two things in interleaved rounds and prints the median of the rounds' ratios:
 //! `RATIO name value goal ok|short`. Rounds in which another process used the machine are dropped. The results are also
@@ -12,6 +13,7 @@ mod baseline;
 mod harness;
 mod hops;
 mod load;
+mod post;
 mod tokens;
 
 use harness::Harness;
@@ -23,6 +25,7 @@ fn main() {
     load::run(&mut harness);
     tokens::run(&mut harness);
     assemble::run(&mut harness);
+    post::run(&mut harness);
     std::process::exit(harness.finish());
 }
 

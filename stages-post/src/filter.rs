@@ -1,5 +1,7 @@
 //! What a filter is, and what it and the stage owe each other.
 
+use orchestrator_core::token::FinishReason;
+
 /// What [`TextFilter::push`] did with a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
@@ -8,6 +10,11 @@ pub enum Filtered {
     Unchanged,
     /// What stands in `out` goes on in its place, nothing if `out` is empty.
     Changed,
+    /// What stands in `out` goes on in the piece's place, and with it the answer ends, for this reason.
+    ///
+    /// The worker's stream is dropped at once, which stops the model server and frees its slot. Filters behind this one
+    /// give out what they hold, those before it do not. The terminal event counts no tokens, as servers tell them at the end.
+    End(FinishReason),
 }
 
 /// Changes the text of one answer while it streams.

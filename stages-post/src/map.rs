@@ -40,6 +40,7 @@ mod tests {
         match MapText(Arc::new(map)).push(text, &mut out) {
             Filtered::Unchanged => None,
             Filtered::Changed => Some(out),
+            Filtered::End(_) => panic!("it ends nothing"),
         }
     }
 

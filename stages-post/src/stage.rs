@@ -1,24 +1,36 @@
 //! The stage: which filters an answer runs through.
 
 use std::borrow::Cow;
-use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 
 use orchestrator_core::context::Context;
+use orchestrator_core::error::{BoxError, InvalidInput};
+use orchestrator_core::retrieval::Passage;
 use orchestrator_core::stage::{Stage, StageConfig};
 use orchestrator_core::token::TokenStream;
 
+use crate::asides::Asides;
 use crate::chain::Chain;
+use crate::checks::{Checks, Decision};
+use crate::citations::{self, Cite};
 use crate::filter::TextFilter;
+use crate::limit::MaxBytes;
 use crate::map::MapText;
+use crate::reasoning::{ReasoningTags, Split, Splitter};
+use crate::redact::{Redact, Redaction};
+use crate::stop::{self, Stop};
 use crate::stream::FilteredStream;
 use crate::trim::Trim;
 
-/// The stage that filters the text of an answer while it streams.
+/// Makes a filter for a request.
+pub(crate) type Maker = Arc<dyn Fn(&Context) -> Box<dyn TextFilter> + Send + Sync>;
+
+/// The stage that filters the text of an answer while it streams, and checks the whole of it at the end.
 ///
-/// The filters run in the order in which they were added, in the task of whoever pulls the stream. Without any, the
-/// stream is handed on as it came.
+/// The filters run in the order in which they were added, in the task of whoever pulls the stream; the checks behind them.
+/// Without any, the stream is handed on as it came. Settings that cannot be used are reported when the pipeline is built,
+/// and fail every request of a stage that is called by hand.
 ///
 /// # What becomes of the events
 ///
@@ -27,9 +39,10 @@ use crate::trim::Trim;
 /// | text that no filter changes | goes on untouched, with its token ids and its raw frame |
 /// | text that a filter changes | goes on without ids and frame, which no longer say the same |
 /// | text of which nothing is left | does not go on; neither does a delta that came without text |
-/// | reasoning, a piece of a tool call | goes on at once, also ahead of text that is held back |
+/// | reasoning, a piece of a tool call | goes on at once, also ahead of text that is held back; a redaction covers it, and holds it by itself |
 /// | a reset | goes on; every filter forgets what it holds |
-/// | the terminal event | goes on behind what the filters still held, which makes a text event of its own |
+/// | the terminal event | goes on behind what the filters still held, which makes an event of its own for each kind |
+/// | text with which a filter ends the answer | goes on as far as the filter says, with a terminal event behind it; the worker's stream is dropped |
 /// | an error, or an end without terminal event | goes on; what the filters held is dropped, as the answer is not whole |
 ///
 /// # Examples
@@ -60,11 +73,17 @@ use crate::trim::Trim;
 #[derive(Clone, Default)]
 #[must_use]
 pub struct PostStage {
-    makers: Vec<Arc<dyn Fn() -> Box<dyn TextFilter> + Send + Sync>>,
+    makers: Vec<Maker>,
+    /// Those that cover reasoning and tool calls as well.
+    covering: Arc<[Maker]>,
+    splitter: Option<Splitter>,
+    checks: Checks,
+    /// Settings that cannot be used.
+    faults: Vec<InvalidInput>,
 }
 
 impl PostStage {
-    /// Makes a stage without filters.
+    /// Makes a stage without filters and checks.
     pub fn new() -> Self {
         Self::default()
     }
@@ -74,6 +93,101 @@ impl PostStage {
     /// White space behind a piece of text comes out together with the next piece.
     pub fn trim(self) -> Self {
         self.filter(Trim::default)
+    }
+
+    /// Ends the answer where one of the sequences is complete for the first time; of several that end there the longest one.
+    ///
+    /// The sequence itself is not delivered, the finish reason is `Stop`. Text is held back only while it may be the beginning of a
+    /// sequence. An empty list, or a sequence without text, is reported when the pipeline is built.
+    pub fn stop_sequences<S: Into<String>>(mut self, sequences: impl IntoIterator<Item = S>) -> Self {
+        let sequences: Vec<String> = sequences.into_iter().map(Into::into).collect();
+        match stop::compile(&sequences) {
+            Ok(sequences) => self.filter(move || Stop::new(sequences.clone())),
+            Err(fault) => {
+                self.faults.push(fault);
+                self
+            }
+        }
+    }
+
+    /// Ends an answer that gets longer than `limit` bytes with the last whole character that fits; the finish reason is then
+    /// `Length`.
+    ///
+    /// Zero is reported when the pipeline is built.
+    pub fn max_bytes(mut self, limit: usize) -> Self {
+        if limit == 0 {
+            self.faults.push(InvalidInput::new("max_bytes", "must be above zero"));
+            return self;
+        }
+        self.filter(move || MaxBytes::new(limit))
+    }
+
+    /// Takes secrets and personal data out of the answer, its reasoning, and the arguments of its tool calls.
+    ///
+    /// Each of these kinds of text is looked at by itself, each tool call too; what is held of one kind comes out with more of
+    /// that kind, or at the end. The ids and the names in a tool call are left as they are. A pattern that cannot be used is
+    /// reported when the pipeline is built.
+    #[expect(clippy::needless_pass_by_value, reason = "nobody needs the builder afterwards")]
+    pub fn redact(mut self, redaction: Redaction) -> Self {
+        match redaction.compile() {
+            Ok(rules) => {
+                let rules = Arc::new(rules);
+                let maker: Maker = Arc::new(move |_| Box::new(Redact::new(rules.clone())));
+                self.covering = self.covering.iter().cloned().chain([maker.clone()]).collect();
+                self.makers.push(maker);
+            }
+            Err(fault) => self.faults.push(fault),
+        }
+        self
+    }
+
+    /// Makes reasoning of what stands between `<think>` and `</think>`; the tags are not delivered.
+    ///
+    /// Runs ahead of all filters, wherever it is called. A block that is not closed is reasoning up to the answer's end.
+    pub fn split_reasoning(self) -> Self {
+        self.split_reasoning_with(ReasoningTags::default())
+    }
+
+    /// As [`split_reasoning`](Self::split_reasoning), with other tags, or for answers that begin inside of a block.
+    ///
+    /// Empty tags are reported when the pipeline is built.
+    #[expect(clippy::needless_pass_by_value, reason = "nobody needs the tags afterwards")]
+    pub fn split_reasoning_with(mut self, tags: ReasoningTags) -> Self {
+        match tags.compile() {
+            Ok(splitter) => self.splitter = Some(splitter),
+            Err(fault) => self.faults.push(fault),
+        }
+        self
+    }
+
+    /// Replaces marks like `[1]` and `[2, 3]` by what `link` makes of each number and its passage.
+    ///
+    /// The numbers count the request's [`Passages`](orchestrator_core::retrieval::Passages) from 1; of a number without
+    /// passage `link` is given `None`. Where it returns `None`, the mark stays; an empty text drops it. A mark of
+    /// several numbers becomes the links of each, one behind the other. What was cited is kept with the request, as
+    /// [`Citations`](crate::Citations).
+    ///
+    /// ```
+    /// use stages_post::PostStage;
+    ///
+    /// let post = PostStage::new().citations(|number, passage| {
+    ///     let document = &passage?.source.document;
+    ///     Some(format!("[{number}]({document})"))
+    /// });
+    /// # drop(post);
+    /// ```
+    pub fn citations<F>(mut self, link: F) -> Self
+    where
+        F: Fn(usize, Option<&Passage>) -> Option<String> + Send + Sync + 'static,
+    {
+        match citations::compile() {
+            Ok(marks) => {
+                let link = Arc::new(link);
+                self.makers.push(Arc::new(move |cx| Box::new(Cite::new(marks.clone(), link.clone(), cx))));
+            }
+            Err(fault) => self.faults.push(fault),
+        }
+        self
     }
 
     /// Maps each piece of text by itself; an empty result drops the piece.
@@ -97,36 +211,133 @@ impl PostStage {
         F: TextFilter,
         M: Fn() -> F + Send + Sync + 'static,
     {
-        self.makers.push(Arc::new(move || Box::new(make())));
+        self.makers.push(Arc::new(move |_| Box::new(make())));
         self
+    }
+
+    /// Has `decide` look at the whole answer before any of it is delivered.
+    ///
+    /// The answer is held until it is decided, with its reasoning and its tool calls, which may say the same: callers see nothing
+    /// of it before. [`Decision::Pass`] delivers the events as they were; [`Decision::Refuse`] none of them, and
+    /// the finish reason `ContentFilter`; [`Decision::Replace`] another text in place of all of them. What was decided stands
+    /// in the terminal event's [`checks`](orchestrator_core::token::Finish::checks) under `name`. Several checks run in
+    /// order, each on the text that the one before leaves.
+    ///
+    /// An answer that outgrows [`check_limit`](Self::check_limit) is refused at once, and the worker's stream dropped.
+    ///
+    /// # Errors
+    ///
+    /// An error of `decide` fails the request, and nothing is delivered: a [`WorkerError`](orchestrator_core::error::WorkerError)
+    /// keeps its kind, any other is this stage's error.
+    ///
+    /// # Cancel safety
+    ///
+    /// `decide` is dropped at its next await when the request is cancelled or its deadline passes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    /// use stages_post::{Decision, PostStage};
+    ///
+    /// let post = PostStage::new().check("no-advice", |_cx, text: String| async move {
+    ///     let decision = if text.contains("you should sue") {
+    ///         Decision::Refuse("legal advice".to_owned())
+    ///     } else {
+    ///         Decision::Pass
+    ///     };
+    ///     Ok::<_, Infallible>(decision)
+    /// });
+    /// # drop(post);
+    /// ```
+    pub fn check<F, Fut, E>(mut self, name: impl Into<Cow<'static, str>>, decide: F) -> Self
+    where
+        F: Fn(Context, String) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Decision, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        self.checks.add_deciding(name.into(), decide);
+        self
+    }
+
+    /// Checks at the end whether the answer's text is JSON that fits a schema.
+    ///
+    /// The text streams on meanwhile; what was found stands in the terminal event's
+    /// [`checks`](orchestrator_core::token::Finish::checks) under `json-schema`: passed, failed with up to 8 faults, each with a
+    /// JSON pointer into the answer, or skipped, where the answer calls tools, was refused, or outgrew
+    /// [`check_limit`](Self::check_limit). Runs behind all filters and behind every [`check`](Self::check), so on what is
+    /// delivered. Answers above 8 KiB are validated on the pool for CPU-bound jobs.
+    ///
+    /// A schema that cannot be used, as it is not valid or refers to another document, is reported when the pipeline is built.
+    #[cfg(feature = "json-schema")]
+    pub fn json_schema(mut self, schema: &serde_json::Value) -> Self {
+        if let Err(fault) = self.checks.add_schema(schema) {
+            self.faults.push(fault);
+        }
+        self
+    }
+
+    /// Sets how much of an answer is gathered for checks, in bytes; 1 MiB unless set.
+    ///
+    /// For a [`check`](Self::check) text, reasoning, arguments of tool calls and raw frames count, each event with at least 8 bytes; for a
+    /// JSON schema the text. Zero is reported when the pipeline is built.
+    pub fn check_limit(mut self, bytes: usize) -> Self {
+        if bytes == 0 {
+            self.faults.push(InvalidInput::new("check_limit", "must be above zero"));
+        }
+        self.checks.limit = bytes;
+        self
+    }
+
+    fn filtered(&self, cx: &Context, stream: TokenStream) -> TokenStream {
+        if self.makers.is_empty() && self.splitter.is_none() {
+            return stream;
+        }
+        let chain = Chain::new(self.makers.iter().map(|make| make(cx)).collect());
+        let split = self.splitter.as_ref().map(Split::new);
+        let asides = Asides::new(self.covering.clone(), cx);
+        TokenStream::in_stage(cx, FilteredStream::new(stream, split, chain, asides))
     }
 }
 
 impl Stage<TokenStream> for PostStage {
     type Out = TokenStream;
-    type Error = Infallible;
+    /// A fault of the settings, or what a [`check`](PostStage::check) returned.
+    type Error = BoxError;
 
-    async fn run(&self, cx: &Context, stream: TokenStream) -> Result<TokenStream, Infallible> {
-        if self.makers.is_empty() {
-            return Ok(stream);
-        }
-        let filters = self.makers.iter().map(|make| make()).collect();
-        Ok(TokenStream::in_stage(cx, FilteredStream::new(stream, Chain::new(filters))))
+    async fn run(&self, cx: &Context, stream: TokenStream) -> Result<TokenStream, BoxError> {
+        Stage::check(self)?;
+        let stream = self.filtered(cx, stream);
+        self.checks.run(cx, stream).await
     }
 
     fn name(&self) -> &str {
         "post"
     }
 
-    /// Inline: it only wraps a stream. Its depth, where it is placed with a queue, is 1,024.
+    fn check(&self) -> Result<(), InvalidInput> {
+        let Some((first, others)) = self.faults.split_first() else { return Ok(()) };
+        let Some(more) = others.iter().map(ToString::to_string).reduce(|all, one| all + "; " + &one) else {
+            return Err(first.clone());
+        };
+        let own = first.to_string().replacen(&format!("`{}` ", first.field()), "", 1);
+        Err(InvalidInput::new(first.field(), format!("{own}; {more}")))
+    }
+
+    /// Inline: it only wraps a stream. Spawned, where a [`check`](PostStage::check) waits for the whole of it. Its depth, where
+    /// it is placed with a queue, is 1,024.
     fn defaults(&self) -> StageConfig {
-        StageConfig::new().inline().depth(1024)
+        let config = StageConfig::new().depth(1024);
+        if self.checks.decides() { config.spawned() } else { config.inline() }
     }
 }
 
 impl fmt::Debug for PostStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostStage").field("filters", &self.makers.len()).finish_non_exhaustive()
+        f.debug_struct("PostStage")
+            .field("filters", &self.makers.len())
+            .field("faults", &self.faults)
+            .finish_non_exhaustive()
     }
 }
 

@@ -51,6 +51,7 @@ mod tests {
         match trim.push(text, &mut out) {
             Filtered::Unchanged => None,
             Filtered::Changed => Some(out),
+            Filtered::End(_) => panic!("it ends nothing"),
         }
     }
 

@@ -1,0 +1,22 @@
+//! Where a text may be cut.
+
+/// Returns the last place at or before `at` that is not inside of a character.
+pub(crate) fn floor(text: &str, at: usize) -> usize {
+    if at >= text.len() {
+        return text.len();
+    }
+    // A character has at most four bytes.
+    (at.saturating_sub(3)..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_is_not_cut() {
+        let text = "a\u{1F600}é";
+        let floors: Vec<usize> = (0..10).map(|at| floor(text, at)).collect();
+        assert_eq!(floors, [0, 1, 1, 1, 1, 5, 5, 7, 7, 7]);
+    }
+}

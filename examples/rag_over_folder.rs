@@ -77,8 +77,7 @@ async fn open(folder: Option<PathBuf>) -> Result<(Bm25Index, VectorIndex), Box<d
 fn assistant(words: Bm25Index, vectors: VectorIndex) -> Result<Assistant, Box<dyn std::error::Error>> {
     let memory = SessionMemory::default();
     let search = Hybrid::new().with(words, 1.0)?.with(vectors, 0.5)?;
-    // "And on the weekend?" finds nothing by itself: the question before belongs to it.
-    let rag = RagStage::new(search).top_k(4).query(last_two_questions).memory(memory.clone());
+    let rag = RagStage::new(search).top_k(4).query(query).memory(memory.clone());
     let assemble = AssembleStage::default().memory(memory.clone()).budget(4_096).history_budget(1_024);
     let pipeline = Pipeline::builder("rag_over_folder")
         .stage(rag)
@@ -89,6 +88,12 @@ fn assistant(words: Bm25Index, vectors: VectorIndex) -> Result<Assistant, Box<dy
         .stage(StreamStage::default())
         .build()?;
     Ok(pipeline)
+}
+
+/// What is searched for: "And in winter?" finds nothing by itself, so the question before belongs to a short one.
+fn query(prompt: &PromptRequest) -> String {
+    let question = prompt.question();
+    if question.split_whitespace().count() <= 4 { last_two_questions(prompt) } else { question.into_owned() }
 }
 
 /// Asks, and prints the answer as it comes, its sources, and what was left out on the way.

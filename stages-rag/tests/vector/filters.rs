@@ -86,7 +86,7 @@ async fn grouped() -> (VectorIndex, Vec<Known>) {
     let passage = |number: usize| {
         let mut vector = point(&mut random, 8);
         // A tenth lies where the questions will be.
-        if number % 10 == 0 {
+        if number.is_multiple_of(10) {
             vector[0] = 9.0;
         }
         let side = if vector[0] > 0.0 { "right" } else { "left" };

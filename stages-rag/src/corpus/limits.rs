@@ -88,8 +88,8 @@ pub enum Limit {
     Pages,
     /// [`Limits::unpacked_bytes`].
     UnpackedBytes,
-    /// The objects of a PDF: a million, and one for every 16 bytes of the file. Each takes a hundred times the two bytes
-    /// that a number may be.
+    /// The objects of a PDF: two million are kept, and a file may look as if it held a million, and one for every 12 bytes.
+    /// A number of two bytes takes a hundred times that when it is read.
     Objects,
 }
 

@@ -54,6 +54,7 @@ impl Sections {
     }
 
     /// Ends a section with its text.
+    #[cfg(feature = "html")]
     pub(super) fn end(&mut self, text: String) {
         self.add(text, None);
     }

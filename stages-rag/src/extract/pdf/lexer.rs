@@ -185,7 +185,8 @@ fn number(word: &[u8]) -> Option<f32> {
         return None;
     }
     let number: f32 = std::str::from_utf8(word).ok()?.parse().ok()?;
-    number.is_finite().then_some(number)
+    // What is too large for a number is as large as one can be.
+    Some(number.clamp(f32::MIN, f32::MAX))
 }
 
 #[cfg(test)]

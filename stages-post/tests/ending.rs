@@ -99,3 +99,18 @@ fn a_filter_of_ones_own_may_end_the_answer() {
     let whole = Whole::of(&run(&PostStage::new().filter(|| First), ["a", "b"].map(TokenEvent::text_delta)));
     assert_eq!((whole.text.as_str(), whole.finish.reason), ("a", FinishReason::ContentFilter));
 }
+
+#[tokio::test]
+async fn the_source_is_dropped_before_the_last_text_is_read() {
+    let source = std::sync::Arc::new(());
+    let held = source.clone();
+    let stream = TokenStream::generate(async move |mut out| {
+        let _held = held;
+        out.text("a STOP b").await;
+        std::future::pending().await
+    });
+    let cx = Context::standalone(RequestOptions::new());
+    let mut out = PostStage::new().stop_sequences(["STOP"]).run(&cx, stream).await.expect("it does not fail");
+    assert_eq!(out.next().await.expect("an event").expect("no error").text(), "a ");
+    assert_eq!(std::sync::Arc::strong_count(&source), 1, "the terminal event has not been asked for yet");
+}

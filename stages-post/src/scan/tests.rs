@@ -129,6 +129,7 @@ pub(crate) fn cut<'a>(text: &'a str, cuts: &[prop::sample::Index]) -> Vec<&'a st
 
 const SETS: &[&[&str]] = &[
     &["ab", "abab", "b"],
+    &["[ab]{4}"],
     &["a[ab]{2,9}", "b{3}", "[ab]{1,4}é"],
     &["sk-[a-z-]{2,20}", "[0-9](?:[ -]?[0-9]){3,7}"],
     &[r"(?-u:\b)[0-9]{2,4}(?-u:\b)", r"(?m:^)a", r"é$", r"(?m:b$)"],

@@ -123,7 +123,9 @@ fn arguments() -> Result<(PathBuf, Option<PathBuf>), String> {
         match argument.as_str() {
             "--index" => index = Some(arguments.next().ok_or("--index needs a folder")?.into()),
             _ if folder.is_none() => folder = Some(argument.into()),
-            _ => return Err(format!("unexpected argument `{argument}`; usage: rag_over_folder [FOLDER] [--index DIR]")),
+            _ => {
+                return Err(format!("unexpected argument `{argument}`; usage: rag_over_folder [FOLDER] [--index DIR]"));
+            }
         }
     }
     let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/corpus");

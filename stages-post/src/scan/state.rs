@@ -63,8 +63,13 @@ impl Scan {
         self.text.push_str(piece);
         let Self { patterns, cursors, text, base, found, told, .. } = self;
         let mut sight = Sight { patterns, text, base: *base, told: *told, found };
-        for (cursor, group) in cursors.iter_mut().zip(&patterns.groups) {
-            sight.step(group, cursor, from);
+        let (groups, last_group) = patterns.groups.as_chunks::<2>();
+        let (cursors, last_cursor) = cursors.as_chunks_mut::<2>();
+        for (cursors, groups) in cursors.iter_mut().zip(groups) {
+            sight.step(groups, cursors, from);
+        }
+        if let ([group], [cursor]) = (last_group, last_cursor) {
+            sight.step(std::array::from_ref(group), std::array::from_mut(cursor), from);
         }
         if patterns.at_once {
             *told = *base + text.len();
@@ -188,25 +193,30 @@ struct Sight<'a> {
 }
 
 impl Sight<'_> {
-    /// Runs one group over the text from `from` on.
-    fn step(&mut self, group: &Group, cursor: &mut Cursor, from: usize) {
-        let table = &group.table;
-        let Cursor { mut state, mut quiet } = *cursor;
+    /// Runs groups over the text from `from` on, side by side: a step waits for the one before it in the same table only.
+    fn step<const N: usize>(&mut self, groups: &[Group; N], cursors: &mut [Cursor; N], from: usize) {
+        let mut here = *cursors;
         for (at, byte) in self.text.as_bytes().iter().enumerate().skip(from) {
-            state = table.next_state(state, *byte);
-            if table.is_special_state(state) {
-                if table.is_start_state(state) {
-                    quiet = self.base + at + 1;
-                } else {
-                    // A match is told by the byte behind it.
-                    self.look_back(group, state, at);
+            for (cursor, group) in here.iter_mut().zip(groups) {
+                cursor.state = group.table.next_state(cursor.state, *byte);
+            }
+            for (cursor, group) in here.iter_mut().zip(groups) {
+                if group.table.is_special_state(cursor.state) {
+                    if group.table.is_start_state(cursor.state) {
+                        cursor.quiet = self.base + at + 1;
+                    } else {
+                        // A match is told by the byte behind it.
+                        self.look_back(group, cursor.state, at);
+                    }
                 }
             }
         }
         if self.patterns.at_once {
-            self.look_back(group, table.next_eoi_state(state), self.text.len());
+            for (cursor, group) in here.iter().zip(groups) {
+                self.look_back(group, group.table.next_eoi_state(cursor.state), self.text.len());
+            }
         }
-        *cursor = Cursor { state, quiet };
+        *cursors = here;
     }
 
     /// Looks for the starts of the matches that end at `end`, if `state` says that there are some.

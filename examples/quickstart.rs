@@ -38,10 +38,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The question, and the folder to look for the answer in: this repository unless `--docs` names another.
+/// The question, and the folder to look for the answer in: the guides of this repository unless `--docs` names another.
 fn arguments() -> Result<(String, String), Box<dyn std::error::Error>> {
     let mut question = None;
-    let mut folder = env!("CARGO_MANIFEST_DIR").to_owned();
+    let mut folder = concat!(env!("CARGO_MANIFEST_DIR"), "/docs").to_owned();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {

@@ -49,7 +49,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tokio::select! {
             line = lines.next_line() => match line? {
                 Some(question) if question.trim().is_empty() => {}
-                Some(question) => answer(&assistant, &question).await?,
+                Some(question) => {
+                    if let Err(error) = answer(&assistant, &question).await {
+                        println!("failed to answer: {error}");
+                    }
+                }
                 None => break,
             },
             Some(synced) = watch.next() => match synced {

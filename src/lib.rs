@@ -13,6 +13,8 @@
 //! | feature | gives | default |
 //! |---|---|---|
 //! | `rag` | [`rag`]: an index over a folder of documents, retrieval and assembly | yes |
+//! | `html`, `pdf` | documents in these formats, beside Markdown and plain text | no |
+//! | `watch` | `rag::Folder::watch`: indexes that follow a folder | no |
 //! | `vector` | `rag::VectorIndex`: an index over vectors, in memory and on disk | no |
 //! | `post` | [`post`]: filters over the token stream | yes |
 //! | `embedded` | [`embedded`]: workers that need no server | yes |
@@ -83,6 +85,10 @@ mod guides {
     #[cfg(all(feature = "embedded", feature = "post", feature = "rag"))]
     #[doc = include_str!("../docs/first-pipeline.md")]
     struct FirstPipeline;
+
+    #[cfg(all(feature = "vector", feature = "watch"))]
+    #[doc = include_str!("../docs/indexes.md")]
+    struct Indexes;
 
     #[doc = include_str!("../docs/observability.md")]
     struct Observability;

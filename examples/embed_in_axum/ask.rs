@@ -39,8 +39,8 @@ pub(crate) fn assistant(docs: Bm25Index, worker: impl ModelWorker, waiting: usiz
     Pipeline::builder("assistant")
         .stage_with(RagStage::new(docs).top_k(4), door)
         .stage_with(AssembleStage::default(), StageConfig::new().inline())
-        // As many at once as the model takes: those that have slots are limited by them.
-        .stage_with(InferenceStage::new(worker), StageConfig::new().depth(8).concurrency(32))
+        // As many at once as the worker has slots.
+        .stage_with(InferenceStage::new(worker), StageConfig::new().depth(8))
         .stage(PostStage::new().trim())
         .stage(StreamStage::default())
         .build()
@@ -59,16 +59,13 @@ where
 #[derive(Deserialize)]
 struct Question {
     question: String,
-    session: Option<String>,
     temperature: Option<f32>,
 }
 
 impl From<Question> for PromptRequest {
     fn from(asked: Question) -> Self {
+        // A service with users sets tenant and session here, from what it knows of its caller and never from the body.
         let mut prompt = Self::new(asked.question).within(PATIENCE);
-        if let Some(session) = asked.session {
-            prompt = prompt.session(session);
-        }
         if let Some(temperature) = asked.temperature {
             prompt = prompt.temperature(temperature);
         }
@@ -104,7 +101,7 @@ fn sse(event: Result<TokenEvent, Error>, context: &Context) -> Option<Event> {
         Ok(TokenEvent::Reset) => ("reset", json!({})),
         Ok(TokenEvent::Finish(finish)) => ("done", done(&finish, context)),
         Ok(TokenEvent::Reasoning(_) | TokenEvent::ToolCall(_)) => return None,
-        Err(error) => ("error", Failure(error).body()),
+        Err(error) => ("error", Failure(error).logged().body()),
     };
     Some(Event::default().event(name).data(data.to_string()))
 }
@@ -160,6 +157,14 @@ impl Failure {
         }
     }
 
+    /// Tells whoever runs the service what clients are not told.
+    fn logged(self) -> Self {
+        if self.classify().0.is_server_error() {
+            tracing::warn!(error = ?self.0, "not answered");
+        }
+        self
+    }
+
     /// What the client reads: no more than that of what went wrong inside.
     fn body(&self) -> Value {
         let (_, kind) = self.classify();
@@ -174,14 +179,12 @@ impl Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let (status, _) = self.classify();
-        if status.is_server_error() {
-            tracing::warn!(error = ?self.0, "not answered");
-        }
-        let mut response = (status, Json(self.body())).into_response();
-        if let Some(pause) = self.0.retry_after() {
+        let failure = self.logged();
+        let (status, _) = failure.classify();
+        let mut response = (status, Json(failure.body())).into_response();
+        if let Some(pause) = failure.0.retry_after() {
             // Whole seconds, and never too few.
-            let seconds = pause.as_secs() + u64::from(pause.subsec_nanos() > 0);
+            let seconds = pause.as_secs().saturating_add(u64::from(pause.subsec_nanos() > 0));
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response

@@ -4,7 +4,7 @@
 //! from the files in `docs/`, offline:
 //!
 //! ```sh
-//! cargo run --release --example embed_in_axum
+//! cargo run --release --example embed_in_axum [-- ADDRESS]
 //! curl -N -H 'content-type: application/json' -d '{"question": "How does shedding work?"}' localhost:3000/ask
 //! curl -H 'content-type: application/json' -d '{"question": "What is a slot?"}' localhost:3000/ask.json
 //! curl -i -H 'content-type: application/json' -d '{"question": " "}' localhost:3000/ask
@@ -23,10 +23,23 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let docs = Bm25Index::from_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/docs")).await?;
     let state = app::AppState::new(ask::assistant(docs, Extractive::default(), 64)?);
 
-    let listener = TcpListener::bind("127.0.0.1:3000").await?;
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    let stop = async { drop(tokio::signal::ctrl_c().await) };
-    let report = app::run(listener, state, stop).await?;
+    let report = app::run(listener, state, stop()).await?;
     println!("{} finished, {} cancelled", report.finished, report.cancelled);
     Ok(())
+}
+
+/// Waits for Ctrl-C, or for what a supervisor sends.
+async fn stop() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        return;
+    }
+    drop(tokio::signal::ctrl_c().await);
 }

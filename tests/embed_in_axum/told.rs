@@ -53,7 +53,7 @@ async fn an_answer_comes_in_events_or_in_one_piece() {
         "usage": { "prompt_tokens": 1, "cached_tokens": 0, "completion_tokens": 4 },
         "sources": ["tea.md"],
     });
-    let mut client = Client::post(service.address, "/ask", &json!({ "question": "tea?", "session": "s" })).await;
+    let mut client = Client::post(service.address, "/ask", &json!({ "question": "tea?" })).await;
     let head = client.head().await;
     assert_eq!((head.status, &*head.headers["content-type"]), (200, "text/event-stream"));
     let events = client.events().await;

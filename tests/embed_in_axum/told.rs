@@ -1,5 +1,6 @@
 //! What clients are told: answers, refusals and failures.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use prompt_orchestrator::error::Phase;
@@ -7,6 +8,7 @@ use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::testing::Script;
 use prompt_orchestrator::token::TextDelta;
 use serde_json::{Value, json};
+use tracing_subscriber::fmt::MakeWriter;
 
 use crate::client::{Client, Head};
 use crate::service::{Held, Service};
@@ -127,6 +129,10 @@ async fn what_is_not_valid_is_named() {
 /// A failure behind the first token cannot have a status any more.
 #[tokio::test]
 async fn a_cut_answer_does_not_look_whole() {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).finish();
+    // For this thread, on which the service runs as well.
+    let _logged = tracing::subscriber::set_default(subscriber);
     let service = Service::start(Held::open(2, as_asked), 8).await;
     let mut client = Client::post(service.address, "/ask", &json!({ "question": "cut later" })).await;
     assert_eq!(client.head().await.status, 200);
@@ -134,9 +140,51 @@ async fn a_cut_answer_does_not_look_whole() {
     let names: Vec<_> = events.iter().map(|event| &*event.name).collect();
     assert_eq!(names, ["token", "error"]);
     assert_eq!(events[1].data, json!({ "kind": "worker" }));
+    let told = log.text();
+    assert!(told.contains("not answered") && told.contains("StreamCut"), "whoever runs the service is told: {told}");
 
     let (head, body) = post(&service, "/ask.json", json!({ "question": "cut later" })).await;
     assert_eq!((head.status, body), (502, json!({ "kind": "worker" })));
+}
+
+/// What a service has logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("no panic")).into_owned()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no panic").write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn as_many_are_at_the_worker_as_it_has_slots() {
+    let service = Service::start(Held::open(48, as_asked), 64).await;
+    let mut inside = Vec::new();
+    for _ in 0..48 {
+        inside.push(Client::post(service.address, "/ask", &json!({ "question": "hang" })).await);
+    }
+    until("all are at the worker", || service.worker.mock.stats().live == 48).await;
+    drop(inside);
+    service.until_nothing_is_left().await;
 }
 
 #[tokio::test]

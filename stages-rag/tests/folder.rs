@@ -263,6 +263,20 @@ async fn a_commit_that_fails_is_an_error_and_can_be_repeated() {
     assert_eq!((index.names(), index.commits()), (vec!["a.md".to_owned()], 1));
 }
 
+#[tokio::test]
+async fn what_is_skipped_is_warned_about() {
+    let docs = folder(&[("a.md", b"text"), ("logo.txt", b"\0")]);
+    let log = docs.path().join("log");
+    let writer = Arc::new(fs::File::create(&log).expect("a log"));
+    let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).finish();
+    let logging = tracing::subscriber::set_default(subscriber);
+    sync(&Folder::new(docs.path()), &MemoryIndex::default()).await;
+    drop(logging);
+    let log = fs::read_to_string(log).expect("a log");
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("WARN") && log.contains("path=\"logo.txt\" reason=binary"), "{log}");
+}
+
 #[test]
 fn the_future_crosses_threads() {
     fn crosses<T: Send>(_: T) {}

@@ -13,7 +13,7 @@ use std::task::Poll;
 
 use common::{MemoryIndex, folder, write};
 use proptest::prelude::*;
-use stages_rag::{Folder, Index, IndexErrorKind, Limit, Limits, SkipReason, SyncReport};
+use stages_rag::{Folder, IndexErrorKind, Limit, Limits, SkipReason, SyncReport};
 use tempfile::TempDir;
 
 async fn sync(folder: &Folder, index: &MemoryIndex) -> SyncReport {
@@ -259,9 +259,22 @@ async fn a_commit_that_fails_is_an_error_and_can_be_repeated() {
     assert!(watched.sync(&index).await.is_err());
     index.fail(false);
     // It stands in the index already, and waits for a commit.
-    index.commit().await.expect("committed");
     assert_eq!(counts(&sync(&watched, &index).await), [0, 0, 0, 1]);
-    assert_eq!(index.names(), ["a.md"]);
+    assert_eq!((index.names(), index.commits()), (vec!["a.md".to_owned()], 1));
+}
+
+#[tokio::test]
+async fn what_is_skipped_is_warned_about() {
+    let docs = folder(&[("a.md", b"text"), ("logo.txt", b"\0")]);
+    let log = docs.path().join("log");
+    let writer = Arc::new(fs::File::create(&log).expect("a log"));
+    let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).finish();
+    let logging = tracing::subscriber::set_default(subscriber);
+    sync(&Folder::new(docs.path()), &MemoryIndex::default()).await;
+    drop(logging);
+    let log = fs::read_to_string(log).expect("a log");
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("WARN") && log.contains("path=\"logo.txt\" reason=binary"), "{log}");
 }
 
 #[test]

@@ -3,16 +3,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use orchestrator_core::retrieval::Passage;
-use tokio_util::sync::CancellationToken;
-
 use super::limits::Limits;
-use super::list::{self, give_up_if_stopped};
 use super::progress::{Progress, Tell};
-use super::read::{self, Describe};
+use super::read::Describe;
 use super::seen::Seen;
 use super::skipped::SkippedFile;
-use crate::error::IndexError;
 
 /// A folder of documents that an [`Index`](crate::Index) is kept up to date with.
 ///
@@ -127,73 +122,10 @@ impl fmt::Debug for Folder {
     }
 }
 
-/// What a folder of documents came to.
-#[derive(Debug)]
-pub(crate) struct Corpus {
-    pub(crate) passages: Vec<Passage>,
-    pub(crate) skipped: Vec<SkippedFile>,
-}
-
-/// Reads and cuts the documents under `root`, in the order of their paths, within the default limits.
-///
-/// Blocks. Gives up between two files once `stop` is cancelled.
-pub(crate) fn read_folder(root: &Path, stop: &CancellationToken) -> Result<Corpus, IndexError> {
-    let limits = Limits::default();
-    let mut skipped = Vec::new();
-    let mut passages = Vec::new();
-    for file in list::list(root, stop, &mut skipped)? {
-        give_up_if_stopped(root, stop)?;
-        let read = read::read(&file, &limits, None).and_then(|content| read::passages(&file, content, &limits));
-        match read {
-            Ok(more) => passages.extend(more),
-            Err(reason) => skipped.push(SkippedFile { path: file.name, reason }),
-        }
-    }
-    warn_about(root, &mut skipped);
-    if passages.is_empty() {
-        return Err(IndexError::no_documents(root, skipped));
-    }
-    Ok(Corpus { passages, skipped })
-}
-
 /// Puts what was skipped in order, and logs it.
 pub(super) fn warn_about(root: &Path, skipped: &mut [SkippedFile]) {
     skipped.sort_by(|a, b| a.path.cmp(&b.path));
     for SkippedFile { path, reason } in skipped {
         tracing::warn!(corpus = %root.display(), path, %reason, "skipped while indexing");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-    use crate::error::IndexErrorKind;
-
-    #[test]
-    fn reading_stops_when_nobody_waits_for_it() {
-        let folder = tempfile::tempdir().expect("a folder");
-        fs::write(folder.path().join("a.md"), "text").expect("written");
-        let stop = CancellationToken::new();
-        assert!(read_folder(folder.path(), &stop).is_ok());
-        stop.cancel();
-        let error = read_folder(folder.path(), &stop).expect_err("nobody waits");
-        assert_eq!(error.kind(), IndexErrorKind::Interrupted);
-    }
-
-    #[test]
-    fn what_is_skipped_is_warned_about() {
-        let folder = tempfile::tempdir().expect("a folder");
-        fs::write(folder.path().join("a.md"), "text").expect("written");
-        fs::write(folder.path().join("logo.txt"), b"\0").expect("written");
-        let log = folder.path().join("log");
-        let writer = std::sync::Arc::new(fs::File::create(&log).expect("a log"));
-        let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).finish();
-        tracing::subscriber::with_default(subscriber, || read_folder(folder.path(), &CancellationToken::new()))
-            .expect("a corpus");
-        let log = fs::read_to_string(log).expect("a log");
-        assert_eq!(log.lines().count(), 1, "{log}");
-        assert!(log.contains("WARN") && log.contains("path=\"logo.txt\" reason=binary"), "{log}");
     }
 }

@@ -98,10 +98,27 @@ fn classify(entry: &fs::DirEntry) -> Result<Entry, SkipReason> {
     }
 }
 
-pub(super) fn give_up_if_stopped(root: &Path, stop: &CancellationToken) -> Result<(), IndexError> {
+fn give_up_if_stopped(root: &Path, stop: &CancellationToken) -> Result<(), IndexError> {
     if stop.is_cancelled() { Err(IndexError::interrupted(root, None)) } else { Ok(()) }
 }
 
 pub(super) fn unreadable(error: &io::Error) -> SkipReason {
     SkipReason::Unreadable(error.kind())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::IndexErrorKind;
+
+    #[test]
+    fn listing_stops_when_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("a.md"), "text").expect("written");
+        let stop = CancellationToken::new();
+        assert_eq!(list(folder.path(), &stop, &mut Vec::new()).expect("listed").len(), 1);
+        stop.cancel();
+        let error = list(folder.path(), &stop, &mut Vec::new()).expect_err("nobody waits");
+        assert_eq!(error.kind(), IndexErrorKind::Interrupted);
+    }
 }

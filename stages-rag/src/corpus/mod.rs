@@ -15,7 +15,6 @@ mod sync;
 mod watch;
 
 pub use folder::Folder;
-pub(crate) use folder::read_folder;
 pub use limits::{Limit, Limits};
 pub use progress::Progress;
 pub use skipped::{SkipReason, SkippedFile};

@@ -74,7 +74,7 @@ impl Folder {
     ///
     /// Only what is new or has changed is measured by the [`Limits`](crate::Limits).
     ///
-    /// Everything becomes visible in one commit at the end, and nothing is committed where nothing has changed. Up to two
+    /// Everything becomes visible in one commit at the end, also what an earlier sync has put in and not committed. Up to two
     /// files are read and cut at a time, on Tokio's blocking threads, and about a mebibyte of text is gathered before it
     /// is put into the index, so that memory does not grow with the folder.
     ///
@@ -85,7 +85,8 @@ impl Folder {
     /// # Errors
     ///
     /// Fails where the folder does not exist, is not a folder or cannot be listed, in which case the index is left alone,
-    /// and where the index does; what was put into it before stays uncommitted, and the next sync goes on from there.
+    /// and where the index does; what was put into it before stays uncommitted, and the next sync goes on from there and
+    /// commits it, even where no file has changed since.
     ///
     /// # Panics
     ///
@@ -255,9 +256,8 @@ impl<'a, I: Index> Pass<'a, I> {
         if !gone.is_empty() {
             self.index.remove(gone).await?;
         }
-        if self.report.has_changes() {
-            self.index.commit().await?;
-        }
+        // Also where nothing has changed: what an earlier sync has put in may still wait for its commit.
+        self.index.commit().await?;
         warn_about(&self.folder.root, &mut self.report.skipped);
         Ok(self.report)
     }

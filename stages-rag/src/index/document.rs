@@ -32,6 +32,14 @@ impl Document {
 ///
 /// Changes gather until [`commit`](Self::commit), which makes all of them visible and, on disk, durable, or none. A
 /// search sees what was committed last, whole.
+///
+/// # After an error
+///
+/// What was committed before stays as it was and searchable, unless the error says that the storage itself is broken; an
+/// index on disk is then to be opened anew. Of the changes since the last commit some or all may be gone, those of the
+/// call that failed as well as earlier ones, and a commit that failed may have been made all the same. So after an error,
+/// or a future that was dropped, ask [`documents`](Self::documents), put and remove again what differs from what should be
+/// there, and [commit](Self::commit), even where nothing differs. [`Folder::sync`](crate::Folder::sync) does just that.
 pub trait Index: Send + Sync + 'static {
     /// Returns the documents that the next commit would leave, with their fingerprints.
     fn documents(&self) -> impl Future<Output = Result<BTreeMap<String, Fingerprint>, IndexError>> + Send;
@@ -42,6 +50,6 @@ pub trait Index: Send + Sync + 'static {
     /// Takes documents out; names that it does not hold do nothing.
     fn remove(&self, names: Vec<String>) -> impl Future<Output = Result<(), IndexError>> + Send;
 
-    /// Makes everything since the last commit visible and durable, or nothing of it.
+    /// Makes everything since the last commit visible and durable, or nothing of it; costs nothing where nothing changed.
     fn commit(&self) -> impl Future<Output = Result<(), IndexError>> + Send;
 }

@@ -1,5 +1,6 @@
 //! What an index owes, the index over words, and the one over vectors.
 
+mod blocking;
 mod document;
 mod pair;
 #[cfg(feature = "vector")]

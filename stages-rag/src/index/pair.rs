@@ -5,9 +5,11 @@ use crate::error::IndexError;
 
 /// Two indexes that are kept up to date as one, so that a folder is read once for both.
 ///
-/// They are committed one after the other. A kill between the two leaves the first one ahead, and the next
-/// [`documents`](Index::documents) says so: a document counts as held only where both hold the same content of it, and
-/// whoever compares puts the others in again.
+/// Each change goes to the first one and then to the second, and so does the commit. A change or commit that fails, or a
+/// kill between the two, leaves the first one ahead, and the next [`documents`](Index::documents) says so: a document
+/// counts as held only where both hold the same content of it, and whoever compares puts the others in again.
+///
+/// Pairs are indexes too, so that three are kept up to date as `((a, b), c)`.
 ///
 /// # Examples
 ///
@@ -58,7 +60,7 @@ impl<A: Index, B: Index> Index for (A, B) {
     }
 }
 
-/// Stands for a content that is not the one of this fingerprint.
+/// Stands for a content that is not the one of this fingerprint, nor is it when a pair of pairs does it again.
 const fn other_than(fingerprint: Fingerprint) -> Fingerprint {
-    Fingerprint(!fingerprint.0)
+    Fingerprint(fingerprint.0.rotate_left(29).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0xd1b5_4a32_d192_ed03))
 }

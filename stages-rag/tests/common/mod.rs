@@ -22,10 +22,13 @@ pub(crate) struct MemoryIndex(Arc<Mutex<State>>);
 struct State {
     next: BTreeMap<String, Document>,
     committed: BTreeMap<String, Document>,
+    /// Commits that changed something.
     commits: usize,
+    is_changed: bool,
     /// How many documents came at once at most.
     widest: usize,
     fails: bool,
+    refuses_puts: bool,
 }
 
 impl MemoryIndex {
@@ -52,8 +55,20 @@ impl MemoryIndex {
         self.0.lock().expect("a state").widest
     }
 
+    /// Makes its commits fail.
     pub(crate) fn fail(&self, fails: bool) {
         self.0.lock().expect("a state").fails = fails;
+    }
+
+    pub(crate) fn refuse_puts(&self, refuses: bool) {
+        self.0.lock().expect("a state").refuses_puts = refuses;
+    }
+
+    /// Forgets what is not committed, as a killed process does.
+    pub(crate) fn kill(&self) {
+        let mut state = self.0.lock().expect("a state");
+        state.next = state.committed.clone();
+        state.is_changed = false;
     }
 }
 
@@ -64,7 +79,12 @@ impl Index for MemoryIndex {
     }
 
     async fn put(&self, documents: Vec<Document>) -> Result<(), IndexError> {
+        let refuses = self.0.lock().expect("a state").refuses_puts;
+        if refuses {
+            return failure().await;
+        }
         let mut state = self.0.lock().expect("a state");
+        state.is_changed = true;
         state.widest = state.widest.max(documents.len());
         for document in documents {
             assert!(document.passages.iter().all(|p| p.source.document == document.name));
@@ -76,21 +96,25 @@ impl Index for MemoryIndex {
 
     async fn remove(&self, names: Vec<String>) -> Result<(), IndexError> {
         let mut state = self.0.lock().expect("a state");
-        names.iter().for_each(|name| drop(state.next.remove(name)));
+        names.iter().for_each(|name| state.is_changed |= state.next.remove(name).is_some());
         Ok(())
     }
 
     async fn commit(&self) -> Result<(), IndexError> {
         let fails = self.0.lock().expect("a state").fails;
         if fails {
-            // The only errors that can be made from outside are those of a folder.
-            return stages_rag::Bm25Index::from_dir("/nowhere/at/all").await.map(drop);
+            return failure().await;
         }
         let mut state = self.0.lock().expect("a state");
         state.committed = state.next.clone();
-        state.commits += 1;
+        state.commits += usize::from(std::mem::take(&mut state.is_changed));
         Ok(())
     }
+}
+
+/// The only errors that can be made from outside are those of a folder.
+async fn failure() -> Result<(), IndexError> {
+    stages_rag::Bm25Index::from_dir("/nowhere/at/all").await.map(drop)
 }
 
 pub(crate) fn folder(files: &[(&str, &[u8])]) -> TempDir {

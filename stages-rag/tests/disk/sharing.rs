@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use orchestrator_core::prelude::*;
-use stages_rag::{Bm25Index, IndexErrorKind, Language, Languages};
+use stages_rag::{Bm25Index, Index, IndexErrorKind, Language, Languages};
 
 use super::{commit, document, folder, found, open, put, search};
 
@@ -60,13 +60,13 @@ async fn an_index_of_other_languages_or_programs_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_path_that_cannot_be_a_folder_is_a_fault_of_storage() {
+async fn a_path_below_a_file_cannot_be_a_folder() {
     let folder = folder();
     let file = folder.path().join("file");
     std::fs::write(&file, "text").expect("written");
     for path in [file.clone(), file.join("below")] {
         let error = Bm25Index::open(&path).await.expect_err("a file");
-        assert_eq!(error.kind(), IndexErrorKind::Storage);
+        assert_eq!(error.kind(), IndexErrorKind::NotAFolder);
         assert_eq!(error.path(), Some(path.as_path()));
     }
     let deep = folder.path().join("new/and/deep");
@@ -184,4 +184,62 @@ async fn a_big_search_in_memory_leaves_its_thread() {
     assert_eq!(index.retrieve(&query).await.expect("found").len(), 1);
     assert!(ran.load(Ordering::Acquire), "the search held its thread");
     other.await.expect("done");
+}
+
+/// A commit and many that wait for it leave the second of two blocking threads to others.
+#[test]
+fn who_waits_for_a_commit_takes_no_thread() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(2).build();
+    runtime.expect("a runtime").block_on(async {
+        let index = Bm25Index::in_memory().expect("an index");
+        let text = "many words that a commit has to write ".repeat(40);
+        let many: Vec<_> = (0..5_000).map(|i| document(&i.to_string(), &text)).collect();
+        index.put(many).await.expect("put");
+        let committing = tokio::spawn({
+            let index = index.clone();
+            async move { index.commit().await }
+        });
+        let waiting: Vec<_> = (0..8)
+            .map(|_| {
+                let index = index.clone();
+                tokio::spawn(async move { index.documents().await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        // The one worker runs them in order, so that all have asked for their thread once this has.
+        tokio::spawn(async {}).await.expect("no panic");
+        tokio::task::spawn_blocking(|| ()).await.expect("no panic");
+        assert!(!committing.is_finished(), "the commit was waited for");
+        committing.await.expect("no panic").expect("committed");
+        for waiting in waiting {
+            assert_eq!(waiting.await.expect("no panic").expect("listed").len(), 5_000);
+        }
+    });
+}
+
+/// What is ready when it is asked for the first time has left its task for nothing.
+#[tokio::test]
+async fn only_a_small_search_runs_on_the_task_that_asks() {
+    use std::num::NonZeroUsize;
+
+    use futures_util::FutureExt;
+
+    let index = Bm25Index::in_memory().expect("an index");
+    put(&index, &[("a", "needle")]).await;
+    commit(&index).await;
+    let query = |text: &str, limit| Query::new(text, NonZeroUsize::new(limit).expect("not zero"));
+    let filter = |leaves: usize| Filter::OneOf((0..leaves).map(|i| Filter::is("key", i.to_string())).collect());
+    let long = format!("needle{}", " ".repeat(1_018));
+    let cases = [
+        (query("needle", 100), true),
+        (query("needle", 101), false),
+        (query(&long, 1), true),
+        (query(&format!("{long} "), 1), false),
+        (query("needle", 1).filter(filter(16)), true),
+        (query("needle", 1).filter(filter(17)), false),
+    ];
+    for (query, inline) in cases {
+        let found = index.retrieve(&query).now_or_never();
+        assert_eq!(found.is_some(), inline, "{} bytes, {}", query.text.len(), query.limit);
+    }
 }

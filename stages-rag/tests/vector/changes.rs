@@ -190,3 +190,13 @@ async fn a_commit_that_is_given_up_leaves_its_changes_for_the_next() {
     index.commit().await.expect("committed");
     assert_eq!(index.len(), 100);
 }
+
+#[tokio::test]
+async fn vectors_that_were_never_committed_fix_no_length() {
+    let index = VectorIndex::in_memory(spelled());
+    put(&index, "a", &["1 0"]).await;
+    index.remove(vec!["a".into()]).await.expect("removed");
+    put(&index, "b", &["1 0 0"]).await;
+    index.commit().await.expect("committed");
+    assert_eq!(texts(&index, "1 0 0").await, ["1 0 0"]);
+}

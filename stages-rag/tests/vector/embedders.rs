@@ -127,3 +127,33 @@ async fn texts_are_embedded_in_batches_and_nothing_is_asked_of_an_empty_index() 
     index.put(vec![document("a", 1, &many), document("b", 1, &many[..50])]).await.expect("put");
     assert_eq!(*embedder.0.lock().expect("not poisoned"), [64, 64, 22]);
 }
+
+/// Changes its name when it is told to.
+#[derive(Debug, Default)]
+struct Renamed(std::sync::atomic::AtomicBool);
+
+#[async_trait]
+impl Embedder for Renamed {
+    fn name(&self) -> &str {
+        if self.0.load(std::sync::atomic::Ordering::Relaxed) { "other" } else { "spelled" }
+    }
+
+    async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, WorkerError> {
+        Spelled { name: "inside" }.embed(texts).await
+    }
+}
+
+#[tokio::test]
+async fn an_embedder_of_another_name_than_at_first_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let embedder = Arc::new(Renamed::default());
+    let index = VectorIndex::open(folder.path(), embedder.clone()).await.expect("opened");
+    put(&index, "a", &["1 0"]).await;
+    embedder.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    // What was put before is of the name before.
+    index.commit().await.expect("committed");
+    assert_eq!(kind(index.put(vec![document("b", 1, &["0 1"])]).await), IndexErrorKind::Incompatible);
+    assert_eq!(kind(index.retrieve(&query("1 0", 1)).await), IndexErrorKind::Incompatible);
+    drop(index);
+    assert_eq!(texts(&open(folder.path()).await, "1 0").await, ["1 0"]);
+}

@@ -98,4 +98,5 @@ async fn a_killed_process_leaves_exactly_what_it_has_committed() {
         unreported += u32::from(number == last + 1);
     }
     println!("{unreported} of {ROUNDS} were killed between a commit and its report");
+    assert!(unreported > 0, "no kill fell into a commit");
 }

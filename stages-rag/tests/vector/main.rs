@@ -2,6 +2,7 @@
 
 mod changes;
 mod common;
+mod damage;
 mod embedders;
 mod filters;
 mod kill;

@@ -33,17 +33,20 @@ impl Change {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Changes {
     pub(super) documents: BTreeMap<String, Change>,
-    /// The length of the vectors that were put, until a commit has made it that of the index.
-    pub(super) dimensions: Option<usize>,
 }
 
 impl Changes {
     pub(super) fn put(&mut self, embedded: Embedded) {
-        if let Some(vector) = embedded.vectors.first() {
-            self.dimensions = Some(vector.len());
-        }
         let name = embedded.document.name.clone();
         self.documents.insert(name, Change::Put(Arc::new(embedded)));
+    }
+
+    /// Returns the length of the vectors that are put, all of which have the same.
+    pub(super) fn dimensions(&self) -> Option<usize> {
+        self.documents.values().find_map(|change| match change {
+            Change::Put(embedded) => embedded.vectors.first().map(|vector| vector.len()),
+            Change::Remove => None,
+        })
     }
 
     pub(super) fn remove(&mut self, name: String) {

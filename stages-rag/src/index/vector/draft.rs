@@ -10,8 +10,8 @@ use super::kinds::Kinds;
 use super::rows::PassageRow;
 use super::snapshot::{Entry, Snapshot};
 
-/// One in how many nodes may be a waypoint before edges are led past all of them.
-const NODES_PER_WAYPOINT: usize = 5;
+/// For how many passages there may be one waypoint before edges are led past all of them.
+const PASSAGES_PER_WAYPOINT: usize = 5;
 
 /// What a commit will leave, while it is made.
 pub(super) struct Draft {
@@ -28,7 +28,7 @@ impl Draft {
     /// Applies changes to a copy of what was committed last.
     pub(super) fn new(base: &Snapshot, changes: &Changes) -> Self {
         let mut nodes = base.graph.nodes().copy();
-        if let Some(dimensions) = changes.dimensions {
+        if let Some(dimensions) = changes.dimensions() {
             nodes.set_dimensions(dimensions);
         }
         let mut draft = Self {
@@ -89,6 +89,7 @@ impl Draft {
         nodes.free_all_if_none_is_live();
         nodes.spread_entries();
         let live: Vec<Slot> = nodes.live_slots().collect();
+        let passages = live.len();
         let unlinked = match nodes.begin_links(live.len() > WORTH_A_GRAPH) {
             Unlinked::None => Vec::new(),
             Unlinked::New => self.put.iter().map(|(slot, ..)| *slot).collect(),
@@ -97,7 +98,7 @@ impl Draft {
         let waypoints = nodes.waypoints();
         self.graph = Graph::new(nodes);
         self.graph.link(&unlinked, &wanted)?;
-        if waypoints * NODES_PER_WAYPOINT > self.graph.nodes().len() {
+        if waypoints * PASSAGES_PER_WAYPOINT > passages {
             self.graph.bypass(&wanted)?;
             let mut nodes = self.graph.into_nodes();
             nodes.free_waypoints();
@@ -109,7 +110,8 @@ impl Draft {
     /// Makes it what searches see.
     pub(super) fn into_snapshot(self, passages: ReadOnlyTable<Slot, PassageRow>) -> Snapshot {
         let Self { graph, documents, kinds, metadata, .. } = self;
-        Snapshot { graph, documents, kinds, metadata, passages: Some(passages) }
+        let len = graph.nodes().live_slots().count();
+        Snapshot { graph, documents, kinds, metadata, len, passages: Some(passages) }
     }
 
     pub(super) fn nodes(&self) -> &Nodes {

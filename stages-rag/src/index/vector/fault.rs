@@ -26,12 +26,6 @@ pub(super) fn damaged(path: Option<&Path>, what: &str) -> IndexError {
     storage(path, redb::Error::Corrupted(what.to_owned()))
 }
 
-/// The folder cannot be made, or is none.
-pub(super) fn folder(path: &Path, error: std::io::Error) -> IndexError {
-    let kind = if path.exists() { IndexErrorKind::NotAFolder } else { IndexErrorKind::Storage };
-    IndexError::new(kind, Some(path), Some(error.into()))
-}
-
 pub(super) fn engine(path: Option<&Path>, error: diskann::ANNError) -> IndexError {
     IndexError::new(IndexErrorKind::Engine, path, Some(error.into()))
 }

@@ -1,13 +1,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use orchestrator_core::retrieval::{Embedder, Passage, Query, Retriever};
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::changes::{Changes, Embedded};
 use super::draft::Draft;
@@ -17,6 +15,7 @@ use super::graph::Stopped;
 use super::snapshot::Snapshot;
 use super::store::Store;
 use crate::error::IndexError;
+use crate::index::blocking::blocking;
 use crate::index::{Document, Fingerprint, Index};
 
 /// Searches passages by what they mean: by the cosine between their vectors and that of the question.
@@ -76,6 +75,8 @@ struct Inner {
     /// `None` in memory.
     path: Option<PathBuf>,
     embedder: Arc<dyn Embedder>,
+    /// The embedder's name when the index was opened, which its vectors go by.
+    name: String,
     store: Store,
     committed: RwLock<Arc<Snapshot>>,
     /// Taken before `committed` by whoever takes both.
@@ -89,8 +90,9 @@ struct Inner {
 impl VectorIndex {
     /// Opens the index in a folder, which is made where there is none.
     ///
-    /// All that was committed is there, also after a process was killed, and nothing else. Vectors and graph are read, on
-    /// one of Tokio's blocking threads: about half a second for 100,000 vectors of 64 dimensions.
+    /// All that was committed is there, also after a process was killed, and nothing else. The file is
+    /// checked for damage, and vectors and graph are read, on one of Tokio's blocking threads; both take longer the more
+    /// there is.
     ///
     /// # Errors
     ///
@@ -109,25 +111,27 @@ impl VectorIndex {
             move || {
                 let store = Store::open(&path)?;
                 let snapshot = store.read(&name, Some(&path))?;
-                Ok((store, snapshot))
+                Ok((name, store, snapshot))
             }
         };
-        let (store, snapshot) = blocking(Some(&path), work).await?;
-        Ok(Self::new(Some(path), embedder, store, snapshot))
+        let (name, store, snapshot) = blocking(Some(&path), work).await?;
+        Ok(Self::new(Some(path), embedder, name, store, snapshot))
     }
 
     /// Makes an empty index that lives as long as its handles.
     ///
     /// It is the same as the one on disk, without the file: texts lie in tables in memory, and commits are all or nothing.
     pub fn in_memory(embedder: Arc<dyn Embedder>) -> Self {
-        Self::new(None, embedder, Store::in_memory(), Snapshot::empty())
+        let name = embedder.name().to_owned();
+        Self::new(None, embedder, name, Store::in_memory(), Snapshot::empty())
     }
 
-    fn new(path: Option<PathBuf>, embedder: Arc<dyn Embedder>, store: Store, snapshot: Snapshot) -> Self {
+    fn new(path: Option<PathBuf>, embedder: Arc<dyn Embedder>, name: String, store: Store, snapshot: Snapshot) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self(Arc::new(Inner {
             path,
             embedder,
+            name,
             store,
             committed: RwLock::new(Arc::new(snapshot)),
             changes: Mutex::default(),
@@ -139,7 +143,7 @@ impl VectorIndex {
     /// Returns how many passages a search sees.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.committed().len()
+        self.0.committed().len
     }
 
     /// Returns whether a search sees no passage.
@@ -162,9 +166,28 @@ impl Inner {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Fails where the embedder has changed its name since the index was opened.
+    fn check_embedder(&self) -> Result<(), IndexError> {
+        let given = self.embedder.name();
+        if given == self.name {
+            return Ok(());
+        }
+        let stored = format!("vectors of `{}`", self.name);
+        Err(fault::incompatible(self.path(), "embedder", format_args!("`{given}`"), stored))
+    }
+
+    /// Returns the documents that the next commit leaves.
+    fn documents(&self) -> BTreeMap<String, Fingerprint> {
+        let (changes, committed) = {
+            let changes = self.changes();
+            (changes.clone(), self.committed())
+        };
+        changes.over(&committed.documents)
+    }
+
     /// Returns the length of the vectors, where there has been one.
     fn dimensions(&self) -> Option<usize> {
-        let gathered = self.changes().dimensions;
+        let gathered = self.changes().dimensions();
         gathered.or_else(|| Some(self.committed().dimensions()).filter(|dimensions| *dimensions > 0))
     }
 
@@ -179,7 +202,7 @@ impl Inner {
             Stopped::Unwanted => fault::interrupted(self.path()),
             Stopped::Failed(error) => fault::engine(self.path(), error),
         })?;
-        let written = self.store.write(&base, &draft, self.embedder.name());
+        let written = self.store.write(&base, &draft, &self.name);
         let passages = written.map_err(|error| fault::storage(self.path(), error))?;
         let snapshot = Arc::new(draft.into_snapshot(passages));
         let mut gathered = self.changes();
@@ -189,10 +212,13 @@ impl Inner {
     }
 }
 
+/// # Panics
+///
+/// `documents` and `commit` panic outside a Tokio runtime.
 impl Index for VectorIndex {
     async fn documents(&self) -> Result<BTreeMap<String, Fingerprint>, IndexError> {
-        let changes = self.0.changes();
-        Ok(changes.over(&self.0.committed().documents))
+        let inner = self.0.clone();
+        blocking(self.0.path(), move || Ok(inner.documents())).await
     }
 
     /// Embeds the passages, 64 texts at a time, and puts the documents in once all are embedded.
@@ -201,9 +227,10 @@ impl Index for VectorIndex {
     ///
     /// [`Embedder`](crate::IndexErrorKind::Embedder) where the embedder fails or its vectors cannot be used: too few,
     /// empty, not finite, zero. [`Incompatible`](crate::IndexErrorKind::Incompatible) where they are of another length than
-    /// those before. Then none of the documents is put in.
+    /// those before, or the embedder has another name than when the index was opened. Then none of the documents is put in.
     async fn put(&self, documents: Vec<Document>) -> Result<(), IndexError> {
         let inner = &*self.0;
+        inner.check_embedder()?;
         let passages: Vec<&Passage> = documents.iter().flat_map(|document| &document.passages).collect();
         let vectors = embed_passages(&*inner.embedder, &passages, inner.dimensions(), inner.path()).await?;
         let mut vectors = vectors.into_iter();
@@ -216,7 +243,7 @@ impl Index for VectorIndex {
         // Another put may have been the first meanwhile, with vectors of another length.
         let stored = inner.dimensions();
         let mut changes = inner.changes();
-        if let (Some(given), Some(stored)) = (given, changes.dimensions.or(stored))
+        if let (Some(given), Some(stored)) = (given, changes.dimensions().or(stored))
             && given != stored
         {
             return Err(fault::incompatible(inner.path(), "dimensions", given, stored));
@@ -236,8 +263,8 @@ impl Index for VectorIndex {
     /// # Errors
     ///
     /// [`Storage`](crate::IndexErrorKind::Storage) where the index cannot be written: a disk that is full leaves what was
-    /// committed before, and the changes as they were, for another try. After an error of the disk itself the index has to
-    /// be opened anew.
+    /// committed before, and the changes as they were, for another try. After an error of the disk itself every commit
+    /// fails, and so may searches, until the index is opened anew.
     ///
     /// # Panics
     ///
@@ -270,17 +297,18 @@ impl Retriever for VectorIndex {
     /// # Errors
     ///
     /// As [`put`](Index::put), of the question's vector; [`Storage`](crate::IndexErrorKind::Storage) where a passage cannot
-    /// be read.
+    /// be read, which is so for all that are not in memory once a commit has met an error of the disk.
     ///
     /// # Panics
     ///
     /// Panics outside a Tokio runtime.
     async fn retrieve(&self, query: &Query) -> Result<Vec<Passage>, IndexError> {
         let snapshot = self.0.committed();
-        if snapshot.len() == 0 {
+        if snapshot.len == 0 {
             return Ok(Vec::new());
         }
         let inner = self.0.clone();
+        inner.check_embedder()?;
         let vector = embed_query(&*inner.embedder, &query.text, snapshot.dimensions(), inner.path()).await?;
         let running = inner.searches.clone().acquire_owned().await;
         let query = query.clone();
@@ -290,20 +318,6 @@ impl Retriever for VectorIndex {
             found
         })
         .await
-    }
-}
-
-/// Runs a job on one of Tokio's blocking threads; one that nobody waits for any more is not started.
-async fn blocking<T: Send + 'static>(
-    path: Option<&Path>,
-    job: impl FnOnce() -> Result<T, IndexError> + Send + 'static,
-) -> Result<T, IndexError> {
-    match AbortOnDropHandle::new(tokio::task::spawn_blocking(job)).await {
-        Ok(result) => result,
-        Err(ended) => match ended.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            Err(_) => Err(fault::interrupted(path)),
-        },
     }
 }
 

@@ -51,11 +51,14 @@ pub(super) fn vector_bytes(vector: &[f32]) -> Vec<u8> {
     vector.iter().flat_map(|component| component.to_le_bytes()).collect()
 }
 
-/// Reads a vector back; `None` where the bytes are none of so many dimensions.
+/// Reads a vector back; `None` where the bytes are none of so many dimensions, or a component is not finite.
 pub(super) fn vector(bytes: &[u8], dimensions: usize) -> Option<Vec<f32>> {
     let (components, rest) = bytes.as_chunks::<4>();
-    (rest.is_empty() && components.len() == dimensions)
-        .then(|| components.iter().copied().map(f32::from_le_bytes).collect())
+    if !rest.is_empty() || components.len() != dimensions {
+        return None;
+    }
+    let vector: Vec<f32> = components.iter().copied().map(f32::from_le_bytes).collect();
+    vector.iter().all(|component| component.is_finite()).then_some(vector)
 }
 
 pub(super) fn edge_bytes(edges: &[Slot]) -> Vec<u8> {

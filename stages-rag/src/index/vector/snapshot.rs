@@ -29,6 +29,8 @@ pub(super) struct Snapshot {
     pub(super) kinds: Vec<u32>,
     /// Each metadata that there is, once: a filter is asked once for each.
     pub(super) metadata: Vec<Metadata>,
+    /// How many passages it holds.
+    pub(super) len: usize,
     /// The texts as of this commit; `None` where there was none yet.
     pub(super) passages: Option<ReadOnlyTable<Slot, PassageRow>>,
 }
@@ -40,13 +42,9 @@ impl Snapshot {
             documents: BTreeMap::new(),
             kinds: Vec::new(),
             metadata: Vec::new(),
+            len: 0,
             passages: None,
         }
-    }
-
-    /// Returns how many passages it holds.
-    pub(super) fn len(&self) -> usize {
-        self.graph.nodes().live_slots().count()
     }
 
     /// Returns the length of the vectors; 0 where there has been none.
@@ -62,7 +60,7 @@ impl Snapshot {
         path: Option<&Path>,
     ) -> Result<Vec<Passage>, IndexError> {
         let nodes = self.graph.nodes();
-        let live = self.len();
+        let live = self.len;
         let accepted: Vec<bool> = match &query.filter {
             Filter::Any => vec![true; self.metadata.len()],
             filter => self.metadata.iter().map(|metadata| filter.accepts(metadata)).collect(),

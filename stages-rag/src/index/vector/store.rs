@@ -12,6 +12,7 @@ use super::snapshot::{Entry, Metadata, Snapshot};
 use super::{fault, kinds};
 use crate::error::IndexError;
 use crate::index::Fingerprint;
+use crate::index::blocking::{make_folder, sync_folder};
 
 /// The file in the index's folder.
 const FILE: &str = "vectors.redb";
@@ -20,7 +21,7 @@ const FILE: &str = "vectors.redb";
 const CACHE: usize = 32 << 20;
 
 /// Changes with what is stored, and how.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 /// The tables of one index, in a file or in memory.
 pub(super) struct Store {
@@ -31,9 +32,14 @@ pub(super) struct Store {
 
 impl Store {
     pub(super) fn open(folder: &Path) -> Result<Self, IndexError> {
-        std::fs::create_dir_all(folder).map_err(|error| fault::folder(folder, error))?;
+        make_folder(folder)?;
         let opened = Builder::new().set_cache_size(CACHE).create(folder.join(FILE));
-        let database = opened.map_err(|error| fault::storage(Some(folder), error))?;
+        let mut database = opened.map_err(|error| fault::storage(Some(folder), error))?;
+        sync_folder(folder).map_err(|error| fault::storage(Some(folder), redb::Error::Io(error)))?;
+        // Only this reads the checksums; without it a changed byte is an answer like any other.
+        if !database.check_integrity().map_err(|error| fault::storage(Some(folder), error))? {
+            return Err(fault::damaged(Some(folder), "what its pages hold does not fit their checksums"));
+        }
         Ok(Self { database, on_disk: true })
     }
 
@@ -57,7 +63,8 @@ impl Store {
         }
         let dimensions = setting("dimensions").parse();
         let dimensions = dimensions.map_err(|_| fault::damaged(path, "the dimensions are no number"))?;
-        let snapshot = self.snapshot(dimensions).map_err(storage)?;
+        let slots: u64 = setting("slots").parse().map_err(|_| fault::damaged(path, "the slots are no number"))?;
+        let snapshot = self.snapshot(dimensions, slots).map_err(storage)?;
         snapshot.ok_or_else(|| fault::damaged(path, "the rows do not fit together"))
     }
 
@@ -75,7 +82,7 @@ impl Store {
     }
 
     /// Reads everything but the texts; `None` where the rows contradict each other.
-    fn snapshot(&self, dimensions: usize) -> Result<Option<Snapshot>, Error> {
+    fn snapshot(&self, dimensions: usize, slots: u64) -> Result<Option<Snapshot>, Error> {
         let read = self.database.begin_read()?;
         let mut documents = BTreeMap::new();
         for row in read.open_table(DOCUMENTS)?.iter()? {
@@ -87,6 +94,10 @@ impl Store {
         for row in read.open_table(VECTORS)?.iter()? {
             let (slot, bytes) = row?;
             let Some(vector) = rows::vector(bytes.value(), dimensions) else { return Ok(None) };
+            // Else one wrong number would be memory for all that are smaller.
+            if u64::from(slot.value()) >= slots {
+                return Ok(None);
+            }
             nodes.put_waypoint(slot.value(), vector.into());
         }
         for row in read.open_table(EDGES)?.iter()? {
@@ -96,14 +107,15 @@ impl Store {
                 return Ok(None);
             }
         }
-        let slots = || documents.values().flat_map(|entry| &entry.slots);
-        if !slots().all(|slot| nodes.revive(*slot)) {
+        let live = || documents.values().flat_map(|entry| &entry.slots);
+        if !live().all(|slot| nodes.revive(*slot)) {
             return Ok(None);
         }
         nodes.spread_entries();
-        let (kinds, metadata) = metadata_of(&read.open_table(METADATA)?, nodes.len(), slots())?;
+        let (kinds, metadata) = metadata_of(&read.open_table(METADATA)?, nodes.len(), live())?;
         let passages = Some(read.open_table(PASSAGES)?);
-        Ok(Some(Snapshot { graph: Graph::new(nodes), documents, kinds, metadata, passages }))
+        let len = live().count();
+        Ok(Some(Snapshot { graph: Graph::new(nodes), documents, kinds, metadata, len, passages }))
     }
 
     /// Makes a draft durable, or nothing of it, and returns the texts as they then are.
@@ -114,7 +126,7 @@ impl Store {
         embedder: &str,
     ) -> Result<ReadOnlyTable<Slot, PassageRow>, Error> {
         let write = self.database.begin_write()?;
-        write_settings(&write, embedder, draft.nodes().dimensions())?;
+        write_settings(&write, embedder, draft.nodes())?;
         write_documents(&write, draft)?;
         write_passages(&write, draft)?;
         self.write_nodes(&write, base.graph.nodes(), draft.nodes())?;
@@ -158,11 +170,12 @@ fn put_or_remove(table: &mut redb::Table<'_, Slot, &[u8]>, slot: Slot, bytes: &[
     Ok(())
 }
 
-fn write_settings(write: &WriteTransaction, embedder: &str, dimensions: usize) -> Result<(), Error> {
+fn write_settings(write: &WriteTransaction, embedder: &str, nodes: &Nodes) -> Result<(), Error> {
     let mut settings = write.open_table(SETTINGS)?;
     settings.insert("format", FORMAT)?;
     settings.insert("embedder", embedder)?;
-    settings.insert("dimensions", dimensions.to_string().as_str())?;
+    settings.insert("dimensions", nodes.dimensions().to_string().as_str())?;
+    settings.insert("slots", nodes.len().to_string().as_str())?;
     Ok(())
 }
 

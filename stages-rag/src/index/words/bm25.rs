@@ -1,24 +1,30 @@
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
 
 use orchestrator_core::retrieval::{Passage, Query, Retriever};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::builder::Bm25Builder;
 use super::engine::Engine;
+use super::filter;
 use super::language::Languages;
 use super::snapshot::Search;
-use crate::corpus::{SkippedFile, read_folder};
+use crate::corpus::{Folder, SkippedFile};
 use crate::error::IndexError;
+use crate::index::blocking::blocking;
 use crate::index::{Document, Fingerprint, Index};
 
 /// The most entries of the index that a search reads on the task that asks.
 ///
 /// Measured: 0.04 ms for a question, and 10 ns for each entry.
 const INLINE_EFFORT: u64 = 5_000;
+
+/// The most bytes of a question, conditions of a filter and passages to find of such a search.
+const INLINE_TEXT: usize = 1 << 10;
+const INLINE_LEAVES: usize = 16;
+const INLINE_LIMIT: usize = 100;
 
 /// Searches passages by their words, ranked with BM25, in memory or on disk.
 ///
@@ -27,7 +33,7 @@ const INLINE_EFFORT: u64 = 5_000;
 /// count as well as those of the text. Each document is read in its [language](Languages), and a question in all that the
 /// index holds; a word counts once, however many of them know it. Scripts that write no spaces between words are compared
 /// by pairs of characters. A query is natural language and has no syntax that could be wrong; one without a word that says
-/// what it is about ("what is it?") finds nothing. Of a very long query the first 64 distinct words are searched for.
+/// what it is about ("what is it?") finds nothing. Of a very long query the first 64 distinct words, among the first 256, are searched for.
 ///
 /// The passages come with the best score first, equal ones in the order in which they were put in; the same index and
 /// query give the same list every time. Passages that were taken out still count as far as the rareness of their words is
@@ -51,8 +57,10 @@ const INLINE_EFFORT: u64 = 5_000;
 /// and their fingerprints are always in memory.
 ///
 /// What blocks runs on Tokio's blocking threads: changes, and searches on disk, where a page may have to be read. In memory
-/// a search that reads up to 5,000 entries of the index, which takes about a tenth of a millisecond at most, runs inline,
-/// on the task that asks. Dropping the future of a change or a search does not stop it.
+/// a search that reads up to 5,000 entries of the index, for up to 100 passages, with a question of up to a kibibyte and a
+/// filter of up to 16 conditions, runs inline, on the task that asks. Changes wait for each other without a thread, and so
+/// do searches beyond as many as the machine has cores. Dropping the future of a change or a search that has begun does
+/// not stop it.
 ///
 /// # Examples
 ///
@@ -75,6 +83,10 @@ const INLINE_EFFORT: u64 = 5_000;
 #[derive(Clone)]
 pub struct Bm25Index {
     engine: Arc<Engine>,
+    /// Held by the change that is being made; the others wait for it without a thread.
+    turn: Arc<Mutex<()>>,
+    /// As many as searches that may run at once off the task that asks.
+    searches: Arc<Semaphore>,
     skipped: Arc<[SkippedFile]>,
 }
 
@@ -146,14 +158,15 @@ impl Bm25Index {
     }
 
     fn over(engine: Engine) -> Self {
-        Self { engine: Arc::new(engine), skipped: Arc::default() }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let searches = Arc::new(Semaphore::new(cores));
+        Self { engine: Arc::new(engine), turn: Arc::default(), searches, skipped: Arc::default() }
     }
 
-    /// Reads, cuts and indexes the `.md` and `.txt` files under a folder, in memory.
+    /// Reads, cuts and indexes the documents that a [`Folder`] of default limits lists, in memory.
     ///
-    /// Sub-folders are read too; whatever is hidden (its name begins with a dot), `target` and `node_modules` are not,
-    /// and links to folders are not followed. Markdown is cut at its headings, then at blocks and sentences; plain text
-    /// at paragraphs and sentences; a passage has about 800 characters at most. YAML or TOML front matter is left out.
+    /// Markdown is cut at its headings, then at blocks and sentences; plain text at paragraphs and sentences; a passage
+    /// has about 800 characters at most. YAML or TOML front matter is left out.
     ///
     /// A file that cannot be used does not fail the others: it is [reported](Self::skipped) and logged as a warning.
     ///
@@ -170,25 +183,15 @@ impl Bm25Index {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future ends the work behind the file that is being read.
+    /// Dropping the future ends the work behind the files that are being read.
     pub async fn from_dir(dir: impl AsRef<Path>) -> Result<Self, IndexError> {
-        let root = dir.as_ref().to_owned();
-        let stop = CancellationToken::new();
-        let _stop_when_dropped = stop.clone().drop_guard();
-        let work = {
-            let root = root.clone();
-            move || {
-                let corpus = read_folder(&root, &stop)?;
-                Self::build(&corpus.passages, corpus.skipped)
-            }
-        };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(built) => built,
-            Err(ended) => match ended.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                Err(stopped) => Err(IndexError::interrupted(&root, Some(stopped.into()))),
-            },
+        let root = dir.as_ref();
+        let index = Self::in_memory()?;
+        let report = Folder::new(root).sync(&index).await?;
+        if index.is_empty() {
+            return Err(IndexError::no_documents(root, report.skipped));
         }
+        Ok(Self { skipped: report.skipped.into(), ..index })
     }
 
     /// Indexes passages that are there already, in memory; their scores are not used.
@@ -213,13 +216,9 @@ impl Bm25Index {
     /// # Ok::<_, stages_rag::IndexError>(())
     /// ```
     pub fn from_passages(passages: impl IntoIterator<Item = Passage>) -> Result<Self, IndexError> {
-        Self::build(&passages.into_iter().collect::<Vec<_>>(), Vec::new())
-    }
-
-    fn build(passages: &[Passage], skipped: Vec<SkippedFile>) -> Result<Self, IndexError> {
         let engine = Engine::in_memory(Languages::Detect)?;
-        engine.fill(passages)?;
-        Ok(Self { skipped: skipped.into(), ..Self::over(engine) })
+        engine.fill(&passages.into_iter().collect::<Vec<_>>())?;
+        Ok(Self::over(engine))
     }
 
     /// Returns how many passages it holds, as of the last commit.
@@ -244,13 +243,34 @@ impl Bm25Index {
 }
 
 impl Bm25Index {
-    /// Runs what blocks on one of Tokio's threads for that.
-    async fn off<T: Send + 'static>(
+    /// Looks at changes or makes some, on one of Tokio's blocking threads, one caller at a time.
+    async fn in_turn<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Engine) -> Result<T, IndexError> + Send + 'static,
     ) -> Result<T, IndexError> {
         let engine = self.engine.clone();
-        blocking(self.engine.path(), move || work(&engine)).await
+        let turn = self.turn.clone().lock_owned().await;
+        blocking(self.engine.path(), move || {
+            let done = work(&engine);
+            drop(turn);
+            done
+        })
+        .await
+    }
+
+    /// Searches on one of Tokio's blocking threads.
+    async fn off(
+        &self,
+        work: impl FnOnce(&Engine) -> Result<Vec<Passage>, IndexError> + Send + 'static,
+    ) -> Result<Vec<Passage>, IndexError> {
+        let engine = self.engine.clone();
+        let running = self.searches.clone().acquire_owned().await;
+        blocking(self.engine.path(), move || {
+            let found = work(&engine);
+            drop(running);
+            found
+        })
+        .await
     }
 }
 
@@ -259,7 +279,7 @@ impl Bm25Index {
 /// All of its methods panic outside a Tokio runtime.
 impl Index for Bm25Index {
     async fn documents(&self) -> Result<BTreeMap<String, Fingerprint>, IndexError> {
-        self.off(|engine| Ok(engine.documents())).await
+        self.in_turn(|engine| Ok(engine.documents())).await
     }
 
     /// Puts documents in, each in place of an earlier one of its name.
@@ -267,21 +287,21 @@ impl Index for Bm25Index {
     /// One without passages is in the index all the same, and never found. Where it fails, all changes since the last
     /// commit are taken back.
     async fn put(&self, documents: Vec<Document>) -> Result<(), IndexError> {
-        self.off(move |engine| engine.put(&documents)).await
+        self.in_turn(move |engine| engine.put(&documents)).await
     }
 
     /// Takes documents out; names that it does not hold do nothing.
     ///
     /// Where it fails, all changes since the last commit are taken back.
     async fn remove(&self, names: Vec<String>) -> Result<(), IndexError> {
-        self.off(move |engine| engine.remove(&names)).await
+        self.in_turn(move |engine| engine.remove(&names)).await
     }
 
     /// Makes everything since the last commit visible and durable, or nothing of it.
     ///
     /// Where it fails, [`documents`](Index::documents) says which: it may have been done before something went wrong.
     async fn commit(&self) -> Result<(), IndexError> {
-        self.off(Engine::commit).await
+        self.in_turn(Engine::commit).await
     }
 }
 
@@ -294,7 +314,7 @@ impl Retriever for Bm25Index {
 
     async fn retrieve(&self, query: &Query) -> Result<Vec<Passage>, IndexError> {
         let snapshot = self.engine.snapshot();
-        if self.engine.path().is_some() {
+        if self.engine.path().is_some() || is_large(query) {
             let query = query.clone();
             return self.off(move |engine| search(engine, Search::new(snapshot, &query))).await;
         }
@@ -306,31 +326,13 @@ impl Retriever for Bm25Index {
     }
 }
 
+/// Returns whether looking a question up, or handing over what is found, may take longer than a task should.
+fn is_large(query: &Query) -> bool {
+    query.text.len() > INLINE_TEXT || query.limit.get() > INLINE_LIMIT || filter::leaves(&query.filter) > INLINE_LEAVES
+}
+
 fn search(engine: &Engine, search: tantivy::Result<Search>) -> Result<Vec<Passage>, IndexError> {
     search.and_then(Search::run).map_err(|error| engine.fault(error))
-}
-
-/// Runs work on one of Tokio's blocking threads.
-///
-/// On disk a panic is a fault of the files: the engine panics over some damage.
-async fn blocking<T: Send + 'static>(
-    path: Option<&Path>,
-    work: impl FnOnce() -> Result<T, IndexError> + Send + 'static,
-) -> Result<T, IndexError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(ended) => match (ended.try_into_panic(), path) {
-            (Ok(panic), Some(path)) => Err(IndexError::storage(path, panic_text(&*panic).into())),
-            (Ok(panic), None) => resume_unwind(panic),
-            (Err(stopped), path) => Err(IndexError::stopped(path, stopped.into())),
-        },
-    }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("the search engine panicked: {}", text.unwrap_or("it did not say why"))
 }
 
 impl fmt::Debug for Bm25Index {

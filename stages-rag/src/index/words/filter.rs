@@ -26,6 +26,15 @@ pub(super) fn query(filter: &Filter, facts: Field) -> tantivy::Result<Box<dyn Qu
     })
 }
 
+/// Returns how many conditions a filter is made of.
+pub(super) fn leaves(filter: &Filter) -> usize {
+    match filter {
+        Filter::All(filters) | Filter::OneOf(filters) => filters.iter().map(leaves).sum(),
+        Filter::Not(filter) => leaves(filter),
+        _ => 1,
+    }
+}
+
 fn clauses(occur: Occur, filters: &[Filter], facts: Field) -> tantivy::Result<Box<dyn Query>> {
     let clauses = filters.iter().map(|filter| Ok((occur, query(filter, facts)?)));
     Ok(Box::new(BooleanQuery::new(clauses.collect::<tantivy::Result<_>>()?)))

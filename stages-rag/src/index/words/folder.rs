@@ -7,6 +7,7 @@ use tantivy::directory::{Directory, DirectoryLock, Lock, MmapDirectory};
 
 use super::language::Languages;
 use crate::error::IndexError;
+use crate::index::blocking::make_folder;
 
 /// Held while the index is open. The system releases it with the process, however that ends.
 const LOCK: &str = "lock";
@@ -30,7 +31,7 @@ const UNFINISHED: &str = ".tmp";
 /// Takes hold of the folder of an index, and makes it one where there is none.
 pub(super) fn open(path: &Path, languages: Languages) -> Result<(MmapDirectory, DirectoryLock), IndexError> {
     let storage = |error: io::Error| IndexError::storage(path, error.into());
-    fs::create_dir_all(path).map_err(storage)?;
+    make_folder(path)?;
     let directory = MmapDirectory::open(path).map_err(|error| IndexError::storage(path, error.into()))?;
     let lock = Lock { filepath: PathBuf::from(LOCK), is_blocking: false };
     let lock = directory.acquire_lock(&lock).map_err(|error| match error {

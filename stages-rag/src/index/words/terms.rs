@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use tantivy::tokenizer::{
@@ -10,6 +11,9 @@ use super::tokens::{Grams, Words, is_dense};
 
 /// The most distinct words of a query that are searched for, the first ones; bounds what a pasted log can cost.
 const MOST_WORDS: usize = 64;
+
+/// The most words of a query that are read to find them, in each language.
+const MOST_READ: usize = 4 * MOST_WORDS;
 
 /// How much of a query is looked at, in bytes; far more than [`MOST_WORDS`] words of any language.
 const LONGEST_QUERY: usize = 32 << 10;
@@ -91,18 +95,19 @@ pub(super) type Word = Vec<String>;
 pub(super) fn question(text: &str, languages: &[Language]) -> Vec<Word> {
     let text = beginning(text, LONGEST_QUERY);
     let mut by_place: Vec<(usize, Word)> = Vec::new();
-    let mut seen: Vec<String> = Vec::new();
+    let mut seen: HashSet<String> = HashSet::new();
     for &language in languages {
         let mut analyzer = ASKED[language as usize].clone();
         let mut tokens = analyzer.token_stream(text);
-        let mut distinct = 0;
-        while distinct < MOST_WORDS && tokens.advance() {
+        let (mut distinct, mut read) = (0, 0);
+        while distinct < MOST_WORDS && read < MOST_READ && tokens.advance() {
+            read += 1;
             let Token { position, text: term, .. } = tokens.token();
             if seen.contains(term) {
                 continue;
             }
             distinct += 1;
-            seen.push(term.clone());
+            seen.insert(term.clone());
             match by_place.binary_search_by_key(position, |(place, _)| *place) {
                 Ok(at) => by_place[at].1.push(term.clone()),
                 Err(at) => by_place.insert(at, (*position, vec![term.clone()])),
@@ -236,6 +241,9 @@ mod tests {
     fn a_pasted_log_is_searched_for_its_first_words() {
         let words = |n: usize| (0..n).map(|i| format!("w{i}")).collect::<Vec<_>>();
         assert_eq!(english(&words(1_000).join(" ")), words(MOST_WORDS));
+        let repeated = |times: usize| format!("{} last", "again ".repeat(times));
+        assert_eq!(english(&repeated(MOST_READ - 1)), ["again", "last"]);
+        assert_eq!(english(&repeated(MOST_READ)), ["again"]);
     }
 
     #[test]

@@ -48,8 +48,8 @@ impl Seen {
     pub(super) fn keep(&self, name: &str, stamp: Option<Stamp>, outcome: Result<Fingerprint, SkipReason>) {
         let mut seen = self.0.lock().expect("nothing panics under it");
         match (stamp, outcome) {
-            // What cannot be read now may be read the next time, without a change.
-            (None, _) | (_, Err(SkipReason::Unreadable(_))) => drop(seen.remove(name)),
+            // What cannot be read now, or not in time, may be read the next time, without a change.
+            (None, _) | (_, Err(SkipReason::Unreadable(_) | SkipReason::TimedOut)) => drop(seen.remove(name)),
             (Some(stamp), outcome) => drop(seen.insert(name.to_owned(), Entry { stamp, outcome })),
         }
     }

@@ -219,6 +219,23 @@ async fn a_large_folder_comes_in_batches_and_one_commit() {
 }
 
 #[tokio::test]
+async fn what_goes_with_every_passage_counts_like_text() {
+    let docs = folder(&[]);
+    for i in 0..8 {
+        write(docs.path(), &format!("{i}.md"), "# A\n\nb\n\n".repeat(100).as_bytes());
+    }
+    let describe = |_: &str| BTreeMap::from([("about".to_owned(), "x".repeat(5_000))]);
+    let index = MemoryIndex::default();
+    // Half a megabyte of facts for each file, and a mebibyte at a time.
+    assert_eq!(sync(&Folder::new(docs.path()).metadata(describe), &index).await.added, 8);
+    assert_eq!(index.widest(), 3);
+    let strict = Limits::default().text_bytes(400_000);
+    let report = sync(&Folder::new(docs.path()).metadata(describe).limits(strict), &MemoryIndex::default()).await;
+    assert_eq!(report.skipped.len(), 8);
+    assert!(report.skipped.iter().all(|skipped| skipped.reason == SkipReason::TooLarge(Limit::TextBytes)));
+}
+
+#[tokio::test]
 async fn a_dropped_sync_commits_nothing_and_the_next_makes_up_for_it() {
     let docs = folder(&[]);
     for i in 0..100 {

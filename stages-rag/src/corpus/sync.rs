@@ -226,7 +226,7 @@ impl<'a, I: Index> Pass<'a, I> {
                 let is_new = self.held.remove(&name).is_none();
                 *(if is_new { &mut self.report.added } else { &mut self.report.updated }) += 1;
                 self.report.passages += passages.len();
-                self.batch_bytes += passages.iter().map(|passage| passage.text.len()).sum::<usize>();
+                self.batch_bytes += passages.iter().map(bytes).sum::<usize>();
                 self.batch.push(Document::new(name.as_str(), fingerprint, passages));
                 self.put_over(BATCH_BYTES).await?;
             }
@@ -276,6 +276,13 @@ impl<'a, I: Index> Pass<'a, I> {
         let folders = name.match_indices('/').map(|(end, _)| &name[..end]);
         folders.chain([name]).any(|path| self.unreadable.contains(path))
     }
+}
+
+/// What a passage holds, its facts and its source included.
+fn bytes(passage: &Passage) -> usize {
+    let facts = passage.metadata.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+    let headings = passage.source.headings.iter().map(String::len).sum::<usize>();
+    passage.text.len() + facts + passage.source.document.len() + headings
 }
 
 /// Returns whether it may be otherwise the next time; what is not there is gone.

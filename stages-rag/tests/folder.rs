@@ -150,6 +150,33 @@ async fn files_that_look_untouched_are_not_read_again() {
     assert_eq!(counts(&sync(&watched, &MemoryIndex::default()).await), [1, 0, 0, 0]);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_time_that_was_set_back_hides_no_change() {
+    use std::os::unix::fs::MetadataExt;
+    let docs = folder(&[("a.md", b"one")]);
+    let file = docs.path().join("a.md");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    let set_time = |path: &Path| fs::File::open(path).expect("there").set_modified(old).expect("set");
+    let changed = || fs::metadata(&file).map(|file| (file.ctime(), file.ctime_nsec())).expect("there");
+    let index = MemoryIndex::default();
+    let watched = Folder::new(docs.path());
+    set_time(&file);
+    sync(&watched, &index).await;
+    // As long as before, and as old: an archive that was unpacked over it, another file in its place.
+    let before = changed();
+    while changed() == before {
+        write(docs.path(), "a.md", b"two");
+        set_time(&file);
+    }
+    assert_eq!(counts(&sync(&watched, &index).await), [0, 1, 0, 0]);
+    write(docs.path(), "new", b"six");
+    set_time(&docs.path().join("new"));
+    fs::rename(docs.path().join("new"), &file).expect("renamed");
+    assert_eq!(counts(&sync(&watched, &index).await), [0, 1, 0, 0]);
+    assert_eq!(index.text("a.md"), "six");
+}
+
 #[tokio::test]
 async fn metadata_says_what_filters_ask_for() {
     let matter = b"---\ntitle: Guide\nformat: odd\ntenant: nobody\n---\n\ntext";

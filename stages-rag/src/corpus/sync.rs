@@ -69,8 +69,8 @@ impl Folder {
     /// Makes an index hold what the folder holds: adds what is new, replaces what has changed, removes what is gone.
     ///
     /// The index belongs to the folder: a document in it that is not in the folder is removed, wherever it came from. What
-    /// has changed is told by a hash of the file's bytes; a file that looks untouched (its length, and the time of its last
-    /// change, at least two seconds old) since this value or a clone of it read it is not read again.
+    /// has changed is told by a hash of the file's bytes; a file that looks untouched (its length, the time of its last
+    /// change, at least two seconds old, and on Unix which file it is) since this value or a clone of it read it is not read again.
     ///
     /// Only what is new or has changed is measured by the [`Limits`](crate::Limits).
     ///

@@ -210,6 +210,8 @@ async fn files_beyond_the_limits_are_skipped() {
     // What is in the index stays there: only files that are new or have changed are measured.
     let stricter = Folder::new(docs.path()).limits(Limits::default().text_bytes(99));
     assert_eq!(counts(&sync(&stricter, &index).await), [0, 0, 0, 1]);
+    let shorter = Folder::new(docs.path()).limits(Limits::default().file_bytes(99));
+    assert_eq!(counts(&sync(&shorter, &index).await), [0, 0, 1, 0], "but nobody reads what is too long to be read");
     let index = MemoryIndex::default();
     let report = sync(&stricter, &index).await;
     assert_eq!(report.skipped.len(), 2);

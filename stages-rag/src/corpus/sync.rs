@@ -72,11 +72,14 @@ impl Folder {
     /// has changed is told by a hash of the file's bytes; a file that looks untouched (its length, the time of its last
     /// change, at least two seconds old, and on Unix which file it is) since this value or a clone of it read it is not read again.
     ///
-    /// Only what is new or has changed is measured by the [`Limits`](crate::Limits).
+    /// Only what is new or has changed is measured by the [`Limits`](crate::Limits), but for
+    /// [`file_bytes`](crate::Limits::file_bytes): a file beyond that is not read, so nobody knows whether it has changed, and
+    /// it is taken out.
     ///
     /// Everything becomes visible in one commit at the end, and nothing is committed where nothing has changed. Up to two
     /// files are read and cut at a time, on Tokio's blocking threads, and about a mebibyte of text is gathered before it
-    /// is put into the index, so that memory does not grow with the folder.
+    /// is put into the index, so that what a sync holds does not grow with the folder; what an index gathers until the
+    /// commit is its own affair.
     ///
     /// A file that cannot be read at this moment (and a folder that cannot be listed) keeps what the index holds of it; one
     /// whose content cannot be used any more is taken out. Both are reported and logged as warnings. A folder without

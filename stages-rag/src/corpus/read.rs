@@ -14,7 +14,7 @@ use crate::extract::{self, Extracted, Piece};
 use crate::index::Fingerprint;
 
 /// Goes up when the same bytes would give other passages than before, so that every document is read again.
-const READER_VERSION: u8 = 1;
+const READER_VERSION: u8 = 2;
 
 /// Which facts about a document its caller adds, by its name.
 pub(super) type Describe = dyn Fn(&str) -> BTreeMap<String, String> + Send + Sync;

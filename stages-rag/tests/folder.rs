@@ -150,6 +150,33 @@ async fn files_that_look_untouched_are_not_read_again() {
     assert_eq!(counts(&sync(&watched, &MemoryIndex::default()).await), [1, 0, 0, 0]);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_time_that_was_set_back_hides_no_change() {
+    use std::os::unix::fs::MetadataExt;
+    let docs = folder(&[("a.md", b"one")]);
+    let file = docs.path().join("a.md");
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    let set_time = |path: &Path| fs::File::open(path).expect("there").set_modified(old).expect("set");
+    let changed = || fs::metadata(&file).map(|file| (file.ctime(), file.ctime_nsec())).expect("there");
+    let index = MemoryIndex::default();
+    let watched = Folder::new(docs.path());
+    set_time(&file);
+    sync(&watched, &index).await;
+    // As long as before, and as old: an archive that was unpacked over it, another file in its place.
+    let before = changed();
+    while changed() == before {
+        write(docs.path(), "a.md", b"two");
+        set_time(&file);
+    }
+    assert_eq!(counts(&sync(&watched, &index).await), [0, 1, 0, 0]);
+    write(docs.path(), "new", b"six");
+    set_time(&docs.path().join("new"));
+    fs::rename(docs.path().join("new"), &file).expect("renamed");
+    assert_eq!(counts(&sync(&watched, &index).await), [0, 1, 0, 0]);
+    assert_eq!(index.text("a.md"), "six");
+}
+
 #[tokio::test]
 async fn metadata_says_what_filters_ask_for() {
     let matter = b"---\ntitle: Guide\nformat: odd\ntenant: nobody\n---\n\ntext";
@@ -183,6 +210,8 @@ async fn files_beyond_the_limits_are_skipped() {
     // What is in the index stays there: only files that are new or have changed are measured.
     let stricter = Folder::new(docs.path()).limits(Limits::default().text_bytes(99));
     assert_eq!(counts(&sync(&stricter, &index).await), [0, 0, 0, 1]);
+    let shorter = Folder::new(docs.path()).limits(Limits::default().file_bytes(99));
+    assert_eq!(counts(&sync(&shorter, &index).await), [0, 0, 1, 0], "but nobody reads what is too long to be read");
     let index = MemoryIndex::default();
     let report = sync(&stricter, &index).await;
     assert_eq!(report.skipped.len(), 2);
@@ -216,6 +245,23 @@ async fn a_large_folder_comes_in_batches_and_one_commit() {
     assert_eq!(index.commits(), 1);
     // A tenth of a megabyte each, and a mebibyte at a time.
     assert_eq!(index.widest(), 11);
+}
+
+#[tokio::test]
+async fn what_goes_with_every_passage_counts_like_text() {
+    let docs = folder(&[]);
+    for i in 0..8 {
+        write(docs.path(), &format!("{i}.md"), "# A\n\nb\n\n".repeat(100).as_bytes());
+    }
+    let describe = |_: &str| BTreeMap::from([("about".to_owned(), "x".repeat(5_000))]);
+    let index = MemoryIndex::default();
+    // Half a megabyte of facts for each file, and a mebibyte at a time.
+    assert_eq!(sync(&Folder::new(docs.path()).metadata(describe), &index).await.added, 8);
+    assert_eq!(index.widest(), 3);
+    let strict = Limits::default().text_bytes(400_000);
+    let report = sync(&Folder::new(docs.path()).metadata(describe).limits(strict), &MemoryIndex::default()).await;
+    assert_eq!(report.skipped.len(), 8);
+    assert!(report.skipped.iter().all(|skipped| skipped.reason == SkipReason::TooLarge(Limit::TextBytes)));
 }
 
 #[tokio::test]

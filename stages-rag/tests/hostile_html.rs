@@ -51,6 +51,10 @@ fn hostile_pages_end_in_their_text_or_in_a_report() {
     assert_eq!(one(format!("<pre>{}", long.repeat(3)).as_bytes()), beyond);
     let headings: String = (1..6).map(|level| format!("<h{level}>{}</h{level}>", "y".repeat(390))).collect();
     assert_eq!(one(format!("{headings}{}", "<h6>a</h6>b".repeat(300_000)).as_bytes()), beyond);
+    // What a page says about itself goes with each of its sections.
+    let facts =
+        ["author", "description", "keywords"].map(|name| format!("<meta name={name} content='{}'>", "f".repeat(300)));
+    assert_eq!(one(format!("{}{}", facts.concat(), "<h6>a</h6>b".repeat(50_000)).as_bytes()), beyond);
     assert_eq!(one(b"needle\0"), Err(SkipReason::Binary));
     assert_eq!(one(b"needle\xff"), Err(SkipReason::NotUtf8));
 }

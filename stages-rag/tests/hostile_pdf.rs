@@ -7,7 +7,10 @@ mod common;
 
 use std::alloc::System;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use common::pdf::{Pdf, deflate, lines_content};
 use common::{MemoryIndex, folder, write};
@@ -24,7 +27,6 @@ fn live() -> usize {
 
 /// Runs something while another thread looks at the live bytes, and returns the most that it saw.
 fn peak<T>(run: impl FnOnce() -> T) -> (T, usize) {
-    use std::sync::atomic::{AtomicBool, Ordering};
     let done = AtomicBool::new(false);
     let before = live();
     std::thread::scope(|scope| {
@@ -207,6 +209,26 @@ fn bombs() {
     codes.replace(3, &format!("<</Type/Font/Subtype/Type1/ToUnicode {number} 0 R>>"));
     let codes = codes.bytes();
     check("a map of all codes", 64 * MIB, || assert!(one(codes).is_ok()));
+
+    // One word of twenty million letters, each of which means 32 characters of three bytes.
+    let mut word = Pdf::of_pages(&[b""]);
+    let map = format!("1 beginbfchar <61> <{}> endbfchar", "4E16".repeat(32));
+    let number = word.stream("", map.as_bytes());
+    word.replace(3, &format!("<</Type/Font/Subtype/Type1/ToUnicode {number} 0 R>>"));
+    let content = [b"BT /F1 1 Tf (".as_slice(), &vec![b'a'; 20_000_000], b") Tj ET"].concat();
+    word.replace_stream(5, "/Filter/FlateDecode", &deflate(&content));
+    drop(content);
+    let word = word.bytes();
+    assert!(word.len() < MIB);
+    check("a word that means a book", 500 * MIB, || {
+        assert_eq!(one(word), Err(SkipReason::TooLarge(Limit::TextBytes)));
+    });
+
+    // Nobody reads on where there is too much already.
+    let line = lines_content(&["a line of some text, and no more than that"]);
+    let pages = Pdf::of_pages(&[line.as_bytes(); 20]).bytes();
+    let limits = Limits::default().text_bytes(1_000).pages(10);
+    assert_eq!(one_within(pages, &limits), Err(SkipReason::TooLarge(Limit::TextBytes)));
 }
 
 fn nested() {
@@ -399,8 +421,22 @@ fn strange() {
         assert!(results["numbers.pdf"].as_ref().is_ok_and(|text| text.contains('a')), "{:?}", results["numbers.pdf"]);
     });
     check("no time", 64 * MIB, || {
-        let files = BTreeMap::from([("a.pdf".to_owned(), Pdf::of_lines(&LINES).bytes())]);
-        let results = read(&files, &Limits::default().time(Duration::ZERO));
-        assert_eq!(results["a.pdf"], Err(SkipReason::TimedOut));
+        let docs = folder(&[("a.pdf", &Pdf::of_lines(&LINES).bytes())]);
+        let old = SystemTime::now() - Duration::from_secs(60);
+        File::open(docs.path().join("a.pdf")).and_then(|file| file.set_modified(old)).expect("set");
+        let reads = Arc::new(AtomicUsize::new(0));
+        let count = reads.clone();
+        let folder = Folder::new(docs.path()).limits(Limits::default().time(Duration::ZERO)).metadata(move |_| {
+            count.fetch_add(1, Ordering::Relaxed);
+            BTreeMap::new()
+        });
+        let index = MemoryIndex::default();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        // The machine may be faster the next time, though the file is the same.
+        for times in 1..3 {
+            let report = runtime.block_on(folder.sync(&index)).expect("a sync");
+            assert_eq!(report.skipped[0].reason, SkipReason::TimedOut);
+            assert_eq!(reads.load(Ordering::Relaxed), times);
+        }
     });
 }

@@ -132,8 +132,7 @@ async fn a_file_beyond_its_limits_is_too_large() {
         assert_eq!(read_within(&pdf, limits).await, Err(SkipReason::TooLarge(limit)));
     }
     assert!(read_within(&pdf, default().file_bytes(pdf.len() as u64).pages(5)).await.is_ok());
-    let in_no_time = default().time(std::time::Duration::ZERO);
-    assert_eq!(read_within(&pdf, in_no_time).await, Err(SkipReason::TimedOut));
+    assert!(read_within(&pdf, default().time(std::time::Duration::MAX)).await.is_ok());
 }
 
 #[tokio::test]

@@ -89,6 +89,23 @@ async fn a_search_that_takes_too_long_is_given_up_and_the_request_goes_on() {
     assert!(request.messages[0].text().starts_with("The documents could not be consulted"));
 }
 
+#[tokio::test]
+async fn a_careless_retriever_shows_nobody_what_is_not_theirs() {
+    let of = |tenant: &str| Passage::new(tenant, Source::new("a.md"), 1.0).with_metadata("tenant", tenant);
+    // It heeds neither the filter nor the limit.
+    let passages = ["a", "b", "b", "a", "b", "b"].map(of).to_vec();
+    let stage = RagStage::new(Slow { passages, ..Slow::default() })
+        .top_k(3)
+        .filter(|cx, _| Filter::is("tenant", cx.tenant().expect("every request has one")));
+    for (tenant, expected) in [("a", 2), ("b", 3), ("c", 0)] {
+        let cx = Context::standalone(RequestOptions::new().tenant(tenant));
+        let grounded = stage.run(&cx, PromptRequest::new("What?")).await.expect("handed on");
+        let texts: Vec<_> = grounded.passages.iter().map(|passage| passage.text.as_str()).collect();
+        assert_eq!(texts, vec![tenant; expected]);
+        assert_eq!(cx.get::<Passages>().expect("kept").0.len(), expected);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_search_within_its_limit_is_waited_for() {
     let cx = cx();

@@ -108,12 +108,57 @@ async fn a_summary_is_condensed_again_with_what_follows_it() {
     assert_eq!(memory.stats().turns_dropped, 0);
 }
 
+fn ending(reason: FinishReason) -> Script {
+    let finish = orchestrator_core::token::Finish::new(reason, orchestrator_core::token::Usage::default());
+    Script::new().streaming().text("They spoke").event(TokenEvent::Finish(finish))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_summary_runs_on_its_sessions_account_and_may_be_cut_at_its_tokens() {
+    let asked: Arc<Mutex<Vec<InferenceRequest>>> = Arc::default();
+    let seen = asked.clone();
+    let worker = MockWorker::with(move |request| {
+        seen.lock().expect("not poisoned").push(request.clone());
+        ending(FinishReason::Length)
+    });
+    let memory = SessionMemory::summarised_by(worker, limits()).expect("above zero");
+    let acme = SessionKey::new(Some("acme".into()), "s");
+    for number in 0..7 {
+        memory.append(&acme, turn(number)).await.expect("in memory");
+    }
+    settle().await;
+    assert_eq!(memory.stats().summaries, 1);
+    let asked = asked.lock().expect("not poisoned");
+    assert_eq!((asked[0].context.tenant(), asked[0].context.session()), (Some("acme"), Some("s")));
+}
+
+#[test]
+fn a_summary_that_goes_with_its_runtime_has_failed() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let first = runtime();
+    let memory = first.block_on(async {
+        let worker = MockWorker::new(Script::new().hang());
+        let memory = SessionMemory::summarised_by(worker, limits()).expect("above zero");
+        add(&memory, "s", 0..7).await;
+        tokio::task::yield_now().await;
+        memory
+    });
+    assert_eq!(memory.stats().summaries_failed, 0);
+    drop(first);
+    assert_eq!(memory.stats().summaries_failed, 1);
+    // The session is not held up by it: the next turns are tried when those are gone.
+    runtime().block_on(add(&memory, "s", 7..13));
+    assert!(memory.stats().summaries_failed > 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn where_it_fails_the_turns_go_as_they_would_without() {
     let failing = [
         Script::new().fail(WorkerError::stream_cut()),
         Script::new().streaming().text("half a "),
         Script::new().streaming().text(" ").finish(),
+        ending(FinishReason::ContentFilter),
+        ending(FinishReason::ToolCalls),
         Script::new().panic("no"),
         // Longer than a summary may take.
         Script::new().hang(),

@@ -123,6 +123,73 @@ async fn a_folder_that_is_not_there_cannot_be_watched() {
     assert_eq!(missing.expect_err("missing").kind(), IndexErrorKind::NotFound);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_folder_that_was_removed_and_made_again_is_watched_again() {
+    let outer = folder(&[("docs/a.md", b"one")]);
+    let root = outer.path().join("docs");
+    let index = MemoryIndex::default();
+    let mut watch = following(&root).watch(index.clone()).await.expect("a watch");
+    fs::remove_dir_all(&root).expect("removed");
+    write(outer.path(), "docs/b.md", b"two");
+    // While time is paused nothing is waited for, be it a retry or the next look.
+    while index.names() != ["b.md"] {
+        let _ = watch.next().await.expect("it goes on");
+    }
+    // From here on a look is further away than this test waits.
+    tokio::time::resume();
+    write(&root, "c.md", b"three");
+    until(&mut watch, &index, &["b.md", "c.md"]).await;
+}
+
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_link_that_leads_elsewhere_is_followed_there() {
+    use std::os::unix::fs::symlink;
+    let outer = folder(&[("old/a.md", b"one"), ("new/b.md", b"two")]);
+    let root = outer.path().join("docs");
+    symlink("old", &root).expect("a link");
+    let index = MemoryIndex::default();
+    let mut watch = following(&root).watch(index.clone()).await.expect("a watch");
+    // The system tells nothing of this.
+    symlink("new", outer.path().join("next")).expect("a link");
+    fs::rename(outer.path().join("next"), &root).expect("switched");
+    while index.names() != ["b.md"] {
+        let _ = watch.next().await.expect("it goes on");
+    }
+    tokio::time::resume();
+    write(outer.path(), "new/c.md", b"three");
+    until(&mut watch, &index, &["b.md", "c.md"]).await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn mounted_files_that_are_switched_by_a_link_are_read_again() {
+    use std::os::unix::fs::symlink;
+    let docs = folder(&[("..1/a.md", b"one"), ("..2/a.md", b"two")]);
+    symlink("..1", docs.path().join("..data")).expect("a link");
+    symlink("..data/a.md", docs.path().join("a.md")).expect("a link");
+    let index = MemoryIndex::default();
+    let mut watch = following(docs.path()).watch(index.clone()).await.expect("a watch");
+    assert_eq!(index.text("a.md"), "one");
+    symlink("..2", docs.path().join("..next")).expect("a link");
+    fs::rename(docs.path().join("..next"), docs.path().join("..data")).expect("switched");
+    while index.text("a.md") != "two" {
+        next(&mut watch).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_times_are_no_fault() {
+    let docs = folder(&[("a.md", b"one")]);
+    let index = MemoryIndex::default();
+    let patient = Folder::new(docs.path()).debounce(Duration::from_millis(30), Duration::MAX);
+    let mut watch = patient.watch(index.clone()).await.expect("a watch");
+    write(docs.path(), "b.md", b"two");
+    while index.names() != ["a.md", "b.md"] {
+        let _ = watch.next().await.expect("it goes on");
+    }
+}
+
 /// An index that shows whether somebody still has it.
 struct Held(MemoryIndex, #[allow(dead_code, reason = "its count is what is looked at")] std::sync::Arc<()>);
 

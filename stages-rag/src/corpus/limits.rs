@@ -3,6 +3,9 @@ use std::time::Duration;
 
 /// How much of one file is read before it is passed over.
 ///
+/// With the feature `pdf`, a file beyond some of them is left by unwinding, and so is one that breaks its reader. A program
+/// that is built with `panic = "abort"` ends there: it should read only PDFs that it trusts.
+///
 /// A file beyond one of them is [skipped](crate::SkippedFile) whole, never cut off, so that no document is in the index
 /// by half.
 ///
@@ -41,6 +44,9 @@ impl Limits {
     }
 
     /// Sets how much text may come out of a file; 16 MiB unless set.
+    ///
+    /// The document's name and the facts about it go with every passage, and may come to as much again: those of a file
+    /// that is cut into many small sections must be short.
     #[must_use]
     pub const fn text_bytes(mut self, bytes: usize) -> Self {
         self.text_bytes = bytes;
@@ -66,9 +72,10 @@ impl Limits {
     /// Sets how long reading a PDF may take; 30 s unless set.
     ///
     /// A PDF is read on a thread of its own, which is left to itself when the time is over: its work is bounded by the
-    /// other limits, and it ends when it is next asked. At most two such threads are waited out at any time; while both
-    /// are busy, the next PDF waits for one of them, within its own time. The other formats are read in one pass, whose
-    /// time their size bounds.
+    /// other limits, and it ends when it is next asked. A process has at most two such threads, those left to themselves
+    /// included: the next PDF waits for one of them for as long as it may take itself, and is
+    /// [`Unreadable`](crate::SkipReason::Unreadable) where none was free. The other formats are read in one pass, whose time
+    /// their size bounds.
     #[must_use]
     pub const fn time(mut self, time: Duration) -> Self {
         self.time = time;

@@ -14,7 +14,7 @@ use crate::extract::{self, Extracted, Piece};
 use crate::index::Fingerprint;
 
 /// Goes up when the same bytes would give other passages than before, so that every document is read again.
-const READER_VERSION: u8 = 1;
+const READER_VERSION: u8 = 2;
 
 /// Which facts about a document its caller adds, by its name.
 pub(super) type Describe = dyn Fn(&str) -> BTreeMap<String, String> + Send + Sync;
@@ -64,6 +64,8 @@ fn fingerprint(file: &File, bytes: &[u8], described: &BTreeMap<String, String>) 
 
 /// Gets the passages out of a file's content.
 ///
+/// Its name and the facts about it go with every passage, and may come to as much as the text.
+///
 /// Blocks. Whatever a parser does to a hostile file ends here as a reason.
 pub(super) fn passages(file: &File, content: Content, limits: &Limits) -> Result<Vec<Passage>, SkipReason> {
     let Content { bytes, described, .. } = content;
@@ -77,6 +79,10 @@ pub(super) fn passages(file: &File, content: Content, limits: &Limits) -> Result
         metadata.insert("folder".to_owned(), folder.to_owned());
     }
     metadata.extend(described);
+    let facts = metadata.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() + file.name.len();
+    if facts.saturating_mul(pieces.len()) > limits.text_bytes {
+        return Err(SkipReason::TooLarge(Limit::TextBytes));
+    }
     let passage = |piece: Piece| {
         let mut source = Source::new(file.name.as_str()).headings(piece.headings);
         source.lines = piece.lines;

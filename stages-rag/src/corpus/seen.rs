@@ -20,11 +20,16 @@ struct Entry {
     outcome: Result<Fingerprint, SkipReason>,
 }
 
-/// A file's length and the time of its last change.
+/// A file's length and the time of its last change; on Unix also which file it is, and when anything about it changed,
+/// which nobody can set back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stamp {
     length: u64,
     modified: SystemTime,
+    #[cfg(unix)]
+    inode: (u64, u64),
+    #[cfg(unix)]
+    changed: (i64, i64),
 }
 
 impl Stamp {
@@ -33,7 +38,16 @@ impl Stamp {
         let metadata = fs::metadata(&file.path).ok()?;
         let modified = metadata.modified().ok()?;
         let settled = SystemTime::now().duration_since(modified).is_ok_and(|age| age >= SETTLED);
-        settled.then_some(Self { length: metadata.len(), modified })
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt;
+        settled.then_some(Self {
+            length: metadata.len(),
+            modified,
+            #[cfg(unix)]
+            inode: (metadata.dev(), metadata.ino()),
+            #[cfg(unix)]
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
     }
 }
 
@@ -48,8 +62,8 @@ impl Seen {
     pub(super) fn keep(&self, name: &str, stamp: Option<Stamp>, outcome: Result<Fingerprint, SkipReason>) {
         let mut seen = self.0.lock().expect("nothing panics under it");
         match (stamp, outcome) {
-            // What cannot be read now may be read the next time, without a change.
-            (None, _) | (_, Err(SkipReason::Unreadable(_))) => drop(seen.remove(name)),
+            // What cannot be read now, or not in time, may be read the next time, without a change.
+            (None, _) | (_, Err(SkipReason::Unreadable(_) | SkipReason::TimedOut)) => drop(seen.remove(name)),
             (Some(stamp), outcome) => drop(seen.insert(name.to_owned(), Entry { stamp, outcome })),
         }
     }

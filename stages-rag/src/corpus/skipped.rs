@@ -15,7 +15,7 @@ pub enum SkipReason {
     NoText,
     /// It is a link to a folder, a pipe, a socket or a device.
     NotAFile,
-    /// The system did not let it be read, or listed in the case of a folder.
+    /// The system did not let it be read, or listed in the case of a folder; for a PDF also that no thread was free.
     Unreadable(io::ErrorKind),
     /// It is encrypted, if only to forbid copying.
     Encrypted,

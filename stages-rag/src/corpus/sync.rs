@@ -69,14 +69,17 @@ impl Folder {
     /// Makes an index hold what the folder holds: adds what is new, replaces what has changed, removes what is gone.
     ///
     /// The index belongs to the folder: a document in it that is not in the folder is removed, wherever it came from. What
-    /// has changed is told by a hash of the file's bytes; a file that looks untouched (its length, and the time of its last
-    /// change, at least two seconds old) since this value or a clone of it read it is not read again.
+    /// has changed is told by a hash of the file's bytes; a file that looks untouched (its length, the time of its last
+    /// change, at least two seconds old, and on Unix which file it is) since this value or a clone of it read it is not read again.
     ///
-    /// Only what is new or has changed is measured by the [`Limits`](crate::Limits).
+    /// Only what is new or has changed is measured by the [`Limits`](crate::Limits), but for
+    /// [`file_bytes`](crate::Limits::file_bytes): a file beyond that is not read, so nobody knows whether it has changed, and
+    /// it is taken out.
     ///
     /// Everything becomes visible in one commit at the end, also what an earlier sync has put in and not committed. Up to two
     /// files are read and cut at a time, on Tokio's blocking threads, and about a mebibyte of text is gathered before it
-    /// is put into the index, so that memory does not grow with the folder.
+    /// is put into the index, so that what a sync holds does not grow with the folder; what an index gathers until the
+    /// commit is its own affair.
     ///
     /// A file that cannot be read at this moment (and a folder that cannot be listed) keeps what the index holds of it; one
     /// whose content cannot be used any more is taken out. Both are reported and logged as warnings. A folder without
@@ -227,7 +230,7 @@ impl<'a, I: Index> Pass<'a, I> {
                 let is_new = self.held.remove(&name).is_none();
                 *(if is_new { &mut self.report.added } else { &mut self.report.updated }) += 1;
                 self.report.passages += passages.len();
-                self.batch_bytes += passages.iter().map(|passage| passage.text.len()).sum::<usize>();
+                self.batch_bytes += passages.iter().map(bytes).sum::<usize>();
                 self.batch.push(Document::new(name.as_str(), fingerprint, passages));
                 self.put_over(BATCH_BYTES).await?;
             }
@@ -276,6 +279,13 @@ impl<'a, I: Index> Pass<'a, I> {
         let folders = name.match_indices('/').map(|(end, _)| &name[..end]);
         folders.chain([name]).any(|path| self.unreadable.contains(path))
     }
+}
+
+/// What a passage holds, its facts and its source included.
+fn bytes(passage: &Passage) -> usize {
+    let facts = passage.metadata.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+    let headings = passage.source.headings.iter().map(String::len).sum::<usize>();
+    passage.text.len() + facts + passage.source.document.len() + headings
 }
 
 /// Returns whether it may be otherwise the next time; what is not there is gone.

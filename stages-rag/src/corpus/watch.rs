@@ -1,10 +1,13 @@
 use std::collections::VecDeque;
 use std::fmt;
-use std::path::Path;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use notify::event::{AccessKind, AccessMode};
+use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -21,6 +24,12 @@ const KEPT: usize = 16;
 
 /// When a sync that failed is tried again, where nothing changes before.
 const RETRY: Duration = Duration::from_secs(10);
+
+/// How often a folder is looked at of which nothing is heard: the system does not tell of all that happens to it.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// Longer than anybody waits.
+const FAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// How a watch waits.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +57,11 @@ impl Folder {
     ///
     /// Each time it is a whole [`sync`](Self::sync), which looks at every file's length and time but reads only those that
     /// were touched: so a renamed folder, or changes that the system lost count of, need no case of their own. Changes to
-    /// what is left out by its name start none, and those behind a link are seen with the next.
+    /// what is left out by its name start none, but for names that begin with two dots, behind which Kubernetes switches
+    /// what is mounted. Those behind a link are seen with the next, and at the latest after a minute: a sync is due then,
+    /// whatever the system says.
+    ///
+    /// A folder that is removed and comes again, or whose link is made to lead elsewhere, is watched where it is now.
     ///
     /// A sync that fails is reported, and tried again with the next change, or after ten seconds.
     ///
@@ -83,7 +96,7 @@ impl Folder {
     pub async fn watch<I: Index>(&self, index: I) -> Result<Watch, IndexError> {
         let changed = Arc::new(Notify::new());
         // Before the first sync, so that no change falls between the two.
-        let watcher = self.watcher(changed.clone()).await?;
+        let watcher = self.watcher(&changed).await?;
         let first = self.sync(&index).await?;
         let reports = Arc::new(Reports::default());
         reports.push(Ok(first));
@@ -91,13 +104,16 @@ impl Folder {
         Ok(Watch { reports, _task: AbortOnDropHandle::new(tokio::spawn(follow)) })
     }
 
-    async fn watcher(&self, changed: Arc<Notify>) -> Result<RecommendedWatcher, IndexError> {
-        let root = self.root.clone();
+    async fn watcher(&self, changed: &Arc<Notify>) -> Result<Watching, IndexError> {
+        let (root, changed) = (self.root.clone(), changed.clone());
         let started = tokio::task::spawn_blocking(move || {
-            // Some systems name what has changed by its real path.
-            let real = root.canonicalize().map_err(|e| IndexError::folder(&root, e))?;
-            let within = real.clone();
+            let place = Place::of(&root).map_err(|e| IndexError::folder(&root, e))?;
+            let (within, gone) = (place.real.clone(), Arc::new(AtomicBool::new(false)));
+            let is_gone = gone.clone();
             let tell = move |event: notify::Result<Event>| {
+                if event.as_ref().is_ok_and(|event| takes_away(event, &within)) {
+                    is_gone.store(true, Ordering::Relaxed);
+                }
                 // An error may hide a change.
                 if event.map_or(true, |event| counts(&event, &within)) {
                     changed.notify_one();
@@ -106,11 +122,62 @@ impl Folder {
             let unwatchable = |error: notify::Error| IndexError::unwatchable(&root, error.into());
             let config = Config::default().with_follow_symlinks(false);
             let mut watcher = RecommendedWatcher::new(tell, config).map_err(unwatchable)?;
-            watcher.watch(&real, RecursiveMode::Recursive).map_err(unwatchable)?;
-            Ok(watcher)
+            watcher.watch(&place.real, RecursiveMode::Recursive).map_err(unwatchable)?;
+            Ok(Watching { place, gone, _watcher: watcher })
         });
         finished(&self.root, AbortOnDropHandle::new(started).await)?
     }
+
+    /// Watches another folder where the root is another one now.
+    async fn keep_watched(&self, watching: &mut Watching, changed: &Arc<Notify>) -> Result<(), IndexError> {
+        let root = self.root.clone();
+        let place = finished(&self.root, tokio::task::spawn_blocking(move || Place::of(&root)).await)?;
+        let place = place.map_err(|e| IndexError::folder(&self.root, e))?;
+        if place != watching.place || watching.gone.load(Ordering::Relaxed) {
+            *watching = self.watcher(changed).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A folder that is watched.
+struct Watching {
+    place: Place,
+    /// The system said that it went away: a new folder may have its number.
+    gone: Arc<AtomicBool>,
+    _watcher: RecommendedWatcher,
+}
+
+/// What tells a folder from another one at the same path.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    /// Some systems name what has changed by its real path.
+    real: PathBuf,
+    created: Option<SystemTime>,
+    #[cfg(unix)]
+    inode: (u64, u64),
+}
+
+impl Place {
+    fn of(root: &Path) -> io::Result<Self> {
+        let real = root.canonicalize()?;
+        let metadata = fs::metadata(&real)?;
+        Ok(Self {
+            real,
+            created: metadata.created().ok(),
+            #[cfg(unix)]
+            inode: {
+                use std::os::unix::fs::MetadataExt;
+                (metadata.dev(), metadata.ino())
+            },
+        })
+    }
+}
+
+/// Returns whether an event says that the root itself was removed or renamed.
+fn takes_away(event: &Event, root: &Path) -> bool {
+    let removes = matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)));
+    removes && event.paths.iter().any(|path| path == root)
 }
 
 /// Returns whether an event may change what the index should hold.
@@ -123,7 +190,8 @@ fn counts(event: &Event, root: &Path) -> bool {
     };
     let left_out = |path: &Path| {
         let below = path.strip_prefix(root).unwrap_or(Path::new(""));
-        below.iter().any(|name| is_left_out(&name.to_string_lossy()))
+        let is_switch = |name: &str| name.starts_with("..");
+        below.iter().map(|name| name.to_string_lossy()).any(|name| is_left_out(&name) && !is_switch(&name))
     };
     // An event without a path says that others were lost.
     is_change && (event.paths.is_empty() || !event.paths.iter().all(|path| left_out(path)))
@@ -133,30 +201,39 @@ fn counts(event: &Event, root: &Path) -> bool {
 async fn follow<I: Index>(
     folder: Folder,
     index: I,
-    watcher: RecommendedWatcher,
+    mut watching: Watching,
     changed: Arc<Notify>,
     reports: Arc<Reports>,
 ) {
     let _closed = Closed(reports.clone());
-    let _watching_while_this_runs = watcher;
     let mut failed = false;
     loop {
-        if failed {
-            // Time is up, or something has changed.
-            let _ = timeout(RETRY, changed.notified()).await;
-        } else {
-            changed.notified().await;
+        let look = if failed { RETRY } else { LOOK };
+        if timeout(look, changed.notified()).await.is_ok() {
+            let at_latest = after(folder.pace.at_latest);
+            let again = |until| timeout_at(until, changed.notified());
+            while again(at_latest.min(after(folder.pace.quiet))).await.is_ok() {}
         }
-        let at_latest = Instant::now() + folder.pace.at_latest;
-        let again = |until| timeout_at(until, changed.notified());
-        while again(at_latest.min(Instant::now() + folder.pace.quiet)).await.is_ok() {}
+        // Before the sync, so that no change falls between the two.
+        let watched = folder.keep_watched(&mut watching, &changed).await;
         let synced = folder.sync(&index).await;
-        failed = synced.is_err();
+        failed = synced.is_err() || watched.is_err();
+        // What keeps it from being read keeps it from being watched: once is enough.
+        let unwatched = watched.err().filter(|_| synced.is_ok());
         // Nobody needs to hear of a burst that came to nothing, such as a file that was saved as it was.
         if synced.as_ref().map_or(true, |report| report.has_changes() || reports.is_news(report)) {
             reports.push(synced);
         }
+        if let Some(error) = unwatched {
+            reports.push(Err(error));
+        }
     }
+}
+
+/// The end of a time from now on; one that the clock does not reach never comes.
+fn after(time: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(time).unwrap_or(now + FAR)
 }
 
 /// An index that follows its folder; dropping it ends that.
@@ -264,6 +341,8 @@ mod tests {
         assert!(counts(&event(create, &["/elsewhere/.git/a"]), root));
         assert!(counts(&event(EventKind::Access(AccessKind::Close(AccessMode::Write)), &["a.md"]), root));
         assert!(counts(&Event::new(EventKind::Other).set_flag(Flag::Rescan), root));
+        // Mounted files are switched by a link of this name.
+        assert!(counts(&event(create, &["..data"]), root));
         assert!(!counts(&event(create, &[".git/index", "sub/target/x"]), root));
         assert!(!counts(&event(EventKind::Access(AccessKind::Open(AccessMode::Read)), &["a.md"]), root));
     }

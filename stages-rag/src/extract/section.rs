@@ -38,6 +38,12 @@ impl Sections {
         self.is_over
     }
 
+    /// How many more bytes may come.
+    #[cfg(feature = "pdf")]
+    pub(super) const fn left(&self) -> usize {
+        self.left
+    }
+
     /// Begins a section below a heading; `before` is the text that stands in front of it.
     #[cfg(feature = "html")]
     pub(super) fn begin(&mut self, level: u8, title: String, before: String) {

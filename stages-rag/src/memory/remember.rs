@@ -30,7 +30,7 @@ const LONGEST: usize = 1 << 20;
 ///
 /// Not remembered are requests without a session, conversations that the caller sends itself, and answers that
 ///
-/// - were cut, failed or cancelled before their end;
+/// - broke off, failed or were cancelled before their end, but one that reached the token limit counts as whole;
 /// - ask for tools, were withheld by the server's filter or refused by a check;
 /// - hold no text, or more than 1 MiB of it.
 ///

@@ -1,14 +1,14 @@
 //! Condensing the older turns of a session behind its requests.
 
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use orchestrator_core::answer::{Answer, StreamStage, Tokens};
 use orchestrator_core::pipeline::Pipeline;
 use orchestrator_core::request::{Message, Priority, PromptRequest, Role};
 use orchestrator_core::stage::{ShedPolicy, StageConfig};
-use orchestrator_core::token::TokenEvent;
+use orchestrator_core::token::{FinishReason, TokenEvent};
 use orchestrator_core::worker::{InferenceStage, ModelWorker};
 use tokio::task::JoinSet;
 
@@ -51,31 +51,47 @@ impl Summaries {
     pub(super) fn start(&self, memory: &Arc<Inner>, key: SessionKey, oldest: &Oldest) {
         let pipeline = self.pipeline.clone();
         let most_bytes = self.most_bytes;
-        let prompt = prompt(&oldest.turns, most_bytes);
-        let memory = Arc::downgrade(memory);
-        let last = oldest.last;
+        let prompt = prompt(&key, &oldest.turns, most_bytes);
+        let mut condensing = Condensing { memory: Arc::downgrade(memory), key, last: oldest.last, summary: None };
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(async move {
-            let summary = match pipeline.try_submit(prompt) {
-                Ok(answer) => read(answer, most_bytes).await,
-                Err(_) => None,
-            };
-            if let Some(memory) = memory.upgrade() {
-                memory.state().condensed(&key, last, summary.map(turn));
+            if let Ok(answer) = pipeline.try_submit(prompt) {
+                condensing.summary = read(answer, most_bytes).await.map(turn);
             }
+            drop(condensing);
         });
     }
 }
 
-/// Reads an answer up to a length; `None` where it fails or says nothing.
+/// A summary on its way; whatever ends it, its session hears of it.
+struct Condensing {
+    memory: Weak<Inner>,
+    key: SessionKey,
+    last: u64,
+    summary: Option<Turn>,
+}
+
+impl Drop for Condensing {
+    fn drop(&mut self) {
+        if let Some(memory) = self.memory.upgrade() {
+            memory.state().condensed(&self.key, self.last, self.summary.take());
+        }
+    }
+}
+
+/// Reads an answer up to a length; `None` where it fails, is not whole or says nothing.
 async fn read(mut answer: Answer<Tokens>, most_bytes: usize) -> Option<String> {
     let mut text = String::new();
     while let Some(event) = answer.next().await {
         match event.ok()? {
             TokenEvent::Text(delta) => text.push_str(delta.text()),
             TokenEvent::Reset => text.clear(),
-            TokenEvent::Finish(_) => break,
+            TokenEvent::Finish(finish) => match finish.reason {
+                FinishReason::Stop | FinishReason::Length => break,
+                // Withheld by the server, or a call of a tool that nobody makes.
+                _ => return None,
+            },
             TokenEvent::Reasoning(_) | TokenEvent::ToolCall(_) => {}
         }
         if text.len() > most_bytes {
@@ -93,7 +109,7 @@ fn turn(summary: String) -> Turn {
     Turn::new([Message::user(REQUEST), Message::assistant(summary)])
 }
 
-fn prompt(turns: &[Turn], most_bytes: usize) -> PromptRequest {
+fn prompt(key: &SessionKey, turns: &[Turn], most_bytes: usize) -> PromptRequest {
     let mut conversation = String::from(INSTRUCTIONS);
     for message in turns.iter().flat_map(Turn::messages) {
         let speaker = match message.role() {
@@ -103,8 +119,10 @@ fn prompt(turns: &[Turn], most_bytes: usize) -> PromptRequest {
         conversation.push_str(&format!("\n\n{speaker}: {}", message.text()));
     }
     let tokens = u32::try_from(most_bytes / 4).unwrap_or(u32::MAX).max(16);
-    PromptRequest::new(conversation)
-        .max_tokens(NonZeroU32::new(tokens).expect("at least 16"))
-        .priority(Priority::Low)
-        .within(TIME_LIMIT)
+    let prompt = PromptRequest::new(conversation).session(key.session());
+    let prompt = match key.tenant() {
+        Some(tenant) => prompt.tenant(tenant),
+        None => prompt,
+    };
+    prompt.max_tokens(NonZeroU32::new(tokens).expect("at least 16")).priority(Priority::Low).within(TIME_LIMIT)
 }

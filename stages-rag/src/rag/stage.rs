@@ -136,7 +136,8 @@ impl<R: Retriever> RagStage<R> {
 
     /// Lets only those passages count that a filter accepts, which is made for each request.
     ///
-    /// The retriever applies it before it takes the best ones, so that what is rejected takes nobody's place.
+    /// The retriever applies it before it takes the best ones, so that what is rejected takes nobody's place. What a
+    /// retriever returns all the same, against the filter or beyond [`top_k`](Self::top_k), is left out.
     ///
     /// ```
     /// use orchestrator_core::prelude::*;
@@ -196,6 +197,9 @@ impl<R: Retriever> RagStage<R> {
         };
         match found.map_err(Into::into) {
             Ok(mut found) => {
+                // Whose text it is must not depend on every retriever's care.
+                found.retain(|passage| query.filter.accepts(&passage.metadata));
+                found.truncate(query.limit.get());
                 if let Some(least) = self.min_score {
                     found.retain(|passage| passage.score >= least);
                 }

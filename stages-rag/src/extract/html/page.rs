@@ -12,6 +12,9 @@ const LONGEST_HEADING: usize = 400;
 /// The most bytes of an attribute that are looked at.
 const LONGEST_VALUE: usize = 1_000;
 
+/// The most cells of a row; what has more is laid out in a table, and is none.
+const MOST_COLUMNS: usize = 64;
+
 /// Elements whose content is not read.
 const LEFT_OUT: [&[u8]; 15] = [
     b"script",
@@ -79,8 +82,10 @@ pub(super) struct Page {
     left_out: Option<(Vec<u8>, usize)>,
     /// How many `pre` elements are open.
     preformatted: usize,
-    /// A cell of the row that is being read has begun before.
-    in_row: bool,
+    /// Where in the text the cells of the row that is being read begin.
+    row: Vec<usize>,
+    /// A row of the table that is being read was written.
+    has_head: bool,
     tag: Tag,
     facts: Facts,
 }
@@ -103,7 +108,8 @@ impl Page {
             text: Text::default(),
             left_out: None,
             preformatted: 0,
-            in_row: false,
+            row: Vec::new(),
+            has_head: false,
             tag: Tag::default(),
             facts: Facts::default(),
         }
@@ -127,6 +133,7 @@ impl Page {
     /// Ends the page, and cuts what it came to.
     pub(super) fn finish(mut self) -> Result<Extracted, SkipReason> {
         self.end_heading();
+        self.end_row();
         self.sections.end(self.text.take());
         Ok(Extracted { pieces: self.sections.cut()?, metadata: self.facts.finish() })
     }
@@ -151,14 +158,26 @@ impl Page {
         self.facts.start(name, &tag.lang, &tag.meta, &tag.content);
         if let Some(level) = level(name) {
             self.end_heading();
-            self.in_row = false;
+            // What holds headings only stands in a table to be laid out.
+            self.row.clear();
             self.heading = Some((level, Text::default()));
             return;
+        }
+        match name {
+            // A row that holds a table does, too.
+            b"table" => self.row.clear(),
+            b"tr" => self.end_row(),
+            _ => {}
         }
         self.separate(name);
         match name {
             b"li" => self.text.begin_item(),
-            b"td" | b"th" if std::mem::replace(&mut self.in_row, true) => self.text.gap(Gap::Cell),
+            b"td" | b"th" => {
+                if !self.row.is_empty() {
+                    self.text.gap(Gap::Cell);
+                }
+                self.row.push(self.text.len());
+            }
             b"pre" => self.preformatted += 1,
             _ => {}
         }
@@ -182,6 +201,9 @@ impl Page {
         if [b"li".as_slice(), b"ul", b"ol", b"menu"].contains(&name) {
             self.text.end_item();
         }
+        if [b"table".as_slice(), b"tr"].contains(&name) {
+            self.end_row();
+        }
         if name == b"pre" {
             self.preformatted = self.preformatted.saturating_sub(1);
         }
@@ -190,8 +212,8 @@ impl Page {
 
     /// Keeps what stands before and behind a tag apart.
     fn separate(&mut self, name: &[u8]) {
-        if [b"table".as_slice(), b"tr"].contains(&name) {
-            self.in_row = false;
+        if name == b"table" {
+            self.has_head = false;
         }
         let gap = match name {
             _ if BLOCKS.contains(&name) => Gap::Paragraph,
@@ -214,6 +236,11 @@ impl Page {
             None if self.preformatted > 0 => self.text.verbatim(text),
             None => self.text.flow(text),
         }
+    }
+
+    fn end_row(&mut self) {
+        let row = std::mem::take(&mut self.row);
+        self.has_head |= (2..=MOST_COLUMNS).contains(&row.len()) && self.text.write_row(&row, !self.has_head);
     }
 
     fn end_heading(&mut self) {

@@ -43,9 +43,25 @@ fn blocks_lists_tables_and_code_stay_readable() {
     assert_eq!(text("<p>a\n  b<br>c<div>d</div> e"), "a b\nc\n\nd\n\ne");
     assert_eq!(text("x<ul><li>a<li><p>b</p><li></ul>y"), "x\n\n- a\n- b\n\ny");
     let table = "<table><caption>C</caption><tr><th>a<th>b</tr><tr><td>1<td>2<td>3</table>";
-    assert_eq!(text(table), "C\n\na | b\n1 | 2 | 3");
+    assert_eq!(text(table), "C\n\n| a | b |\n|---|---|\n| 1 | 2 | 3 |");
     assert_eq!(text("<p>x</p><pre>fn a() {\n    b\n}</pre>y"), "x\n\nfn a() {\n    b\n}\n\ny");
     assert_eq!(text("in<b>li</b>ne <span>text</span>s"), "inline texts");
+}
+
+#[test]
+fn tables_are_written_as_in_markdown() {
+    let table = "x<table><thead><tr><th>code <th>a|b</thead>\n<tbody><tr> <td></td> <td>one<br>two</td></tr>\
+        <tr><td><p>3</p><td><b>f</b>our</table>y<table><tr><td>a<td>b</table>";
+    let expected = "x\n\n| code | a\\|b |\n|---|---|\n|  | one two |\n| 3 | four |\n\ny\n\n| a | b |\n|---|---|";
+    assert_eq!(text(table), expected);
+    // What is only laid out in a table is none.
+    assert_eq!(text("<table><tr><td>a | b</table>"), "a | b");
+    assert_eq!(text("<table><tr><td>menu<td><p>a<p>b</table>"), "menu\n\na\n\nb");
+    let nested = "<table><tr><td>menu<td><table><tr><td>a<td>b</table></table>";
+    assert_eq!(text(nested), "menu\n\n| a | b |\n|---|---|");
+    assert_eq!(text(&format!("<table><tr>{}", "<td>a".repeat(65))).matches("---").count(), 0);
+    assert_eq!(text("<table><tr><td><td></table>"), "");
+    assert_eq!(text("a<td>b<td>c"), "ab | c");
 }
 
 #[test]

@@ -73,6 +73,37 @@ impl Text {
         self.text.push_str(text);
     }
 
+    /// Writes cells as a row of a Markdown table, the first of a table with the line that makes it its head.
+    ///
+    /// `false` where they hold paragraphs, which no row can, or nothing; then they stay as they are.
+    pub(super) fn write_row(&mut self, cells: &[usize], is_head: bool) -> bool {
+        let Some(whole) = cells.first().and_then(|first| self.text.get(*first..)) else { return false };
+        let before = &whole[..whole.len() - whole.trim_start().len()];
+        // Cells that stand behind other text are in no row.
+        if whole.trim().is_empty() || cells[0] > 0 && !before.contains('\n') {
+            return false;
+        }
+        // A blank line would end the table.
+        let mut row = if is_head { before } else { "\n" }.to_owned();
+        row.push('|');
+        let ends = cells[1..].iter().copied().chain([self.text.len()]);
+        for (start, end) in cells.iter().zip(ends) {
+            let cell = &self.text[*start..end];
+            let cell = if *start == cells[0] { cell } else { cell.strip_prefix(" | ").unwrap_or(cell) }.trim();
+            if cell.contains("\n\n") {
+                return false;
+            }
+            row.extend([" ", &cell.replace('\n', " ").replace('|', "\\|"), " |"]);
+        }
+        if is_head {
+            row.push_str("\n|");
+            row.push_str(&"---|".repeat(cells.len()));
+        }
+        self.text.truncate(cells[0]);
+        self.text.push_str(&row);
+        true
+    }
+
     fn close_gap(&mut self) {
         let gap = std::mem::take(&mut self.gap);
         self.text.push_str(match gap {

@@ -96,8 +96,12 @@ impl Font {
         Ok(Self { map, codes, widths: Widths::of_bytes(document, font) })
     }
 
-    /// Reads text as the page holds it, character by character.
-    pub(super) fn each(&self, mut bytes: &[u8], mut show: impl FnMut(Glyph<'_>)) {
+    /// Reads text as the page holds it, character by character, until there is a reason to end.
+    pub(super) fn each(
+        &self,
+        mut bytes: &[u8],
+        mut show: impl FnMut(Glyph<'_>) -> Result<(), SkipReason>,
+    ) -> Result<(), SkipReason> {
         let mut text = String::new();
         while let [first, ..] = bytes {
             text.clear();
@@ -118,9 +122,10 @@ impl Font {
                 Codes::Units => text.extend(char::from_u32(code)),
             }
             let is_space = length == 1 && *first == b' ';
-            show(Glyph { text: &text, width: self.widths.of(code), is_space });
+            show(Glyph { text: &text, width: self.widths.of(code), is_space })?;
             bytes = bytes.get(length..).unwrap_or_default();
         }
+        Ok(())
     }
 }
 

@@ -27,9 +27,11 @@ use crate::corpus::{Limit, Limits, SkipReason};
 
 /// Reads a PDF.
 pub(super) fn extract(bytes: Vec<u8>, limits: &Limits) -> Result<Extracted, SkipReason> {
-    let budget = Budget { unpacked: limits.unpacked_bytes, deadline: Instant::now() + limits.time };
     let limits = limits.clone();
-    thread::run(limits.time, move || read(&bytes, &limits, budget))
+    thread::THREADS.run(limits.time, move |deadline| {
+        let budget = Budget { unpacked: limits.unpacked_bytes, deadline };
+        read(&bytes, &limits, budget)
+    })
 }
 
 fn read(bytes: &[u8], limits: &Limits, mut budget: Budget) -> Result<Extracted, SkipReason> {
@@ -40,9 +42,12 @@ fn read(bytes: &[u8], limits: &Limits, mut budget: Budget) -> Result<Extracted, 
         if number as usize > limits.pages {
             return Err(SkipReason::TooLarge(Limit::Pages));
         }
-        let text = page::text(&document, page, &mut fonts, &mut budget, limits.text_bytes)?;
+        let text = page::text(&document, page, &mut fonts, &mut budget, sections.left())?;
         if !text.is_empty() {
             sections.page(number, text);
+        }
+        if sections.is_over(0) {
+            break;
         }
     }
     Ok(Extracted { pieces: sections.cut()?, metadata: facts(&document) })

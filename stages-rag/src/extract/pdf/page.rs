@@ -18,7 +18,10 @@ const ANCESTORS: usize = 64;
 /// The most words before one that does something with them: lines are drawn with six, and text is shown in a list.
 const OPERANDS: usize = 1 << 16;
 
-/// Reads the text of a page.
+/// How much is done between two looks at the clock.
+const BETWEEN_LOOKS: usize = 1024;
+
+/// Reads the text of a page, up to a number of bytes.
 pub(super) fn text(
     document: &Document,
     page: ObjectId,
@@ -35,7 +38,7 @@ pub(super) fn text(
             content.push(b'\n');
         }
     }
-    let mut reader = Reader { document, fonts, budget, most, layout: Layout::default() };
+    let mut reader = Reader { document, fonts, budget, most, work: 0, layout: Layout::default() };
     reader.read(&content, resources(document, page), State::new(Matrix::IDENTITY), 0)?;
     Ok(reader.layout.finish())
 }
@@ -57,6 +60,8 @@ struct Reader<'a> {
     fonts: &'a mut Fonts,
     budget: &'a mut Budget,
     most: usize,
+    /// The operators and characters that were read.
+    work: usize,
     layout: Layout,
 }
 
@@ -125,7 +130,6 @@ impl Reader<'_> {
         let mut too_deep = 0_usize;
         let mut operands = Vec::new();
         let mut words = Lexer::new(content);
-        let mut count = 0_usize;
         while let Some(word) = words.next() {
             let Token::Operator(operator) = word else {
                 if operands.len() < OPERANDS {
@@ -133,10 +137,7 @@ impl Reader<'_> {
                 }
                 continue;
             };
-            count += 1;
-            if count.is_multiple_of(1024) {
-                self.budget.check_time()?;
-            }
+            self.go_on()?;
             match operator {
                 b"q" if saved.len() < DEEPEST_STATE => saved.push(state.clone()),
                 b"q" => too_deep += 1,
@@ -196,26 +197,34 @@ impl Reader<'_> {
         }
         for operand in operands {
             match operand {
-                Token::Text(bytes) => self.show_text(state, bytes),
+                Token::Text(bytes) => self.show_text(state, bytes)?,
                 Token::Number(back) if operator == b"TJ" => state.advance(-back / 1000.0 * state.size * state.stretch),
                 _ => {}
-            }
-            if self.layout.len() > self.most {
-                return Err(SkipReason::TooLarge(Limit::TextBytes));
             }
         }
         Ok(())
     }
 
-    fn show_text(&mut self, state: &mut State, bytes: &[u8]) {
-        let Some(font) = state.font.clone() else { return };
+    fn show_text(&mut self, state: &mut State, bytes: &[u8]) -> Result<(), SkipReason> {
+        let Some(font) = state.font.clone() else { return Ok(()) };
         font.each(bytes, |glyph| {
             let width = glyph.width / 1000.0;
             let sized = Matrix([state.size * state.stretch, 0.0, 0.0, state.size, 0.0, state.rise]);
             self.layout.show(sized.then(state.at).then(state.page), width, glyph.text);
             let spacing = state.between_characters + if glyph.is_space { state.between_words } else { 0.0 };
             state.advance((width * state.size + spacing) * state.stretch);
-        });
+            // One word may be as long as the page, and each of its bytes may mean a hundred.
+            if self.layout.len() > self.most {
+                return Err(SkipReason::TooLarge(Limit::TextBytes));
+            }
+            self.go_on()
+        })
+    }
+
+    /// Counts a piece of work; fails once the time is over.
+    fn go_on(&mut self) -> Result<(), SkipReason> {
+        self.work += 1;
+        if self.work.is_multiple_of(BETWEEN_LOOKS) { self.budget.check_time() } else { Ok(()) }
     }
 }
 

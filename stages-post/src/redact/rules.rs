@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use orchestrator_core::error::InvalidInput;
 
+use crate::redact::escapes::escaped;
 use crate::redact::presets;
 use crate::scan::{Pattern, Patterns, longest};
 
@@ -32,9 +33,9 @@ use crate::scan::{Pattern, Patterns, longest};
 ///
 /// # What it does not find
 ///
-/// What is spelled in another way than the patterns say: a key with a space in it, an address with `(at)`, a character of a tool
-/// call's arguments that is written as a JSON escape. A replacement inside of a tool call's arguments keeps them JSON where the match stood in a
-/// string.
+/// What is spelled in another way than the patterns say: a key with a space in it, an address with `(at)`, a character that
+/// is written as a JSON escape. In a tool call's arguments an escape itself counts as white space, is never cut, and a replacement is escaped:
+/// they stay JSON where the match stood in a string.
 ///
 /// # Examples
 ///
@@ -145,7 +146,8 @@ impl Redaction {
         }
         let (names, patterns): (Vec<_>, Vec<_>) = self.rules.iter().cloned().unzip();
         let patterns = Patterns::new(&patterns).map_err(|error| InvalidInput::new("redact", error.to_string()))?;
-        let replacements = names.iter().map(|name| (self.replacement)(name)).collect();
+        let replacements =
+            names.iter().map(|name| (self.replacement)(name)).map(|text| (escaped(&text), text)).collect();
         Ok(Rules { patterns: Arc::new(patterns), replacements })
     }
 }
@@ -167,6 +169,14 @@ impl fmt::Debug for Redaction {
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(super) patterns: Arc<Patterns>,
-    /// By the number of the pattern.
-    pub(super) replacements: Vec<String>,
+    /// As they stand in JSON, and as they are; by the number of the pattern.
+    replacements: Vec<(String, String)>,
+}
+
+impl Rules {
+    /// Returns what takes the place of a match.
+    pub(super) fn replacement(&self, number: usize, json: bool) -> &str {
+        let (escaped, text) = &self.replacements[number];
+        if json { escaped } else { text }
+    }
 }

@@ -126,6 +126,11 @@ impl Scan {
         &self.text[from - self.base..to - self.base]
     }
 
+    /// Returns a byte of the text that has not been forgotten, `None` at its end.
+    pub(crate) fn byte(&self, at: usize) -> Option<u8> {
+        self.text.as_bytes().get(at - self.base).copied()
+    }
+
     /// What is kept in memory, in bytes.
     #[cfg(test)]
     pub(crate) fn kept(&self) -> usize {

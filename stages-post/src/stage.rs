@@ -127,6 +127,9 @@ impl PostStage {
     /// Each of these kinds of text is looked at by itself, each tool call too; what is held of one kind comes out with more of
     /// that kind, or at the end. The ids and the names in a tool call are left as they are. A pattern that cannot be used is
     /// reported when the pipeline is built.
+    ///
+    /// Add it ahead of [`max_bytes`](Self::max_bytes) and [`stop_sequences`](Self::stop_sequences): behind them it sees only what they
+    /// leave of a secret that they cut.
     #[expect(clippy::needless_pass_by_value, reason = "nobody needs the builder afterwards")]
     pub fn redact(mut self, redaction: Redaction) -> Self {
         match redaction.compile() {

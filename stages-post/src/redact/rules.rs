@@ -25,6 +25,8 @@ use crate::scan::{Pattern, Patterns, longest};
 /// Overlapping matches are one redaction, under the name of the pattern that was added first among those that match at its very
 /// start. Presets come in the order in which they are called.
 ///
+/// A key or token that the answer's end cuts is taken out where at least 6 bytes of what has to follow its beginning are there.
+///
 /// # What it costs
 ///
 /// A piece of text is held back while a match may be under way in it: with `emails` that is the last word, since every word

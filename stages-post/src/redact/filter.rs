@@ -49,6 +49,11 @@ impl Redact {
         self.scan.kept() + self.matches.capacity() * size_of::<Found>()
     }
 
+    #[cfg(test)]
+    pub(super) fn steps(&self) -> usize {
+        self.scan.steps
+    }
+
     /// Sorts what was found into `matches`.
     fn take(&mut self) {
         if self.scan.found.is_empty() {

@@ -251,3 +251,15 @@ fn no_more_than_the_window_is_held() {
         }
     }
 }
+
+#[test]
+fn a_large_piece_full_of_beginnings_is_read_a_few_times() {
+    let rules = compiled(&Redaction::all());
+    for part in ["sk-", "ghp_", "eyJ", "Bearer ", "a@b.cd ", "-----BEGIN ", "0 ", "+4"] {
+        let mut filter = Redact::new(rules.clone());
+        let text = part.repeat(64 * 1024 / part.len());
+        let _ = filter.push(&text, &mut String::new());
+        // What follows each of the heads in a block, or in the window, is read.
+        assert!(filter.steps() <= 400 * text.len(), "{part:?}: {} steps for {} bytes", filter.steps(), text.len());
+    }
+}

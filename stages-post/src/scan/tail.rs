@@ -32,6 +32,11 @@ impl Follow {
         Self { number, start, head: end, reach: (!each.needs_more).then_some(end), at: end, state }
     }
 
+    #[cfg(test)]
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.state.is_none()
     }

@@ -2,51 +2,50 @@
 
 use std::sync::Arc;
 
-use orchestrator_core::context::Context;
 use orchestrator_core::token::{TextDelta, TokenEvent, ToolCallDelta};
 
 use crate::chain::{Chain, Passed};
-use crate::stage::Maker;
+use crate::filter::TextFilter;
+use crate::redact::{Redact, Rules};
 
-/// The filters that cover every kind of text, once for each kind.
+/// The redactions, which cover every kind of text, once for each kind.
 ///
 /// What one of them holds comes out with more of its kind, or at the end, and not in between: whoever puts the pieces of one
 /// kind together would put together what was to be kept back.
 pub(crate) struct Asides {
-    /// What makes the filters; empty where there is nothing to do.
-    makers: Arc<[Maker]>,
-    cx: Context,
+    /// What the redactions look for; empty where there is nothing to do.
+    rules: Arc<[Arc<Rules>]>,
     reasoning: Option<Chain>,
     /// By the index of the call.
     calls: Vec<(u32, Chain)>,
 }
 
 impl Asides {
-    pub(crate) fn new(makers: Arc<[Maker]>, cx: &Context) -> Self {
-        Self { makers, cx: cx.clone(), reasoning: None, calls: Vec::new() }
+    pub(crate) fn new(rules: Arc<[Arc<Rules>]>) -> Self {
+        Self { rules, reasoning: None, calls: Vec::new() }
     }
 
-    fn chain(makers: &[Maker], cx: &Context) -> Chain {
-        Chain::new(makers.iter().map(|make| make(cx)).collect())
+    fn chain(rules: &[Arc<Rules>], redact: fn(Arc<Rules>) -> Redact) -> Chain {
+        Chain::new(rules.iter().map(|rules| Box::new(redact(rules.clone())) as Box<dyn TextFilter>).collect())
     }
 
     /// Returns what takes the place of a piece of reasoning, `None` where it goes on as it is.
     pub(crate) fn reasoning(&mut self, text: &str) -> Option<&str> {
-        if self.makers.is_empty() {
+        if self.rules.is_empty() {
             return None;
         }
-        let chain = self.reasoning.get_or_insert_with(|| Self::chain(&self.makers, &self.cx));
+        let chain = self.reasoning.get_or_insert_with(|| Self::chain(&self.rules, Redact::new));
         changed(chain.push(text))
     }
 
     /// Returns what takes the place of a piece of a tool call, `None` where it goes on as it is; no event where the filters hold
     /// all of it.
     pub(crate) fn call(&mut self, call: &ToolCallDelta) -> Option<Option<TokenEvent>> {
-        if self.makers.is_empty() {
+        if self.rules.is_empty() {
             return None;
         }
         let place = self.calls.iter().position(|(index, _)| *index == call.index).unwrap_or_else(|| {
-            self.calls.push((call.index, Self::chain(&self.makers, &self.cx)));
+            self.calls.push((call.index, Self::chain(&self.rules, Redact::json)));
             self.calls.len() - 1
         });
         let arguments = changed(self.calls[place].1.push(&call.arguments))?.to_owned();

@@ -5,8 +5,19 @@ pub(crate) fn floor(text: &str, at: usize) -> usize {
     if at >= text.len() {
         return text.len();
     }
+    if text.is_char_boundary(at) {
+        return at;
+    }
     // A character has at most four bytes.
     (at.saturating_sub(3)..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
+}
+
+/// The most bytes of a piece that are worked through at once, so that the work on a large one is no more than on many small ones.
+const BLOCK: usize = 256;
+
+/// Splits a piece that is not empty into a block and what is behind it.
+pub(crate) fn block(text: &str) -> (&str, &str) {
+    text.split_at(floor(text, BLOCK))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use orchestrator_core::error::InvalidInput;
 
+use crate::boundary::block;
 use crate::scan::{Pattern, Patterns, Scan};
 
 /// The tags between which a model writes its reasoning, for
@@ -99,11 +100,15 @@ impl Split {
     pub(crate) fn push(&mut self, piece: &str) -> Option<Kind> {
         self.parts.clear();
         let mut rest = piece;
-        loop {
+        while !rest.is_empty() {
             let scan = &mut self.scans[self.kind as usize];
             let before = scan.end();
-            scan.push(rest);
-            let Some(tag) = scan.found.first().copied() else { break };
+            let (next, behind) = block(rest);
+            scan.push(next);
+            let Some(tag) = scan.found.first().copied() else {
+                rest = behind;
+                continue;
+            };
             self.parts.push((self.kind, scan.text(self.passed, tag.start).to_owned()));
             scan.reset();
             self.passed = 0;
@@ -131,5 +136,21 @@ impl Split {
         self.scans.iter_mut().for_each(Scan::reset);
         self.kind = self.first();
         self.passed = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_piece_full_of_tags_is_read_about_once() {
+        let mut split = Split::new(&ReasoningTags::default().compile().expect("usable tags"));
+        let piece = "<think>a</think>b".repeat(20_000);
+        assert_eq!(split.push(&piece), None);
+        assert_eq!(split.parts.len(), 40_001);
+        let steps: usize = split.scans.iter().map(|scan| scan.steps).sum();
+        // What is behind a tag in its block is read again.
+        assert!(steps <= 40 * piece.len(), "{steps} steps for {} bytes", piece.len());
     }
 }

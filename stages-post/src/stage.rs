@@ -18,13 +18,13 @@ use crate::filter::TextFilter;
 use crate::limit::MaxBytes;
 use crate::map::MapText;
 use crate::reasoning::{ReasoningTags, Split, Splitter};
-use crate::redact::{Redact, Redaction};
+use crate::redact::{Redact, Redaction, Rules};
 use crate::stop::{self, Stop};
 use crate::stream::FilteredStream;
 use crate::trim::Trim;
 
 /// Makes a filter for a request.
-pub(crate) type Maker = Arc<dyn Fn(&Context) -> Box<dyn TextFilter> + Send + Sync>;
+type Maker = Arc<dyn Fn(&Context) -> Box<dyn TextFilter> + Send + Sync>;
 
 /// The stage that filters the text of an answer while it streams, and checks the whole of it at the end.
 ///
@@ -74,8 +74,8 @@ pub(crate) type Maker = Arc<dyn Fn(&Context) -> Box<dyn TextFilter> + Send + Syn
 #[must_use]
 pub struct PostStage {
     makers: Vec<Maker>,
-    /// Those that cover reasoning and tool calls as well.
-    covering: Arc<[Maker]>,
+    /// What is redacted, in reasoning and tool calls as well.
+    covering: Arc<[Arc<Rules>]>,
     splitter: Option<Splitter>,
     checks: Checks,
     /// Settings that cannot be used.
@@ -127,14 +127,16 @@ impl PostStage {
     /// Each of these kinds of text is looked at by itself, each tool call too; what is held of one kind comes out with more of
     /// that kind, or at the end. The ids and the names in a tool call are left as they are. A pattern that cannot be used is
     /// reported when the pipeline is built.
+    ///
+    /// Add it ahead of [`max_bytes`](Self::max_bytes) and [`stop_sequences`](Self::stop_sequences): behind them it sees only what they
+    /// leave of a secret that they cut.
     #[expect(clippy::needless_pass_by_value, reason = "nobody needs the builder afterwards")]
     pub fn redact(mut self, redaction: Redaction) -> Self {
         match redaction.compile() {
             Ok(rules) => {
                 let rules = Arc::new(rules);
-                let maker: Maker = Arc::new(move |_| Box::new(Redact::new(rules.clone())));
-                self.covering = self.covering.iter().cloned().chain([maker.clone()]).collect();
-                self.makers.push(maker);
+                self.covering = self.covering.iter().cloned().chain([rules.clone()]).collect();
+                self.makers.push(Arc::new(move |_| Box::new(Redact::new(rules.clone()))));
             }
             Err(fault) => self.faults.push(fault),
         }
@@ -295,7 +297,7 @@ impl PostStage {
         }
         let chain = Chain::new(self.makers.iter().map(|make| make(cx)).collect());
         let split = self.splitter.as_ref().map(Split::new);
-        let asides = Asides::new(self.covering.clone(), cx);
+        let asides = Asides::new(self.covering.clone());
         TokenStream::in_stage(cx, FilteredStream::new(stream, split, chain, asides))
     }
 }

@@ -170,3 +170,57 @@ fn no_secret_leaves_through_reasoning_or_tool_calls_either() {
         }
     }
 }
+
+/// Arguments whose strings have a secret in them behind an escape of each kind, with what must not be seen of it.
+fn arguments(rng: &mut Rng, secrets: &[String]) -> (String, Vec<usize>) {
+    let numbers: Vec<usize> = (0..rng.usize(1..4)).map(|_| rng.usize(..secrets.len())).collect();
+    let mut arguments = String::from(r#"{"body":"Hi,"#);
+    for number in &numbers {
+        arguments.push_str([r"\n", r"\t", r"\r\n", r"\u00e9", r#"\""#, r"\\", r"\/"][rng.usize(..7)]);
+        let quoted = serde_json::to_string(&secrets[*number]).expect("JSON");
+        arguments.push_str(&quoted[1..quoted.len() - 1]);
+    }
+    arguments.push_str(r#"\n","more":["\u0000",1]}"#);
+    (arguments, numbers)
+}
+
+#[test]
+fn arguments_stay_json_and_hide_nothing_behind_an_escape() {
+    let mut rng = Rng::with_seed(0xE5CA9E);
+    let secrets: Vec<String> = (0..10 * KINDS).map(|i| secret(&mut rng, i % KINDS)).collect();
+    // White space, which escapes are shown as, may be a part of what a pattern matches.
+    let redaction = Redaction::all().pattern("greeting", r"(?-u:\b)Hi,\s").replacement(|name| format!("\"{name}\\"));
+    let stage = PostStage::new().redact(redaction);
+    for _ in 0..1_000 {
+        let (arguments, held) = arguments(&mut rng, &secrets);
+        let whole = Whole::of(&run(&stage, [call(0, &arguments), finish()])).calls.remove(0);
+        let parsed: serde_json::Value = serde_json::from_str(&whole).expect(&whole);
+        assert!(parsed["body"].as_str().expect("a string").starts_with("\"greeting\\"), "{whole}");
+        assert_eq!(parsed["more"][1], 1, "{whole}");
+        for number in held {
+            for part in telling(&secrets[number]) {
+                assert!(!whole.contains(part), "{part:?} left: {whole}");
+            }
+        }
+        for _ in 0..5 {
+            let pieces = random_pieces(&mut rng, &arguments).into_iter().map(|piece| call(0, piece)).chain([finish()]);
+            assert_eq!(Whole::of(&run(&stage, pieces)).calls[0], whole, "the split made a difference in {arguments:?}");
+        }
+    }
+}
+
+#[test]
+fn an_escape_is_no_part_of_a_word() {
+    let stage = PostStage::new().redact(Redaction::all().pattern("customer", r"(?-u:\b)CUST-[0-9]{6}(?-u:\b)"));
+    for (arguments, expected) in [
+        (r#"{"body":"Hi,\nbob@example.org"}"#, r#"{"body":"Hi,\n[email]"}"#),
+        (r#"{"body":"\nsk-abcdefghijklmnopqrst"}"#, r#"{"body":"\n[secret]"}"#),
+        (r#"{"body":"\u00e9CUST-123456\n"}"#, r#"{"body":"\u00e9[customer]\n"}"#),
+        (r#"{"body":"on 030\n1234567"}"#, r#"{"body":"on 030\n1234567"}"#),
+    ] {
+        for pieces in [vec![arguments], arguments.split("").collect()] {
+            let events = pieces.into_iter().map(|piece| call(0, piece)).chain([finish()]);
+            assert_eq!(Whole::of(&run(&stage, events)).calls, [expected]);
+        }
+    }
+}

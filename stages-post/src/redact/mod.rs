@@ -1,6 +1,7 @@
 //! Redaction: secrets and personal data do not leave.
 
 mod digits;
+mod escapes;
 mod filter;
 mod presets;
 mod rules;

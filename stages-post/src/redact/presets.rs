@@ -44,14 +44,15 @@ fn begins_a_word(candidate: &Candidate<'_>) -> bool {
     mixed || !candidate.before.is_some_and(|b| b.is_ascii_alphanumeric())
 }
 
-/// Whether it is more than a long word in lower case.
+/// Whether it is more than a word of 16 letters in lower case.
 fn looks_random(candidate: &Candidate<'_>) -> bool {
-    candidate.text.as_bytes()["bearer ".len() + 1..].iter().any(|b| !b.is_ascii_lowercase())
+    let goes_on = candidate.after.is_some_and(|b| b.is_ascii_alphanumeric() || b"._~+/-".contains(&b));
+    goes_on || candidate.text.as_bytes()["bearer ".len() + 1..].iter().any(|b| !b.is_ascii_lowercase())
 }
 
 pub(super) fn emails() -> Vec<Pattern> {
-    // Lengths by RFC 5321, 4.5.3.1, and RFC 1035, 2.3.4.
-    let address = r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}\.[A-Za-z0-9-]{2}";
+    // Behind the first dot up to three labels of one letter, as in `is.s.example.org`. Lengths by RFC 5321, 4.5.3.1, and RFC 1035, 2.3.4.
+    let address = r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}\.(?:[A-Za-z0-9-]\.){0,3}[A-Za-z0-9-]{2}";
     vec![key("email", address, "", r"[A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+)*")]
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use orchestrator_core::error::InvalidInput;
 
+use crate::redact::escapes::escaped;
 use crate::redact::presets;
 use crate::scan::{Pattern, Patterns, longest};
 
@@ -24,6 +25,8 @@ use crate::scan::{Pattern, Patterns, longest};
 /// Overlapping matches are one redaction, under the name of the pattern that was added first among those that match at its very
 /// start. Presets come in the order in which they are called.
 ///
+/// A key or token that the answer's end cuts is taken out where at least 6 bytes of what has to follow its beginning are there.
+///
 /// # What it costs
 ///
 /// A piece of text is held back while a match may be under way in it: with `emails` that is the last word, since every word
@@ -32,9 +35,9 @@ use crate::scan::{Pattern, Patterns, longest};
 ///
 /// # What it does not find
 ///
-/// What is spelled in another way than the patterns say: a key with a space in it, an address with `(at)`, a character of a tool
-/// call's arguments that is written as a JSON escape. A replacement inside of a tool call's arguments keeps them JSON where the match stood in a
-/// string.
+/// What is spelled in another way than the patterns say: a key with a space in it, an address with `(at)`, a character that
+/// is written as a JSON escape. In a tool call's arguments an escape itself counts as white space, is never cut, and a replacement is escaped:
+/// they stay JSON where the match stood in a string.
 ///
 /// # Examples
 ///
@@ -145,7 +148,8 @@ impl Redaction {
         }
         let (names, patterns): (Vec<_>, Vec<_>) = self.rules.iter().cloned().unzip();
         let patterns = Patterns::new(&patterns).map_err(|error| InvalidInput::new("redact", error.to_string()))?;
-        let replacements = names.iter().map(|name| (self.replacement)(name)).collect();
+        let replacements =
+            names.iter().map(|name| (self.replacement)(name)).map(|text| (escaped(&text), text)).collect();
         Ok(Rules { patterns: Arc::new(patterns), replacements })
     }
 }
@@ -167,6 +171,14 @@ impl fmt::Debug for Redaction {
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(super) patterns: Arc<Patterns>,
-    /// By the number of the pattern.
-    pub(super) replacements: Vec<String>,
+    /// As they stand in JSON, and as they are; by the number of the pattern.
+    replacements: Vec<(String, String)>,
+}
+
+impl Rules {
+    /// Returns what takes the place of a match.
+    pub(super) fn replacement(&self, number: usize, json: bool) -> &str {
+        let (escaped, text) = &self.replacements[number];
+        if json { escaped } else { text }
+    }
 }

@@ -46,6 +46,8 @@ pub(super) fn table(expressions: &[Hir], reads: Reads, bytes: usize) -> Result<T
         .start_kind(if anywhere { StartKind::Unanchored } else { StartKind::Anchored })
         .specialize_start_states(anywhere)
         .accelerate(false)
+        // A start state says that no match is under way. With fewer states it could stand for one in which that is not so.
+        .minimize(false)
         .dfa_size_limit(Some(bytes))
         .determinize_size_limit(Some(8 * bytes));
     // All else that a table cannot be made of has been refused before.

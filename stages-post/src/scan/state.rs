@@ -6,7 +6,7 @@ use regex_automata::Anchored;
 use regex_automata::dfa::Automaton as _;
 use regex_automata::util::primitives::StateID;
 
-use crate::boundary::floor;
+use crate::boundary::{block, floor};
 use crate::scan::automaton::begin;
 use crate::scan::patterns::{Group, Patterns};
 use crate::scan::tail::Follow;
@@ -37,10 +37,15 @@ pub(crate) struct Scan {
     text: String,
     /// Where `text` stands in the answer.
     base: usize,
+    /// Heads that were found and have not been followed yet; empty between two blocks.
+    heads: Vec<Found>,
     /// What was found by the last push, until it is taken.
     pub(crate) found: Vec<Found>,
     /// Matches up to here have been told.
     told: usize,
+    /// How many bytes were read, by all groups together and by what follows heads.
+    #[cfg(test)]
+    pub(crate) steps: usize,
 }
 
 /// Where one group's table is.
@@ -54,15 +59,39 @@ struct Cursor {
 impl Scan {
     pub(crate) fn new(patterns: Arc<Patterns>) -> Self {
         let cursors = patterns.groups.iter().map(Cursor::new).collect();
-        Self { patterns, cursors, follows: Vec::new(), text: String::new(), base: 0, found: Vec::new(), told: 0 }
+        Self {
+            patterns,
+            cursors,
+            follows: Vec::new(),
+            text: String::new(),
+            base: 0,
+            heads: Vec::new(),
+            found: Vec::new(),
+            told: 0,
+            #[cfg(test)]
+            steps: 0,
+        }
     }
 
     /// Goes on with the next piece; what is found stands in `found`.
     pub(crate) fn push(&mut self, piece: &str) {
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let (next, behind) = block(rest);
+            self.push_block(next);
+            rest = behind;
+        }
+    }
+
+    fn push_block(&mut self, block: &str) {
         let from = self.text.len();
-        self.text.push_str(piece);
-        let Self { patterns, cursors, text, base, found, told, .. } = self;
-        let mut sight = Sight { patterns, text, base: *base, told: *told, found };
+        self.text.push_str(block);
+        #[cfg(test)]
+        {
+            self.steps += block.len();
+        }
+        let Self { patterns, cursors, text, base, heads, told, .. } = self;
+        let mut sight = Sight { patterns, text, base: *base, told: *told, found: heads };
         let (groups, last_group) = patterns.groups.as_chunks::<2>();
         let (cursors, last_cursor) = cursors.as_chunks_mut::<2>();
         for (cursors, groups) in cursors.iter_mut().zip(groups) {
@@ -74,8 +103,8 @@ impl Scan {
         if patterns.at_once {
             *told = *base + text.len();
         }
-        if !self.found.is_empty() || !self.follows.is_empty() {
-            self.found.sort_by_key(|found| found.end);
+        if !self.heads.is_empty() || !self.follows.is_empty() {
+            self.heads.sort_by_key(|head| head.end);
             self.follow(false);
         }
     }
@@ -83,8 +112,8 @@ impl Scan {
     /// The text is complete.
     pub(crate) fn finish(&mut self) {
         let end = self.end();
-        let Self { patterns, cursors, text, base, found, told, .. } = self;
-        let mut sight = Sight { patterns, text, base: *base, told: *told, found };
+        let Self { patterns, cursors, text, base, heads, told, .. } = self;
+        let mut sight = Sight { patterns, text, base: *base, told: *told, found: heads };
         for (cursor, group) in cursors.iter_mut().zip(&patterns.groups) {
             sight.look_back(group, group.table.next_eoi_state(cursor.state), text.len());
             cursor.quiet = end;
@@ -99,6 +128,7 @@ impl Scan {
         }
         self.follows.clear();
         self.text.clear();
+        self.heads.clear();
         self.found.clear();
         self.base = 0;
         self.told = 0;
@@ -126,11 +156,16 @@ impl Scan {
         &self.text[from - self.base..to - self.base]
     }
 
+    /// Returns a byte of the text that has not been forgotten, `None` at its end.
+    pub(crate) fn byte(&self, at: usize) -> Option<u8> {
+        self.text.as_bytes().get(at - self.base).copied()
+    }
+
     /// What is kept in memory, in bytes.
     #[cfg(test)]
     pub(crate) fn kept(&self) -> usize {
         self.text.capacity()
-            + self.found.capacity() * size_of::<Found>()
+            + (self.heads.capacity() + self.found.capacity()) * size_of::<Found>()
             + self.follows.capacity() * size_of::<Follow>()
     }
 
@@ -149,16 +184,20 @@ impl Scan {
 
     /// Follows the heads that were found, now and before; leaves the matches in `found`.
     fn follow(&mut self, last: bool) {
-        let Self { patterns, follows, text, base, found, .. } = self;
-        found.retain(|head| {
+        let Self { patterns, follows, text, base, heads, found, .. } = self;
+        for head in heads.drain(..) {
             let each = &patterns.each[head.number];
             if each.tail.is_some() {
                 follows.push(Follow::new(head.number, each, head.start, head.end));
             }
-            !each.needs_more
-        });
+            found.extend((!each.needs_more).then_some(head));
+        }
         for follow in follows.iter_mut() {
             let (number, start) = (follow.number, follow.start);
+            #[cfg(test)]
+            {
+                self.steps += *base + text.len() - follow.at();
+            }
             if follow.read(&patterns.each[number], text, *base, last) {
                 found.extend(follow.reach.map(|end| Found { number, start, end }));
             }
@@ -196,7 +235,7 @@ impl Sight<'_> {
     /// Runs groups over the text from `from` on, side by side: a step waits for the one before it in the same table only.
     fn step<const N: usize>(&mut self, groups: &[Group; N], cursors: &mut [Cursor; N], from: usize) {
         let mut here = *cursors;
-        for (at, byte) in self.text.as_bytes().iter().enumerate().skip(from) {
+        for (at, byte) in (from..).zip(&self.text.as_bytes()[from..]) {
             for (cursor, group) in here.iter_mut().zip(groups) {
                 cursor.state = group.table.next_state(cursor.state, *byte);
             }
@@ -220,6 +259,7 @@ impl Sight<'_> {
     }
 
     /// Looks for the starts of the matches that end at `end`, if `state` says that there are some.
+    #[cold]
     #[inline(never)]
     fn look_back(&mut self, group: &Group, state: StateID, end: usize) {
         if !group.table.is_match_state(state) || (self.patterns.at_once && self.base + end <= self.told) {

@@ -7,11 +7,16 @@ use regex_automata::util::primitives::StateID;
 use crate::scan::automaton::begin;
 use crate::scan::patterns::Each;
 
+/// Of what has to follow, so many bytes are enough at the end of the text: an answer that was cut inside of a key has most of it.
+pub(super) const CUT: usize = 6;
+
 /// What follows one head, as far as it has come. Positions are bytes from the answer's start.
 #[derive(Debug)]
 pub(super) struct Follow {
     pub(super) number: usize,
     pub(super) start: usize,
+    /// Where its head ends.
+    head: usize,
     /// Up to here it is a match; `None` while what has to follow is not complete.
     pub(super) reach: Option<usize>,
     /// The byte that is read next.
@@ -24,7 +29,12 @@ impl Follow {
     /// Begins behind a head.
     pub(super) fn new(number: usize, each: &Each, start: usize, end: usize) -> Self {
         let state = each.tail.as_ref().map(|table| begin(table, Anchored::Yes, None));
-        Self { number, start, reach: (!each.needs_more).then_some(end), at: end, state }
+        Self { number, start, head: end, reach: (!each.needs_more).then_some(end), at: end, state }
+    }
+
+    #[cfg(test)]
+    pub(super) fn at(&self) -> usize {
+        self.at
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -56,7 +66,9 @@ impl Follow {
             self.at += 1;
         }
         self.state = (!last).then_some(state);
-        if last && table.is_match_state(table.next_eoi_state(state)) {
+        let complete = table.is_match_state(table.next_eoi_state(state));
+        let cut = self.reach.is_none() && self.at - self.head >= CUT;
+        if last && (complete || cut) {
             self.is_match(each, text, base);
         }
         self.reach != reach

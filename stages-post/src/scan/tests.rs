@@ -135,6 +135,9 @@ const SETS: &[&[&str]] = &[
     &[r"(?-u:\b)[0-9]{2,4}(?-u:\b)", r"(?m:^)a", r"é$", r"(?m:b$)"],
     &["[^ab]{1,3}", "(?i)K", r"\A[ab]{1,2}"],
     &["aé?b{0,6}a", "(?:ab|ba){2,7}", "é{1,12}"],
+    // What they begin with may be missing, and counted as little as that.
+    &["[ab]{0,5}é"],
+    &["(?:ab){0,5}k", "[0-9]{0,6}?-"],
 ];
 
 proptest! {

@@ -39,8 +39,8 @@ pub(super) fn make_folder(path: &Path) -> Result<(), IndexError> {
         }
         _ => IndexError::storage(path, error.into()),
     })?;
-    let parents = missing.into_iter().filter_map(Path::parent);
-    parents.map(sync_folder).collect::<io::Result<()>>().map_err(|error| IndexError::storage(path, error.into()))
+    let mut parents = missing.into_iter().filter_map(Path::parent);
+    parents.try_for_each(sync_folder).map_err(|error| IndexError::storage(path, error.into()))
 }
 
 /// Makes durable which files are in a folder, where the system can.

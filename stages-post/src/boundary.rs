@@ -12,6 +12,11 @@ pub(crate) fn floor(text: &str, at: usize) -> usize {
     (at.saturating_sub(3)..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }
 
+/// Returns the first place at or behind `at` that is not inside of a character.
+pub(crate) fn ceil(text: &str, at: usize) -> usize {
+    (at..text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(text.len())
+}
+
 /// The most bytes of a piece that are worked through at once, so that the work on a large one is no more than on many small ones.
 const BLOCK: usize = 256;
 

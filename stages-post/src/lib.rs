@@ -13,7 +13,7 @@
 //! | make links of citation marks | [`PostStage::citations`] |
 //! | change it piece by piece, without memory | [`PostStage::map_text`] |
 //! | change it with memory of what came before | [`PostStage::filter`] and a [`TextFilter`] of your own |
-//! | refuse or replace it as a whole | [`PostStage::check`] |
+//! | refuse or replace it as a whole | [`PostStage::decide`] |
 //! | say whether it is JSON of a shape | `PostStage::json_schema`, feature `json-schema` |
 //!
 //! However an answer is cut into events, each filter makes the same of it, and holds back no more than a stated number of

@@ -90,7 +90,8 @@ impl PostStage {
 
     /// Removes white space in front of the answer and behind it.
     ///
-    /// White space behind a piece of text comes out together with the next piece.
+    /// White space behind a piece of text comes out together with the next piece. No more than 1,024 bytes of it are held: of a longer
+    /// run at the answer's end the beginning stays. White space in front of the answer is never held.
     pub fn trim(self) -> Self {
         self.filter(Trim::default)
     }
@@ -217,7 +218,10 @@ impl PostStage {
         self
     }
 
-    /// Has `decide` look at the whole answer before any of it is delivered.
+    /// Has a function decide on the whole answer before any of it is delivered.
+    ///
+    /// It is given the answer's text, as the filters leave it, and sees neither reasoning nor the arguments of tool calls, which a pass
+    /// delivers as well.
     ///
     /// The answer is held until it is decided, with its reasoning and its tool calls, which may say the same: callers see nothing
     /// of it before. [`Decision::Pass`] delivers the events as they were; [`Decision::Refuse`] none of them, and
@@ -242,7 +246,7 @@ impl PostStage {
     /// use std::convert::Infallible;
     /// use stages_post::{Decision, PostStage};
     ///
-    /// let post = PostStage::new().check("no-advice", |_cx, text: String| async move {
+    /// let post = PostStage::new().decide("no-advice", |_cx, text: String| async move {
     ///     let decision = if text.contains("you should sue") {
     ///         Decision::Refuse("legal advice".to_owned())
     ///     } else {
@@ -252,7 +256,7 @@ impl PostStage {
     /// });
     /// # drop(post);
     /// ```
-    pub fn check<F, Fut, E>(mut self, name: impl Into<Cow<'static, str>>, decide: F) -> Self
+    pub fn decide<F, Fut, E>(mut self, name: impl Into<Cow<'static, str>>, decide: F) -> Self
     where
         F: Fn(Context, String) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Decision, E>> + Send + 'static,
@@ -267,7 +271,7 @@ impl PostStage {
     /// The text streams on meanwhile; what was found stands in the terminal event's
     /// [`checks`](orchestrator_core::token::Finish::checks) under `json-schema`: passed, failed with up to 8 faults, each with a
     /// JSON pointer into the answer, or skipped, where the answer calls tools, was refused, or outgrew
-    /// [`check_limit`](Self::check_limit). Runs behind all filters and behind every [`check`](Self::check), so on what is
+    /// [`check_limit`](Self::check_limit). Runs behind all filters and behind every [`decide`](Self::decide), so on what is
     /// delivered. Answers above 8 KiB are validated on the pool for CPU-bound jobs.
     ///
     /// A schema that cannot be used, as it is not valid or refers to another document, is reported when the pipeline is built.
@@ -281,8 +285,8 @@ impl PostStage {
 
     /// Sets how much of an answer is gathered for checks, in bytes; 1 MiB unless set.
     ///
-    /// For a [`check`](Self::check) text, reasoning, arguments of tool calls and raw frames count, each event with at least 8 bytes; for a
-    /// JSON schema the text. Zero is reported when the pipeline is built.
+    /// For a [`decide`](Self::decide) text, reasoning, arguments of tool calls and raw frames count, and what each event takes in memory beside
+    /// them; for a JSON schema the text. Zero is reported when the pipeline is built.
     pub fn check_limit(mut self, bytes: usize) -> Self {
         if bytes == 0 {
             self.faults.push(InvalidInput::new("check_limit", "must be above zero"));
@@ -304,7 +308,7 @@ impl PostStage {
 
 impl Stage<TokenStream> for PostStage {
     type Out = TokenStream;
-    /// A fault of the settings, or what a [`check`](PostStage::check) returned.
+    /// A fault of the settings, or what a [`decide`](PostStage::decide) returned.
     type Error = BoxError;
 
     async fn run(&self, cx: &Context, stream: TokenStream) -> Result<TokenStream, BoxError> {
@@ -326,7 +330,7 @@ impl Stage<TokenStream> for PostStage {
         Err(InvalidInput::new(first.field(), format!("{own}; {more}")))
     }
 
-    /// Inline: it only wraps a stream. Spawned, where a [`check`](PostStage::check) waits for the whole of it. Its depth, where
+    /// Inline: it only wraps a stream. Spawned, where a [`decide`](PostStage::decide) waits for the whole of it. Its depth, where
     /// it is placed with a queue, is 1,024.
     fn defaults(&self) -> StageConfig {
         let config = StageConfig::new().depth(1024);

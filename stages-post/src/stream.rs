@@ -26,12 +26,24 @@ pub(crate) struct FilteredStream {
 
 /// What takes the place of an item.
 enum Instead {
-    /// The item itself.
+    /// The item itself, as it stands now.
     Same,
     This(TokenEvent),
     /// What is ready, or nothing: the filters hold it back.
     Ready,
 }
+
+/// What becomes of a piece of text.
+enum Piece {
+    /// It goes on as it is.
+    Same,
+    Changed(TextDelta),
+    /// Nothing of it is left, or it is ready.
+    Gone,
+}
+
+/// So many pieces may be held one behind the other before others get their turn.
+const HELD_AT_ONCE: usize = 64;
 
 type Item = Option<Result<TokenEvent, WorkerError>>;
 
@@ -42,13 +54,13 @@ impl FilteredStream {
 
     /// Returns what takes the place of what the source gave.
     ///
-    /// Looks at it where it lies: an item is moved no more often than it has to be.
-    fn replace(&mut self, polled: &Poll<Item>) -> Instead {
+    /// Looks at it, and changes it, where it lies: an item is moved no more often than it has to be.
+    fn replace(&mut self, polled: &mut Poll<Item>) -> Instead {
         match polled {
             Poll::Ready(Some(Ok(TokenEvent::Text(delta)))) => match &mut self.split {
-                None => self.text(delta.text()),
+                None => self.text_in(delta),
                 Some(split) => match split.push(delta.text()) {
-                    Some(Kind::Text) => self.text(delta.text()),
+                    Some(Kind::Text) => self.text_in(delta),
                     Some(Kind::Reasoning) => self.thought(delta),
                     None => {
                         self.parts();
@@ -81,16 +93,30 @@ impl FilteredStream {
         }
     }
 
+    /// Runs the answer's text in `delta` through its filters, and leaves there what comes out.
+    #[inline]
+    fn text_in(&mut self, delta: &mut TextDelta) -> Instead {
+        match self.text(delta.text()) {
+            Piece::Same => Instead::Same,
+            Piece::Changed(changed) => {
+                *delta = changed;
+                Instead::Same
+            }
+            Piece::Gone => Instead::Ready,
+        }
+    }
+
     /// Runs a piece of the answer's text through its filters.
-    fn text(&mut self, text: &str) -> Instead {
+    #[inline]
+    fn text(&mut self, text: &str) -> Piece {
         match self.chain.push(text) {
-            Passed::Unchanged if !text.is_empty() => Instead::Same,
-            Passed::Unchanged | Passed::Changed("") => Instead::Ready,
-            Passed::Changed(text) => Instead::This(TokenEvent::text_delta(text)),
+            Passed::Unchanged if !text.is_empty() => Piece::Same,
+            Passed::Unchanged | Passed::Changed("") => Piece::Gone,
+            Passed::Changed(text) => Piece::Changed(TextDelta::new(text)),
             Passed::Ended(text, reason) => {
                 let text = (!text.is_empty()).then(|| TokenEvent::text_delta(text));
                 self.end(text, reason);
-                Instead::Ready
+                Piece::Gone
             }
         }
     }
@@ -122,15 +148,16 @@ impl FilteredStream {
     }
 
     fn part(&mut self, kind: Kind, part: &str) {
-        let delta = TextDelta::new(part);
-        let (instead, same) = match kind {
-            Kind::Text => (self.text(part), TokenEvent::Text(delta)),
-            Kind::Reasoning => (self.thought(&delta), TokenEvent::Reasoning(delta)),
+        let mut delta = TextDelta::new(part);
+        let instead = match kind {
+            Kind::Text => self.text_in(&mut delta),
+            Kind::Reasoning => self.thought(&delta),
         };
-        match instead {
-            Instead::Same => self.ready.push_back(same),
-            Instead::This(event) => self.ready.push_back(event),
-            Instead::Ready => {}
+        match (instead, kind) {
+            (Instead::Same, Kind::Text) => self.ready.push_back(TokenEvent::Text(delta)),
+            (Instead::Same, Kind::Reasoning) => self.ready.push_back(TokenEvent::Reasoning(delta)),
+            (Instead::This(event), _) => self.ready.push_back(event),
+            (Instead::Ready, _) => {}
         }
     }
 
@@ -195,18 +222,20 @@ impl Stream for FilteredStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Item> {
         let this = &mut *self;
-        // Goes on only over pieces that are held back, so it ends with what the source has ready.
-        loop {
+        // Goes on only over pieces that are held back. A source that is always ready must not keep the task from all else.
+        for _ in 0..HELD_AT_ONCE {
             if let Some(event) = this.ready.pop_front() {
                 return Poll::Ready(Some(Ok(event)));
             }
             let Some(source) = &mut this.source else { return Poll::Ready(None) };
-            let polled = Pin::new(source).poll_next(cx);
-            match this.replace(&polled) {
+            let mut polled = Pin::new(source).poll_next(cx);
+            match this.replace(&mut polled) {
                 Instead::Same => return polled,
                 Instead::This(event) => return Poll::Ready(Some(Ok(event))),
                 Instead::Ready => {}
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }

@@ -1,10 +1,15 @@
 //! White space at the two ends of an answer.
 
+use crate::boundary::ceil;
 use crate::filter::{Filtered, TextFilter};
 
-/// Makes the whole answer what `str::trim` would make of it.
+/// The most bytes of white space that are held back.
+const WINDOW: usize = 1024;
+
+/// Makes the whole answer what `str::trim` would make of it, except for the beginning of very much white space at its end.
 ///
-/// White space behind text is held back until more text follows, as nobody knows yet whether the answer ends there.
+/// White space behind text is held back until more text follows, as nobody knows yet whether the answer ends there: the last
+/// [`WINDOW`] bytes of it, what is before goes on.
 #[derive(Debug, Default)]
 pub(crate) struct Trim {
     /// Some text has been seen that is not white space.
@@ -13,12 +18,24 @@ pub(crate) struct Trim {
     held: String,
 }
 
+impl Trim {
+    /// Takes in more white space; what is too much goes on.
+    fn hold(&mut self, space: &str, out: &mut String) {
+        let excess = (self.held.len() + space.len()).saturating_sub(WINDOW);
+        let of_held = ceil(&self.held, excess);
+        out.extend(self.held.drain(..of_held));
+        let (goes_on, held) = space.split_at(ceil(space, excess - excess.min(of_held)));
+        out.push_str(goes_on);
+        self.held.push_str(held);
+    }
+}
+
 impl TextFilter for Trim {
     fn push(&mut self, text: &str, out: &mut String) -> Filtered {
         let rest = if self.started { text } else { text.trim_start() };
         let body = rest.trim_end();
         if body.is_empty() {
-            self.held.push_str(rest);
+            self.hold(rest, out);
             return Filtered::Changed;
         }
         self.started = true;
@@ -28,7 +45,7 @@ impl TextFilter for Trim {
         out.push_str(&self.held);
         out.push_str(body);
         self.held.clear();
-        self.held.push_str(&rest[body.len()..]);
+        self.hold(&rest[body.len()..], out);
         Filtered::Changed
     }
 
@@ -67,6 +84,23 @@ mod tests {
         let mut out = String::new();
         trim.flush(&mut out);
         assert_eq!(out, "");
+    }
+
+    #[test]
+    fn no_more_white_space_than_the_window_is_held() {
+        for piece in [" ", "\u{3000}", "\n \u{3000}\t", &" \u{3000}".repeat(3_000)] {
+            let mut trim = Trim::default();
+            let mut whole = push(&mut trim, "a").unwrap_or_else(|| "a".to_owned());
+            let rounds = 10_000 / piece.len() + 1;
+            for _ in 0..rounds {
+                whole += &push(&mut trim, piece).expect("white space is held, or comes late");
+                assert!(trim.held.capacity() <= 2 * WINDOW, "{} bytes", trim.held.capacity());
+            }
+            let all = format!("a{}", piece.repeat(rounds));
+            assert_eq!(whole, all[..ceil(&all, all.len() - WINDOW)], "however it is cut");
+            whole += &push(&mut trim, "b").expect("what was held");
+            assert_eq!(whole, all + "b");
+        }
     }
 
     #[test]

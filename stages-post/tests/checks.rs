@@ -26,7 +26,7 @@ fn assistant(worker: &MockWorker, post: PostStage, stream: StreamStage) -> Pipel
 
 /// A stage with one check that always decides so.
 fn deciding(decision: Decision) -> PostStage {
-    PostStage::new().check("policy", move |_cx, _text| {
+    PostStage::new().decide("policy", move |_cx, _text| {
         let decision = decision.clone();
         async move { Ok::<_, Infallible>(decision) }
     })
@@ -79,12 +79,12 @@ fn calls_that_were_replaced_are_not_asked_for() {
 fn each_check_sees_what_the_one_before_leaves_and_none_sees_a_refused_answer() {
     let stage = PostStage::new()
         .trim()
-        .check("shorter", |_cx, text: String| async move {
+        .decide("shorter", |_cx, text: String| async move {
             assert_eq!(text, "to be", "behind the filters");
             Ok::<_, Infallible>(Decision::Replace(text.replace("to ", "")))
         })
-        .check("final", |_cx, text: String| async move { Ok::<_, Infallible>(Decision::Refuse(text)) })
-        .check("never", |_cx, _text| async move { panic!("there is nothing to look at") as Result<_, Infallible> });
+        .decide("final", |_cx, text: String| async move { Ok::<_, Infallible>(Decision::Refuse(text)) })
+        .decide("never", |_cx, _text| async move { panic!("there is nothing to look at") as Result<_, Infallible> });
     let whole = Whole::of(&run(&stage, [TokenEvent::text_delta(" to be "), finish()]));
     assert_eq!(checks(&whole), ["shorter: replaced", "final: refused: be", "never: skipped: the answer was refused"]);
     assert_eq!(whole.text, "");
@@ -92,7 +92,7 @@ fn each_check_sees_what_the_one_before_leaves_and_none_sees_a_refused_answer() {
 
 #[test]
 fn what_was_void_is_not_looked_at() {
-    let stage = PostStage::new().check("text", |_cx, text: String| async move {
+    let stage = PostStage::new().decide("text", |_cx, text: String| async move {
         assert_eq!(text, "new");
         Ok::<_, Infallible>(Decision::Pass)
     });
@@ -106,7 +106,7 @@ async fn nothing_leaves_before_it_is_decided() {
         let worker = MockWorker::new(Script::answering("to be or not"));
         let decided = Arc::new(AtomicBool::new(false));
         let flag = decided.clone();
-        let post = PostStage::new().check("slow", move |_cx, _text| {
+        let post = PostStage::new().decide("slow", move |_cx, _text| {
             let flag = flag.clone();
             async move {
                 tokio::time::sleep(Duration::from_secs(5)).await;
@@ -129,8 +129,8 @@ async fn an_error_of_a_check_fails_the_request_and_lets_nothing_out() {
     struct Gone;
 
     let worker = MockWorker::new(Script::answering("to be"));
-    let own = PostStage::new().check("policy", |_cx, _text| async move { Err::<Decision, _>(Gone) });
-    let workers = PostStage::new().check("policy", |_cx, _text| async move {
+    let own = PostStage::new().decide("policy", |_cx, _text| async move { Err::<Decision, _>(Gone) });
+    let workers = PostStage::new().decide("policy", |_cx, _text| async move {
         Err::<Decision, _>(WorkerError::new(WorkerErrorKind::RateLimited, "slow down").with_status(429))
     });
     for (post, kind) in [(own, ErrorKind::Stage), (workers, ErrorKind::Worker(WorkerErrorKind::RateLimited))] {
@@ -167,7 +167,7 @@ async fn a_check_is_dropped_with_its_request() {
     let worker = MockWorker::new(Script::answering("to be"));
     let dropped = Arc::new(AtomicBool::new(false));
     let (flag, (started, mut starts)) = (dropped.clone(), tokio::sync::mpsc::channel(1));
-    let post = PostStage::new().check("endless", move |_cx, _text| {
+    let post = PostStage::new().decide("endless", move |_cx, _text| {
         let (guard, started) = (Dropped(flag.clone()), started.clone());
         async move {
             let _guard = guard;
@@ -188,13 +188,13 @@ async fn a_check_is_dropped_with_its_request() {
 async fn an_answer_that_cannot_be_held_is_refused_and_its_worker_left() {
     let endless = (0..100).fold(Script::new().streaming(), |script, _| script.text("t ")).hang();
     let worker = MockWorker::new(endless);
-    // Each of the events counts as eight bytes.
-    let pipeline = assistant(&worker, deciding(Decision::Pass).check_limit(400), StreamStage::default());
+    // Each of the events counts with what it takes in memory: some of them are within the limit, all of them are not.
+    let pipeline = assistant(&worker, deciding(Decision::Pass).check_limit(5000), StreamStage::default());
     let mut answer = pipeline.submit(PromptRequest::new("?")).await.expect("let in");
     assert_eq!(answer.text().await.expect("answered"), "");
     let finish = answer.report().finish.expect("it has ended");
     assert_eq!(finish.reason, FinishReason::ContentFilter);
-    assert_eq!(finish.checks[0].to_string(), "policy: refused: the answer is longer than the 400 bytes that are held");
+    assert_eq!(finish.checks[0].to_string(), "policy: refused: the answer is longer than the 5000 bytes that are held");
     assert_eq!((worker.stats().live, worker.stats().cancelled), (0, 1));
 }
 

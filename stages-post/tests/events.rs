@@ -1,10 +1,15 @@
 //! What becomes of each kind of event, with the stage called by hand.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::{FutureExt, stream};
 use orchestrator_core::prelude::*;
 use orchestrator_core::token::{TextDelta, ToolCallDelta};
 use stages_post::{Filtered, PostStage, TextFilter};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 type Item = Result<TokenEvent, WorkerError>;
 
@@ -141,6 +146,35 @@ fn a_piece_that_is_not_there_yet_is_waited_for() {
     let stage = PostStage::new().trim();
     let mut filtered = stage.run(&cx, source).now_or_never().expect("it does not wait").expect("it does not fail");
     assert!(filtered.next().now_or_never().is_none(), "neither an empty event nor an end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_is_always_ready_does_not_outlive_its_deadline() {
+    let polled = Arc::new(Notify::new());
+    let notify = polled.clone();
+    let pipeline = Pipeline::builder("assistant")
+        .then("model", move |_cx, _prompt: PromptRequest| {
+            let notify = notify.clone();
+            let space = stream::repeat_with(move || {
+                notify.notify_one();
+                Ok(TokenEvent::text_delta("\n"))
+            });
+            async move { Ok::<_, BoxError>(TokenStream::from_stream(space)) }
+        })
+        .stage(PostStage::new().trim())
+        .stage(StreamStage::default().direct())
+        .build()
+        .expect("a valid plan");
+    let request = PromptRequest::new("?").deadline(Instant::now() + Duration::from_secs(5));
+    let mut answer = pipeline.submit(request).await.expect("let in");
+    // The clock moves only if the reader lets others have their turn.
+    let clock = async {
+        polled.notified().await;
+        tokio::time::advance(Duration::from_secs(6)).await;
+    };
+    let (item, ()) = tokio::join!(answer.next(), clock);
+    let error = item.expect("an item").expect_err("the source never ends");
+    assert_eq!(error.kind(), ErrorKind::Deadline);
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn what_is_not_looked_at_is_skipped_with_the_reason() {
 #[test]
 fn what_is_delivered_is_validated_behind_the_checks_that_decide() {
     let decide = |decision: Decision| {
-        PostStage::new().json_schema(&person()).check("first", move |_cx, _text| {
+        PostStage::new().json_schema(&person()).decide("first", move |_cx, _text| {
             let decision = decision.clone();
             async move { Ok::<_, Infallible>(decision) }
         })

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use futures_util::stream;
 use orchestrator_core::context::Context;
 use orchestrator_core::error::BoxError;
-use orchestrator_core::token::{Check, Finish, FinishReason, TokenEvent, TokenStream, Usage, Verdict};
+use orchestrator_core::token::{Check, Finish, FinishReason, TokenEvent, TokenStream, ToolCallDelta, Usage, Verdict};
 
 use crate::checks::Checks;
 
-/// What a [`check`](crate::PostStage::check) decides about an answer.
+/// What a [`decide`](crate::PostStage::decide) decides about an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     /// The answer is delivered.
@@ -56,7 +56,7 @@ impl Held {
     }
 }
 
-/// What an event counts for; at least so much that many empty ones are seen.
+/// What an event takes in memory.
 fn weight(event: &TokenEvent) -> usize {
     let bytes = match event {
         TokenEvent::Text(delta) | TokenEvent::Reasoning(delta) => {
@@ -64,11 +64,11 @@ fn weight(event: &TokenEvent) -> usize {
         }
         TokenEvent::ToolCall(call) => {
             let named = |part: &Option<String>| part.as_ref().map_or(0, String::len);
-            call.arguments.len() + named(&call.id) + named(&call.name)
+            size_of::<ToolCallDelta>() + call.arguments.len() + named(&call.id) + named(&call.name)
         }
         TokenEvent::Reset | TokenEvent::Finish(_) => 0,
     };
-    bytes.max(8)
+    bytes + size_of::<TokenEvent>()
 }
 
 /// What is left of an answer behind the deciding checks.

@@ -12,10 +12,15 @@ pub(crate) fn run_in(cx: &Context, stage: &PostStage, events: impl IntoIterator<
     let run = stage.run(cx, TokenStream::from_stream(stream::iter(events))).now_or_never();
     let mut stream = run.expect("it does not wait").expect("it does not fail");
     let mut out = Vec::new();
-    while let Some(event) = stream.next().now_or_never().expect("everything is ready") {
+    while let Some(event) = ready(&mut stream) {
         out.push(event.expect("no error"));
     }
     out
+}
+
+/// The next item of a stream whose source is ready: it waits only to let others have their turn.
+fn ready(stream: &mut TokenStream) -> Option<Result<TokenEvent, WorkerError>> {
+    (0..1_000).find_map(|_| stream.next().now_or_never()).expect("everything is ready")
 }
 
 pub(crate) fn run(stage: &PostStage, events: impl IntoIterator<Item = TokenEvent>) -> Vec<TokenEvent> {

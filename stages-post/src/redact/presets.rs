@@ -41,7 +41,9 @@ const PEM_REST: &str = concat!(
 fn begins_a_word(candidate: &Candidate<'_>) -> bool {
     let any = |is: fn(&u8) -> bool| candidate.text.as_bytes()[3..].iter().any(is);
     let mixed = any(u8::is_ascii_digit) && any(u8::is_ascii_uppercase) && any(u8::is_ascii_lowercase);
-    mixed || !candidate.before.is_some_and(|b| b.is_ascii_alphanumeric())
+    // Behind an `n` that is a line break in JSON, for instance.
+    let unbroken = any(u8::is_ascii_digit) && !any(|b| matches!(b, b'-' | b'_'));
+    mixed || unbroken || !candidate.before.is_some_and(|b| b.is_ascii_alphanumeric())
 }
 
 /// Whether it is more than a word of 16 letters in lower case.

@@ -187,6 +187,8 @@ fn what_the_presets_take_out_and_what_they_leave() {
         ("my key is sk-proj-abcdefghij0123456789, ok?", "my key is [secret], ok?"),
         ("sk-ant-api03-AAAA_bbbb-CCCC", "[secret]"),
         ("task-oriented-programming-languages", "task-oriented-programming-languages"),
+        ("risk-2024-assessment-report", "risk-2024-assessment-report"),
+        (r#"{"key":"new:\nsk-0123456789abcdef0123"}"#, r#"{"key":"new:\n[secret]"}"#),
         ("riskless: xsk-Abcdefghij0123456789", "riskless: x[secret]"),
         ("AKIAIOSFODNN7EXAMPLE.", "[secret]."),
         ("(ghp_0123456789abcdefghijABCDEFGHIJ012345)", "([secret])"),

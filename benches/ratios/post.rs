@@ -98,7 +98,8 @@ pub(crate) fn run(harness: &mut Harness) {
             .pattern("ticket", "#[0-9]{4,9}")
     };
     redact(harness, "post/redact 1 KiB MB/s", eight(), large, Goal::AtLeast(100.0));
-    redact(harness, "post/redact tokens MB/s", eight(), pieces, Goal::AtLeast(100.0));
+    // In small pieces most of the time is what each event costs, whatever is looked for.
+    redact(harness, "post/redact tokens MB/s", eight(), pieces, Goal::None);
     redact(harness, "post/redact all presets MB/s", Redaction::all(), pieces, Goal::None);
 }
 

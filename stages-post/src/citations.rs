@@ -83,14 +83,7 @@ impl TextFilter for Cite {
             self.passed = mark.end;
         }
         // Marks have no text in common, so behind one everything is decided.
-        let settled = self.scan.settled().max(self.passed);
-        let unchanged = found.is_empty() && nothing_held && settled == self.scan.end();
-        if !unchanged {
-            out.push_str(self.scan.text(self.passed, settled));
-        }
-        self.passed = settled;
-        self.scan.forget(settled);
-        if unchanged { Filtered::Unchanged } else { Filtered::Changed }
+        self.scan.let_go(&mut self.passed, found.is_empty() && nothing_held, out)
     }
 
     fn flush(&mut self, out: &mut String) {

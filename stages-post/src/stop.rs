@@ -38,14 +38,7 @@ impl TextFilter for Stop {
             out.push_str(self.scan.text(self.passed, found.start));
             return Filtered::End(FinishReason::Stop);
         }
-        let settled = self.scan.settled();
-        let unchanged = nothing_held && settled == self.scan.end();
-        if !unchanged {
-            out.push_str(self.scan.text(self.passed, settled));
-        }
-        self.passed = settled;
-        self.scan.forget(settled);
-        if unchanged { Filtered::Unchanged } else { Filtered::Changed }
+        self.scan.let_go(&mut self.passed, nothing_held, out)
     }
 
     fn flush(&mut self, out: &mut String) {

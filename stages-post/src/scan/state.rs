@@ -7,6 +7,7 @@ use regex_automata::dfa::Automaton as _;
 use regex_automata::util::primitives::StateID;
 
 use crate::boundary::{block, floor};
+use crate::filter::Filtered;
 use crate::scan::automaton::begin;
 use crate::scan::patterns::{Group, Patterns};
 use crate::scan::tail::Follow;
@@ -149,6 +150,20 @@ impl Scan {
             settled = settled.min(follow.settled());
         }
         self.base + floor(&self.text, settled.max(self.base) - self.base)
+    }
+
+    /// Writes what is settled behind `passed`, which moves there; returns whether that is just the last piece as it came,
+    /// given that nothing was held before it, in which case nothing is written.
+    pub(crate) fn let_go(&mut self, passed: &mut usize, nothing_held: bool, out: &mut String) -> Filtered {
+        // Behind a match that was taken out everything before it is decided.
+        let settled = self.settled().max(*passed);
+        let unchanged = nothing_held && settled == self.end();
+        if !unchanged {
+            out.push_str(self.text(*passed, settled));
+        }
+        *passed = settled;
+        self.forget(settled);
+        if unchanged { Filtered::Unchanged } else { Filtered::Changed }
     }
 
     /// Returns a part of the text that has not been forgotten.

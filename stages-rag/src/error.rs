@@ -5,7 +5,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use orchestrator_core::error::{BoxError, WorkerError};
-use tantivy::TantivyError;
 
 use crate::corpus::SkippedFile;
 
@@ -98,6 +97,11 @@ impl IndexError {
         Self::new(IndexErrorKind::Unwatchable, Some(path), Some(source))
     }
 
+    /// Makes the error of an engine that failed, also for an [`Index`](crate::Index) of one's own.
+    pub fn engine(source: impl Into<BoxError>) -> Self {
+        Self::new(IndexErrorKind::Engine, None, Some(source.into()))
+    }
+
     /// Returns what kind of fault it is.
     #[must_use]
     pub const fn kind(&self) -> IndexErrorKind {
@@ -120,12 +124,6 @@ impl IndexError {
     #[must_use]
     pub fn skipped(&self) -> &[SkippedFile] {
         &self.skipped
-    }
-}
-
-impl From<TantivyError> for IndexError {
-    fn from(error: TantivyError) -> Self {
-        Self::new(IndexErrorKind::Engine, None, Some(error.into()))
     }
 }
 

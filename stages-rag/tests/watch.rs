@@ -191,7 +191,7 @@ async fn the_longest_times_are_no_fault() {
 }
 
 /// An index that shows whether somebody still has it.
-struct Held(MemoryIndex, #[allow(dead_code, reason = "its count is what is looked at")] std::sync::Arc<()>);
+struct Held(MemoryIndex, #[expect(dead_code, reason = "its count is what is looked at")] std::sync::Arc<()>);
 
 impl stages_rag::Index for Held {
     async fn documents(

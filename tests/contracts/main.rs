@@ -10,4 +10,5 @@ mod door;
 mod limits;
 mod order;
 mod policies;
+mod reports;
 mod service;

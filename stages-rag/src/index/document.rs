@@ -40,6 +40,7 @@ impl Document {
 /// call that failed as well as earlier ones, and a commit that failed may have been made all the same. So after an error,
 /// or a future that was dropped, ask [`documents`](Self::documents), put and remove again what differs from what should be
 /// there, and [commit](Self::commit), even where nothing differs. [`Folder::sync`](crate::Folder::sync) does just that.
+/// An index of your own makes its errors with [`IndexError::engine`].
 pub trait Index: Send + Sync + 'static {
     /// Returns the documents that the next commit would leave, with their fingerprints.
     fn documents(&self) -> impl Future<Output = Result<BTreeMap<String, Fingerprint>, IndexError>> + Send;

@@ -112,7 +112,7 @@ impl Index for MemoryIndex {
     }
 }
 
-/// The only errors that can be made from outside are those of a folder.
+/// An error with a path, as those of an index on disk have one.
 async fn failure() -> Result<(), IndexError> {
     stages_rag::Bm25Index::from_dir("/nowhere/at/all").await.map(drop)
 }

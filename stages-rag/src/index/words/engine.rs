@@ -158,7 +158,7 @@ fn sweep(index: &Index) -> tantivy::Result<()> {
 
 fn fault(path: Option<&Path>, error: TantivyError) -> IndexError {
     match (path, error) {
-        (None, error) => error.into(),
+        (None, error) => IndexError::engine(error),
         (Some(path), error @ (TantivyError::IncompatibleIndex(_) | TantivyError::SchemaError(_))) => {
             IndexError::incompatible(path, error.into())
         }

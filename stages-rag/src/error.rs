@@ -24,7 +24,8 @@ pub enum IndexErrorKind {
     Engine,
     /// The index on disk cannot be read or written.
     Storage,
-    /// Another process, or another handle of this one, has the index on disk open for writing.
+    /// Another process, or another handle of this one, has the index on disk open for writing, and still had after half a
+    /// second.
     Locked,
     /// What is on disk was made by another version, with other settings or by another embedder.
     Incompatible,

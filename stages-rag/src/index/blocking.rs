@@ -4,6 +4,7 @@ use std::any::Any;
 use std::io::{self, ErrorKind};
 use std::panic::resume_unwind;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::error::{IndexError, IndexErrorKind};
 
@@ -21,6 +22,23 @@ pub(super) async fn blocking<T: Send + 'static>(
             (Ok(panic), None) => resume_unwind(panic),
             (Err(stopped), path) => Err(IndexError::stopped(path, stopped.into())),
         },
+    }
+}
+
+/// For how long a lock is tried that somebody holds.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Tries to take a lock on a file, and tries again for half a second.
+///
+/// A process that is being started has copies of all open files until its program runs, and with them the locks on these: for
+/// that moment what has been released is still held.
+pub(super) fn patiently<T, E>(take: impl Fn() -> Result<T, E>, is_held: impl Fn(&E) -> bool) -> Result<T, E> {
+    let given_up = Instant::now() + PATIENCE;
+    loop {
+        match take() {
+            Err(error) if is_held(&error) && Instant::now() < given_up => std::thread::sleep(Duration::from_millis(2)),
+            taken => return taken,
+        }
     }
 }
 

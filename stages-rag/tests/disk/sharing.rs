@@ -27,6 +27,32 @@ async fn an_index_is_open_once() {
     assert_eq!(found(&open(&folder).await, "needle").await, ["needle"]);
 }
 
+/// A process that is being started has copies of all open files for a moment, and with them their locks.
+#[tokio::test]
+async fn a_lock_that_lingers_for_a_moment_is_waited_for() {
+    let folder = folder();
+    drop(open(&folder).await);
+    let lingers = hold(&folder.path().join("lock"));
+    let index = open(&folder).await;
+    lingers.join().expect("released");
+
+    let lingers = hold(&folder.path().join(".tantivy-writer.lock"));
+    put(&index, &[("a", "needle")]).await;
+    lingers.join().expect("released");
+    commit(&index).await;
+    assert_eq!(found(&index, "needle").await, ["needle"]);
+}
+
+/// Holds the lock on a file for a fraction of the time that is waited for it.
+fn hold(path: &std::path::Path) -> std::thread::JoinHandle<()> {
+    let file = std::fs::File::options().create(true).append(true).open(path).expect("opened");
+    file.lock().expect("locked");
+    std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        drop(file);
+    })
+}
+
 #[tokio::test]
 async fn a_clone_is_the_same_index() {
     let one = Bm25Index::in_memory().expect("an index");

@@ -39,6 +39,21 @@ async fn an_index_is_open_once() {
     open(folder.path()).await;
 }
 
+/// A process that is being started has copies of all open files for a moment, and with them their locks.
+#[tokio::test]
+async fn a_lock_that_lingers_for_a_moment_is_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(open(folder.path()).await);
+    let file = fs::File::options().append(true).open(folder.path().join("vectors.redb")).expect("opened");
+    file.lock().expect("locked");
+    let lingers = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        drop(file);
+    });
+    open(folder.path()).await;
+    lingers.join().expect("released");
+}
+
 #[tokio::test]
 async fn vectors_of_another_embedder_are_not_compared() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use redb::backends::InMemoryBackend;
-use redb::{Builder, Database, Error, ReadOnlyTable, ReadableDatabase, ReadableTable, WriteTransaction};
+use redb::{Builder, Database, DatabaseError, Error, ReadOnlyTable, ReadableDatabase, ReadableTable, WriteTransaction};
 
 use super::draft::Draft;
 use super::graph::{Graph, Nodes, Slot};
@@ -12,7 +12,7 @@ use super::snapshot::{Entry, Metadata, Snapshot};
 use super::{fault, kinds};
 use crate::error::IndexError;
 use crate::index::Fingerprint;
-use crate::index::blocking::{make_folder, sync_folder};
+use crate::index::blocking::{make_folder, patiently, sync_folder};
 
 /// The file in the index's folder.
 const FILE: &str = "vectors.redb";
@@ -33,7 +33,8 @@ pub(super) struct Store {
 impl Store {
     pub(super) fn open(folder: &Path) -> Result<Self, IndexError> {
         make_folder(folder)?;
-        let opened = Builder::new().set_cache_size(CACHE).create(folder.join(FILE));
+        let open = || Builder::new().set_cache_size(CACHE).create(folder.join(FILE));
+        let opened = patiently(open, |error| matches!(error, DatabaseError::DatabaseAlreadyOpen));
         let mut database = opened.map_err(|error| fault::storage(Some(folder), error))?;
         sync_folder(folder).map_err(|error| fault::storage(Some(folder), redb::Error::Io(error)))?;
         // Only this reads the checksums; without it a changed byte is an answer like any other.

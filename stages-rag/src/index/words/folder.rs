@@ -7,7 +7,7 @@ use tantivy::directory::{Directory, DirectoryLock, Lock, MmapDirectory};
 
 use super::language::Languages;
 use crate::error::IndexError;
-use crate::index::blocking::make_folder;
+use crate::index::blocking::{make_folder, patiently};
 
 /// Held while the index is open. The system releases it with the process, however that ends.
 const LOCK: &str = "lock";
@@ -34,7 +34,8 @@ pub(super) fn open(path: &Path, languages: Languages) -> Result<(MmapDirectory, 
     make_folder(path)?;
     let directory = MmapDirectory::open(path).map_err(|error| IndexError::storage(path, error.into()))?;
     let lock = Lock { filepath: PathBuf::from(LOCK), is_blocking: false };
-    let lock = directory.acquire_lock(&lock).map_err(|error| match error {
+    let taken = patiently(|| directory.acquire_lock(&lock), |error| matches!(error, LockError::LockBusy));
+    let lock = taken.map_err(|error| match error {
         LockError::LockBusy => IndexError::locked(path),
         error => IndexError::storage(path, error.into()),
     })?;

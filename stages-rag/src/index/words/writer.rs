@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use orchestrator_core::retrieval::Passage;
 use tantivy::directory::Directory;
+use tantivy::directory::error::LockError;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, MergeCandidate, MergePolicy, NoMergePolicy};
 use tantivy::{Index, IndexWriter, TantivyError};
 
@@ -9,6 +10,7 @@ use super::key;
 use super::language::{Language, Languages};
 use super::schema::{Entry, FINGERPRINT, Fields, PLACE};
 use super::snapshot::{Snapshot, for_each_term};
+use crate::index::blocking::patiently;
 use crate::index::{Document, Fingerprint};
 
 /// What the terms of uncommitted passages may take before they are written out, in bytes.
@@ -191,7 +193,9 @@ fn writer(index: &Index) -> tantivy::Result<IndexWriter> {
         .num_worker_threads(1)
         .num_merge_threads(1)
         .build();
-    let writer = index.writer_with_options(options)?;
+    // The folder is ours, and so is the engine's own lock in it.
+    let is_held = |error: &TantivyError| matches!(error, TantivyError::LockFailure(LockError::LockBusy, _));
+    let writer = patiently(|| index.writer_with_options(options.clone()), is_held)?;
     writer.set_merge_policy(Box::new(NoMergePolicy));
     Ok(writer)
 }

@@ -1,0 +1,3 @@
+//! The wire format of OpenAI's API, which most model servers speak: [`sse`] decodes its streams.
+
+pub mod sse;

@@ -35,15 +35,7 @@ pub(super) struct Lines {
 
 impl Lines {
     pub(super) fn new(limit: NonZeroUsize) -> Self {
-        Self {
-            chunk: Bytes::new(),
-            at: 0,
-            carried: Vec::new(),
-            spent: false,
-            after_cr: false,
-            started: false,
-            limit,
-        }
+        Self { chunk: Bytes::new(), at: 0, carried: Vec::new(), spent: false, after_cr: false, started: false, limit }
     }
 
     /// Takes a chunk. What is left of the one before is put in front of it.

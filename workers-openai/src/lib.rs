@@ -1,4 +1,6 @@
-//! The wire format of OpenAI's API, which most model servers speak: [`wire`] has its types, [`sse`] decodes its streams.
+//! Workers of servers that speak OpenAI's API, which most model servers do.
 
+pub mod client;
+pub mod error;
 pub mod sse;
 pub mod wire;

@@ -57,6 +57,12 @@ impl Frames {
         self.secrets.take_out_of(error.with_body(String::from_utf8_lossy(frame)))
     }
 
+    /// Returns whether the body has ended, so that what this yields now is all that is left of it.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.body.is_none()
+    }
+
     /// Reads the end of the answer if it has come already, so that the connection can be used again.
     ///
     /// To be called behind the event that is known to be the last one, before this is dropped.

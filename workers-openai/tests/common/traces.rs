@@ -28,7 +28,10 @@ impl Trace {
 }
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../workers-openai/tests/traces")
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // From the root package, or from beside `workers-openai`.
+    let folders = ["workers-openai/tests/traces", "../workers-openai/tests/traces"].map(|folder| package.join(folder));
+    folders.into_iter().find(|folder| folder.is_dir()).expect("the traces")
 }
 
 /// All exchanges, in the order of their names.

@@ -41,6 +41,12 @@ impl Frames {
         Self { body: Some(body), events: SseDecoder::new(), secrets }
     }
 
+    /// Frames of a body that has come already.
+    #[cfg(test)]
+    pub(crate) fn of_body(body: impl Into<reqwest::Body>) -> Self {
+        Self::new(body.into(), Secrets::default())
+    }
+
     /// Returns what a frame means that is an error instead of a piece of the answer; `None` where it is none.
     ///
     /// As [`classify_frame`], without the keys that the server may echo.

@@ -9,4 +9,4 @@ mod lenient;
 mod tests;
 mod view;
 
-pub(crate) use view::{Choice, Chunk, Usage};
+pub(crate) use view::{Choice, Chunk, ToolCallDelta, Usage};

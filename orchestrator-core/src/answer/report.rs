@@ -91,7 +91,7 @@ impl fmt::Display for Report {
             writeln!(f)?;
         }
         match &self.finish {
-            Some(Finish { reason, usage, checks }) => {
+            Some(Finish { reason, usage, checks, .. }) => {
                 write!(
                     f,
                     "{} prompt tokens ({} cached), {} completion tokens, finish reason {}",

@@ -28,13 +28,13 @@ impl Role {
 }
 
 /// One part of a message.
-///
-/// Only text today; the enum is open so that images can join without a break.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Content {
     /// Plain text.
     Text(String),
+    /// A picture, for models that can see.
+    Image(Image),
 }
 
 impl Content {
@@ -43,8 +43,50 @@ impl Content {
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
+            Self::Image(_) => None,
         }
     }
+}
+
+/// A picture in a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Image {
+    /// Where it is: `https://..` for a server that fetches it, or the picture itself as `data:image/png;base64,..`.
+    pub url: String,
+    /// How closely the model shall look, in the server's words: `low`, `high` or `auto` for most.
+    pub detail: Option<String>,
+}
+
+impl Image {
+    /// Names a picture.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), detail: None }
+    }
+
+    /// Says how closely the model shall look.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+}
+
+impl From<Image> for Content {
+    fn from(image: Image) -> Self {
+        Self::Image(image)
+    }
+}
+
+/// A call of a tool, as the model asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolCall {
+    /// The id by which its result is told.
+    pub id: String,
+    /// The tool's name.
+    pub name: String,
+    /// The arguments, JSON text.
+    pub arguments: String,
 }
 
 impl From<String> for Content {
@@ -60,16 +102,32 @@ impl From<&str> for Content {
 }
 
 /// One turn of a conversation: a role and its parts.
+///
+/// A conversation with tools goes on with what the model asked for and what came of it:
+///
+/// ```
+/// use orchestrator_core::request::{Message, PromptRequest, ToolCall};
+///
+/// let call = ToolCall { id: "1".into(), name: "weather".into(), arguments: r#"{"city":"Oslo"}"#.into() };
+/// let request = PromptRequest::from_messages([
+///     Message::user("What is the weather in Oslo?"),
+///     Message::assistant("").tool_call(call),
+///     Message::tool_result("1", "2 degrees, rain"),
+/// ]);
+/// # assert_eq!(request.messages()[2].answers(), Some("1"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     role: Role,
     parts: Vec<Content>,
+    tool_calls: Vec<ToolCall>,
+    answers: Option<String>,
 }
 
 impl Message {
     /// Makes a message of one part.
     pub fn new(role: Role, content: impl Into<Content>) -> Self {
-        Self { role, parts: vec![content.into()] }
+        Self { role, parts: vec![content.into()], tool_calls: Vec::new(), answers: None }
     }
 
     /// Makes a system message.
@@ -85,6 +143,25 @@ impl Message {
     /// Makes an assistant message.
     pub fn assistant(content: impl Into<Content>) -> Self {
         Self::new(Role::Assistant, content)
+    }
+
+    /// Makes the message that tells what came of a tool call.
+    pub fn tool_result(call: impl Into<String>, content: impl Into<Content>) -> Self {
+        Self { answers: Some(call.into()), ..Self::new(Role::Tool, content) }
+    }
+
+    /// Adds a call of a tool that the model, whose message this is, asked for.
+    #[must_use]
+    pub fn tool_call(mut self, call: ToolCall) -> Self {
+        self.tool_calls.push(call);
+        self
+    }
+
+    /// Puts other parts in the place of those that are there.
+    #[must_use]
+    pub fn with_parts(mut self, parts: Vec<Content>) -> Self {
+        self.parts = parts;
+        self
     }
 
     /// Adds a part behind those already there.
@@ -104,6 +181,18 @@ impl Message {
     #[must_use]
     pub fn parts(&self) -> &[Content] {
         &self.parts
+    }
+
+    /// Returns the tool calls that the model asked for, empty for most messages.
+    #[must_use]
+    pub fn tool_calls(&self) -> &[ToolCall] {
+        &self.tool_calls
+    }
+
+    /// Returns the id of the tool call whose result this is.
+    #[must_use]
+    pub fn answers(&self) -> Option<&str> {
+        self.answers.as_deref()
     }
 
     /// Returns the text of all text parts, joined without a separator.

@@ -10,7 +10,7 @@ mod prompt;
 mod sampling;
 
 pub use input::Input;
-pub use message::{Content, Message, Role};
+pub use message::{Content, Image, Message, Role, ToolCall};
 pub use options::{Priority, RequestOptions};
 pub(crate) use prompt::last_question;
 pub use prompt::{PromptRequest, ResponseFormat, Tool};

@@ -55,6 +55,7 @@ pub enum ResponseFormat {
 #[derive(Debug, Clone, Default)]
 pub struct PromptRequest {
     messages: Vec<Message>,
+    raw: bool,
     model: Option<Arc<str>>,
     sampling: Sampling,
     tools: Vec<Tool>,
@@ -67,6 +68,14 @@ impl PromptRequest {
     /// Asks one question.
     pub fn new(question: impl Into<Content>) -> Self {
         Self { messages: vec![Message::user(question)], ..Self::default() }
+    }
+
+    /// Has a text gone on with, as it is: the model's chat template is not put around it.
+    ///
+    /// For base models, and for prompts that hold a template of their own. Further messages are joined to it, with a blank
+    /// line between them.
+    pub fn raw(text: impl Into<String>) -> Self {
+        Self { raw: true, ..Self::new(text.into()) }
     }
 
     /// Goes on with a conversation; the last message is what is to be answered.
@@ -230,6 +239,7 @@ impl PromptRequest {
     pub(crate) fn into_parts(self) -> Parts {
         Parts {
             messages: self.messages,
+            raw: self.raw,
             model: self.model,
             sampling: self.sampling,
             tools: self.tools,
@@ -243,6 +253,7 @@ impl PromptRequest {
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) messages: Vec<Message>,
+    pub(crate) raw: bool,
     pub(crate) model: Option<Arc<str>>,
     pub(crate) sampling: Sampling,
     pub(crate) tools: Vec<Tool>,
@@ -261,7 +272,8 @@ impl Input for PromptRequest {
     }
 
     fn validate(&self) -> Result<(), InvalidInput> {
-        if self.messages.iter().all(|m| m.text().trim().is_empty()) {
+        let says_something = |part: &Content| part.as_text().is_none_or(|text| !text.trim().is_empty());
+        if !self.messages.iter().any(|message| message.parts().iter().any(says_something)) {
             return Err(InvalidInput::new("messages", "must hold some text"));
         }
         if self.tools.iter().any(|t| t.name.is_empty()) {

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use compact_str::CompactString;
+use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
 use crate::token::Check;
@@ -186,13 +187,15 @@ pub struct Finish {
     pub usage: Usage,
     /// What the checks of the whole answer found, in their order; empty where there are none.
     pub checks: Vec<Check>,
+    /// What the server said at the end beyond all this, by its own names: timings, what it cost.
+    pub vendor: Option<Box<Map<String, Value>>>,
 }
 
 impl Finish {
     /// Makes a terminal event without checks.
     #[must_use]
     pub const fn new(reason: FinishReason, usage: Usage) -> Self {
-        Self { reason, usage, checks: Vec::new() }
+        Self { reason, usage, checks: Vec::new(), vendor: None }
     }
 }
 

@@ -117,6 +117,15 @@ impl TokenStream {
         Self { keeps: Some(keeps), ..stream }
     }
 
+    /// Puts a stream around this one, which keeps what it has.
+    pub(crate) fn within<S>(self, wrap: impl FnOnce(Self) -> S) -> Self
+    where
+        S: Stream<Item = Result<TokenEvent, WorkerError>> + Send + 'static,
+    {
+        let keeps = self.keeps.clone();
+        Self { keeps, ..Self::from_stream(wrap(self)) }
+    }
+
     /// Leaves the permit with the task that works for the stream; gives it back where there is none.
     pub(crate) fn leave(&self, permit: Permit) -> Option<Permit> {
         match &self.keeps {

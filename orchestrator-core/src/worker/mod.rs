@@ -1,54 +1,23 @@
 //! Model servers behind one trait, and the stage that calls them.
 
+mod health;
 mod inference;
+mod info;
 mod request;
 mod slots;
+mod timeouts;
 
+pub use health::{Health, HealthStatus, Load};
 pub use inference::InferenceStage;
-pub use request::InferenceRequest;
+pub use info::WorkerInfo;
+pub use request::{InferenceRequest, Prefix};
 pub use slots::{Slot, Slots};
+pub use timeouts::Timeouts;
 
 use async_trait::async_trait;
 
 use crate::error::WorkerError;
 use crate::token::TokenStream;
-
-/// What a worker is, without asking its server.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WorkerInfo {
-    /// Name of the worker, for logs and reports.
-    pub name: String,
-    /// The model that answers, where it is known.
-    pub model: Option<String>,
-}
-
-impl WorkerInfo {
-    /// Names a worker.
-    pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), model: None }
-    }
-
-    /// Names the model.
-    #[must_use]
-    pub fn model(mut self, model: impl Into<String>) -> Self {
-        self.model = Some(model.into());
-        self
-    }
-}
-
-/// How a worker's server is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Health {
-    /// Nobody knows: the worker has no way to ask.
-    #[default]
-    Unknown,
-    /// It takes requests.
-    Ready,
-    /// It does not take requests now: it starts, or it is gone.
-    Unavailable,
-}
 
 /// Anything that answers an [`InferenceRequest`] with a stream of tokens.
 ///
@@ -112,6 +81,6 @@ pub trait ModelWorker: Send + Sync + 'static {
 
     /// Asks how the server is; may do I/O, and answers within a few seconds.
     async fn health(&self) -> Health {
-        Health::Unknown
+        Health::unknown()
     }
 }

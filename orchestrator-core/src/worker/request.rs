@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,6 +12,12 @@ use crate::retrieval::Passage;
 pub struct InferenceRequest {
     /// The conversation as the model shall see it.
     pub messages: Vec<Message>,
+    /// Whether the text of the messages is the prompt as it is, without the model's chat template: see
+    /// [`raw_prompt`](Self::raw_prompt).
+    pub raw: bool,
+    /// What there is of the answer already. The worker goes on behind it, and its stream holds only what is new; a worker
+    /// that cannot do that refuses with [`InvalidRequest`](crate::error::WorkerErrorKind::InvalidRequest).
+    pub prefix: Option<Prefix>,
     /// The model asked for, where the caller named one.
     pub model: Option<Arc<str>>,
     /// Sampling parameters.
@@ -34,6 +41,8 @@ impl InferenceRequest {
         let parts = prompt.into_parts();
         Self {
             messages: parts.messages,
+            raw: parts.raw,
+            prefix: None,
             model: parts.model,
             sampling: parts.sampling,
             tools: parts.tools,
@@ -44,9 +53,46 @@ impl InferenceRequest {
         }
     }
 
+    /// Returns the prompt where it is to be gone on with as it is, `None` where a chat template goes around the messages.
+    #[must_use]
+    pub fn raw_prompt(&self) -> Option<Cow<'_, str>> {
+        match (self.raw, self.messages.as_slice()) {
+            (false, _) => None,
+            (true, [only]) => Some(only.text()),
+            (true, messages) => {
+                let texts: Vec<_> = messages.iter().map(Message::text).filter(|text| !text.is_empty()).collect();
+                Some(texts.join("\n\n").into())
+            }
+        }
+    }
+
     /// Returns the text of the last user message, empty where there is none.
     #[must_use]
-    pub fn question(&self) -> std::borrow::Cow<'_, str> {
+    pub fn question(&self) -> Cow<'_, str> {
         crate::request::last_question(&self.messages)
+    }
+}
+
+/// The beginning of an answer that another call is to go on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Prefix {
+    /// Its text.
+    pub text: String,
+    /// The ids of its tokens, all of them or none; a server that takes them goes on exactly where the first call was.
+    pub token_ids: Vec<u32>,
+}
+
+impl Prefix {
+    /// Makes a prefix of which only the text is known.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), token_ids: Vec::new() }
+    }
+
+    /// Adds the ids of all its tokens.
+    #[must_use]
+    pub fn token_ids(mut self, ids: Vec<u32>) -> Self {
+        self.token_ids = ids;
+        self
     }
 }

@@ -1,5 +1,8 @@
+use std::collections::HashMap;
+use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -17,14 +20,23 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// let same = slots.clone();
 /// assert_eq!((same.total(), same.free()), (4, 4));
 /// ```
-#[derive(Debug, Clone)]
-pub struct Slots {
+#[derive(Clone)]
+pub struct Slots(Arc<Shared>);
+
+struct Shared {
     permits: Arc<Semaphore>,
-    total: usize,
+    total: AtomicUsize,
+    /// Permits that are out and are not to come back, since there are fewer slots now.
+    owed: AtomicUsize,
+    /// Held while the total changes.
+    resizing: Mutex<()>,
 }
 
+/// The slots of servers that several workers of this process may talk to.
+static SERVERS: LazyLock<Mutex<HashMap<String, Weak<Shared>>>> = LazyLock::new(Mutex::default);
+
 impl Slots {
-    /// Makes the permits of a server.
+    /// Makes the permits of a server that only the clones of one worker talk to.
     ///
     /// # Panics
     ///
@@ -32,19 +44,81 @@ impl Slots {
     #[must_use]
     #[track_caller]
     pub fn new(total: NonZeroUsize) -> Self {
-        Self { permits: Arc::new(Semaphore::new(total.get())), total: total.get() }
+        Self(Arc::new(Shared {
+            permits: Arc::new(Semaphore::new(total.get())),
+            total: total.get().into(),
+            owed: 0.into(),
+            resizing: Mutex::default(),
+        }))
+    }
+
+    /// Returns the slots of a server, the same for every worker of this process that names it alike; `total` is what the
+    /// server says now, and holds for all of them.
+    ///
+    /// ```
+    /// # use std::num::NonZeroUsize;
+    /// # use orchestrator_core::worker::Slots;
+    /// # let two = NonZeroUsize::new(2).expect("not zero");
+    /// let one = Slots::of_server("http://127.0.0.1:8080", two);
+    /// let other = Slots::of_server("http://127.0.0.1:8080", two);
+    /// let slot = one.try_acquire();
+    /// assert_eq!(other.free(), 1);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics above 2^61 slots.
+    #[must_use]
+    #[track_caller]
+    pub fn of_server(server: &str, total: NonZeroUsize) -> Self {
+        let mut servers = SERVERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = servers.get(server).and_then(Weak::upgrade) {
+            drop(servers);
+            let slots = Self(known);
+            slots.resize(total);
+            return slots;
+        }
+        servers.retain(|_, slots| slots.strong_count() > 0);
+        let slots = Self::new(total);
+        servers.insert(server.to_owned(), Arc::downgrade(&slots.0));
+        slots
+    }
+
+    /// Changes how many there are, as the server says.
+    ///
+    /// Where there are fewer, those that are taken stay so until they are dropped.
+    ///
+    /// # Panics
+    ///
+    /// Panics above 2^61 slots.
+    #[track_caller]
+    pub fn resize(&self, total: NonZeroUsize) {
+        let Shared { permits, total: before, owed, resizing } = &*self.0;
+        let _one_at_a_time = resizing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = before.swap(total.get(), Ordering::AcqRel);
+        if total.get() < before {
+            owed.fetch_add(before - total.get(), Ordering::AcqRel);
+            // Those that are free now will not be dropped.
+            while let Ok(free) = permits.clone().try_acquire_owned() {
+                if !self.0.give_up(free) {
+                    break;
+                }
+            }
+        }
+        let unpaid = (before..total.get()).filter(|_| !self.0.pay()).count();
+        permits.add_permits(unpaid);
     }
 
     /// Returns how many there are.
     #[must_use]
-    pub const fn total(&self) -> usize {
-        self.total
+    pub fn total(&self) -> usize {
+        self.0.total.load(Ordering::Acquire)
     }
 
     /// Returns how many are free now.
     #[must_use]
     pub fn free(&self) -> usize {
-        self.permits.available_permits()
+        self.0.permits.available_permits()
     }
 
     /// Waits for a slot.
@@ -53,20 +127,105 @@ impl Slots {
     ///
     /// Cancel safe; a dropped waiter loses its place.
     pub async fn acquire(&self) -> Slot {
-        let permit = self.permits.clone().acquire_owned().await;
-        Slot { _permit: permit.expect("the semaphore is private and never closed") }
+        let permit = self.0.permits.clone().acquire_owned().await;
+        let permit = permit.expect("the semaphore is private and never closed");
+        Slot { permit: Some(permit), slots: self.0.clone() }
     }
 
     /// Takes a slot if one is free.
     #[must_use]
     pub fn try_acquire(&self) -> Option<Slot> {
-        self.permits.clone().try_acquire_owned().ok().map(|permit| Slot { _permit: permit })
+        let permit = self.0.permits.clone().try_acquire_owned().ok()?;
+        Some(Slot { permit: Some(permit), slots: self.0.clone() })
+    }
+}
+
+impl fmt::Debug for Slots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slots").field("total", &self.total()).field("free", &self.free()).finish()
+    }
+}
+
+impl Shared {
+    /// Takes one off what is owed; whether there was any.
+    fn pay(&self) -> bool {
+        self.owed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |owed| owed.checked_sub(1)).is_ok()
+    }
+
+    /// Lets go of a permit: for ever where one is owed, and says whether it was.
+    fn give_up(&self, permit: OwnedSemaphorePermit) -> bool {
+        let owed = self.pay();
+        if owed {
+            permit.forget();
+        }
+        owed
     }
 }
 
 /// One slot of a server; freed when dropped.
-#[derive(Debug)]
 #[must_use = "the slot is free again when this is dropped"]
 pub struct Slot {
-    _permit: OwnedSemaphorePermit,
+    /// `None` only while it is dropped.
+    permit: Option<OwnedSemaphorePermit>,
+    slots: Arc<Shared>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            self.slots.give_up(permit);
+        }
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Slot").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(count: usize) -> NonZeroUsize {
+        NonZeroUsize::new(count).expect("not zero")
+    }
+
+    #[test]
+    fn workers_of_one_server_share_its_slots() {
+        let one = Slots::of_server("http://one", count(2));
+        let other = Slots::of_server("http://one", count(2));
+        let elsewhere = Slots::of_server("http://elsewhere", count(2));
+        let slot = one.try_acquire().expect("free");
+        assert_eq!((other.free(), elsewhere.free()), (1, 2));
+        drop((slot, one, other));
+        assert_eq!(Slots::of_server("http://one", count(5)).free(), 5);
+    }
+
+    #[test]
+    fn what_the_server_says_last_holds_for_all_of_its_workers() {
+        let one = Slots::of_server("http://resized", count(4));
+        let taken: Vec<_> = (0..3).map(|_| one.try_acquire().expect("free")).collect();
+        let other = Slots::of_server("http://resized", count(2));
+        assert_eq!((one.total(), one.free()), (2, 0));
+        let mut taken = taken.into_iter();
+        drop(taken.next());
+        assert_eq!(one.free(), 0, "two are still taken");
+        drop(taken.next());
+        assert_eq!(other.free(), 1);
+        drop(taken);
+        assert_eq!(other.free(), 2);
+    }
+
+    #[test]
+    fn slots_that_come_back_before_those_that_are_owed_have_gone_are_not_too_many() {
+        let slots = Slots::new(count(3));
+        let taken: Vec<_> = (0..3).map(|_| slots.try_acquire().expect("free")).collect();
+        slots.resize(count(1));
+        slots.resize(count(4));
+        assert_eq!((slots.total(), slots.free()), (4, 1));
+        drop(taken);
+        assert_eq!(slots.free(), 4);
+    }
 }

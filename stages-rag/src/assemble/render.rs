@@ -166,13 +166,11 @@ fn with_text(message: &Message, text: String) -> Message {
         let place = message.parts().iter().position(|part| part.as_text().is_some()).unwrap_or(0);
         parts.insert(place, Content::from(text));
     }
-    let mut parts = parts.into_iter();
-    let first = parts.next().expect("there is a text or another part");
-    parts.fold(Message::new(message.role(), first), Message::part)
+    message.clone().with_parts(parts)
 }
 
 /// Whether an earlier message is left out because the template wrote nothing for it.
 pub(super) fn is_left_out(message: &Message, text: &str) -> bool {
-    let only_text = message.parts().iter().all(|part| part.as_text().is_some());
+    let only_text = message.parts().iter().all(|part| part.as_text().is_some()) && message.tool_calls().is_empty();
     text.is_empty() && only_text && !message.text().is_empty()
 }

@@ -112,6 +112,6 @@ impl ModelWorker for Extractive {
 
     /// Always ready: there is no server.
     async fn health(&self) -> Health {
-        Health::Ready
+        Health::ready()
     }
 }

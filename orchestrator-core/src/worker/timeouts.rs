@@ -1,0 +1,227 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use futures_util::Stream;
+use tokio::time::{Instant, Sleep};
+
+use crate::error::{Phase, WorkerError};
+use crate::token::{TokenEvent, TokenStream};
+
+/// How many events that were ready one after the other pass between two looks at the limit of the whole call.
+const EVENTS_PER_LOOK: u32 = 64;
+
+/// How long a worker is waited for, phase by phase; `None` waits for ever.
+///
+/// The one implementation that all workers share. Time counts only while the caller waits for the server: a reader that does
+/// not ask for the next event is not the server's fault (the pipeline's `reader_stall` is for that). Connecting has a limit of
+/// its own in the workers that connect.
+///
+/// | limit | unless set |
+/// |---|---|
+/// | first token | 120 s: a long prompt on a processor takes its time |
+/// | between tokens | 30 s |
+/// | total | none: the request's deadline is there for that |
+///
+/// # Examples
+///
+/// In a worker of one's own:
+///
+/// ```
+/// use std::time::Duration;
+/// use orchestrator_core::prelude::*;
+/// use orchestrator_core::error::Phase;
+/// use orchestrator_core::worker::Timeouts;
+///
+/// struct Silent;
+///
+/// #[async_trait]
+/// impl ModelWorker for Silent {
+///     async fn infer(&self, _request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+///         let call = std::future::pending();
+///         Timeouts::default().first_token(Duration::from_millis(5)).run(call).await
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime").block_on(async {
+/// let request = InferenceRequest::new("?".into(), Context::standalone(RequestOptions::new()));
+/// let error = Silent.infer(request).await.expect_err("it says nothing");
+/// assert_eq!(error.kind(), WorkerErrorKind::Timeout(Phase::FirstToken));
+/// # });
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timeouts {
+    /// From the call to the first delta: connecting, queueing at the server, and prefill.
+    pub first_token: Option<Duration>,
+    /// From one event to the next.
+    pub between_tokens: Option<Duration>,
+    /// From the call to the terminal event.
+    pub total: Option<Duration>,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self { first_token: Some(Duration::from_secs(120)), between_tokens: Some(Duration::from_secs(30)), total: None }
+    }
+}
+
+impl Timeouts {
+    /// Waits for ever in every phase.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { first_token: None, between_tokens: None, total: None }
+    }
+
+    /// Limits the time from the call to the first delta.
+    #[must_use]
+    pub const fn first_token(mut self, limit: Duration) -> Self {
+        self.first_token = Some(limit);
+        self
+    }
+
+    /// Limits the time from one event to the next.
+    #[must_use]
+    pub const fn between_tokens(mut self, limit: Duration) -> Self {
+        self.between_tokens = Some(limit);
+        self
+    }
+
+    /// Limits the time from the call to the terminal event.
+    #[must_use]
+    pub const fn total(mut self, limit: Duration) -> Self {
+        self.total = Some(limit);
+        self
+    }
+
+    /// Runs a call within the limits, and its stream too. What takes too long is dropped, and with it the connection.
+    ///
+    /// # Errors
+    ///
+    /// Those of the call, and [`Timeout`](crate::error::WorkerErrorKind::Timeout) with the phase; behind the first event both
+    /// are items of the stream.
+    pub async fn run(
+        self,
+        call: impl Future<Output = Result<TokenStream, WorkerError>>,
+    ) -> Result<TokenStream, WorkerError> {
+        if self == Self::none() {
+            return call.await;
+        }
+        let started = Instant::now();
+        let limit = self.limit(started, None);
+        let stream = match limit {
+            None => call.await?,
+            Some((at, _)) => match tokio::time::timeout_at(at, call).await {
+                Ok(stream) => stream?,
+                Err(_) => return Err(self.error(started, None)),
+            },
+        };
+        Ok(stream.within(|stream| Timed {
+            flowing: Some(stream),
+            limits: self,
+            started,
+            waiting_since: None,
+            had_event: false,
+            ready: 0,
+            alarm: limit.map(|(at, _)| Box::pin(tokio::time::sleep_until(at))),
+        }))
+    }
+
+    /// The next limit that passes if nothing comes, in the phase before the first token or since the last event.
+    fn limit(self, started: Instant, since: Option<Instant>) -> Option<(Instant, Phase)> {
+        let silent = match since {
+            None => self.first_token.map(|limit| (started, limit, Phase::FirstToken)),
+            Some(since) => self.between_tokens.map(|limit| (since, limit, Phase::BetweenTokens)),
+        };
+        let total = self.total.map(|limit| (started, limit, Phase::Total));
+        // What the clock does not reach is no limit.
+        let at = |(from, limit, phase): (Instant, Duration, Phase)| from.checked_add(limit).map(|at| (at, phase));
+        [silent, total].into_iter().flatten().filter_map(at).min_by_key(|(at, _)| *at)
+    }
+
+    fn error(self, started: Instant, since: Option<Instant>) -> WorkerError {
+        let phase = self.limit(started, since).map_or(Phase::Total, |(_, phase)| phase);
+        let limit = match phase {
+            Phase::FirstToken => self.first_token,
+            Phase::BetweenTokens => self.between_tokens,
+            _ => self.total,
+        };
+        WorkerError::timeout(phase, limit.unwrap_or_default())
+    }
+}
+
+/// A stream within its limits.
+///
+/// One timer for all of them, set for the nearest limit as it was known then. Events don't touch it: when it fires it looks how
+/// long the stream has really been waited for, and is set again.
+struct Timed {
+    /// `None` once a limit has passed.
+    flowing: Option<TokenStream>,
+    limits: Timeouts,
+    started: Instant,
+    /// When the stream began to be waited for, behind an event.
+    waiting_since: Option<Instant>,
+    had_event: bool,
+    /// Events since the last look at the limit of the whole call.
+    ready: u32,
+    /// `None` while there is no limit in this phase.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timed {
+    fn event(&mut self) -> Option<WorkerError> {
+        self.had_event = true;
+        self.waiting_since = None;
+        self.ready += 1;
+        if self.ready < EVENTS_PER_LOOK {
+            return None;
+        }
+        self.ready = 0;
+        let over = self.limits.total.is_some_and(|total| self.started.elapsed() >= total);
+        over.then(|| WorkerError::timeout(Phase::Total, self.limits.total.unwrap_or_default()))
+    }
+
+    /// Waits for the nearest limit; ready when it has passed.
+    fn poll_limit(&mut self, cx: &mut Context<'_>) -> Poll<WorkerError> {
+        if self.had_event && self.waiting_since.is_none() {
+            self.waiting_since = Some(Instant::now());
+        }
+        loop {
+            let Some((at, _)) = self.limits.limit(self.started, self.waiting_since) else {
+                self.alarm = None;
+                return Poll::Pending;
+            };
+            let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+            // Behind the first token the limit may be nearer than before; later it only moves away.
+            if alarm.deadline() > at {
+                alarm.as_mut().reset(at);
+            }
+            ready!(alarm.as_mut().poll(cx));
+            if alarm.deadline() >= at {
+                return Poll::Ready(self.limits.error(self.started, self.waiting_since));
+            }
+            alarm.as_mut().reset(at);
+        }
+    }
+}
+
+impl Stream for Timed {
+    type Item = Result<TokenEvent, WorkerError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        let Some(stream) = &mut this.flowing else { return Poll::Ready(None) };
+        // What has come in time counts, however late it is asked for.
+        let over = match Pin::new(stream).poll_next(cx) {
+            Poll::Ready(Some(Ok(event))) => match this.event() {
+                Some(over) if !event.is_terminal() => over,
+                _ => return Poll::Ready(Some(Ok(event))),
+            },
+            Poll::Ready(other) => return Poll::Ready(other),
+            Poll::Pending => ready!(this.poll_limit(cx)),
+        };
+        this.flowing = None;
+        Poll::Ready(Some(Err(over)))
+    }
+}

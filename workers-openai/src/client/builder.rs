@@ -1,0 +1,180 @@
+use std::fmt;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use orchestrator_core::error::InvalidInput;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::endpoint::Endpoint;
+use super::handle::{Client, Limits};
+use super::secrets::Secrets;
+use crate::error::ConfigError;
+
+const CONNECT: Duration = Duration::from_secs(5);
+const EXCHANGE: Duration = Duration::from_secs(60);
+
+/// How long an idle connection is kept. Servers of Python and of llama.cpp close theirs after 5 s, and a request that meets
+/// the closing is lost; behind TLS, where connecting is dear, they keep them longer.
+const IDLE_PLAIN: Duration = Duration::from_secs(4);
+const IDLE_ENCRYPTED: Duration = Duration::from_secs(60);
+
+/// Settings of a [`Client`].
+#[must_use]
+pub struct ClientBuilder {
+    base_url: String,
+    key: Option<SecretString>,
+    headers: Vec<(String, SecretString)>,
+    http_client: Option<reqwest::Client>,
+    connect_timeout: Option<Duration>,
+    exchange_timeout: Duration,
+}
+
+impl ClientBuilder {
+    pub(super) fn new(base_url: String) -> Self {
+        Self {
+            base_url,
+            key: None,
+            headers: Vec::new(),
+            http_client: None,
+            connect_timeout: None,
+            exchange_timeout: EXCHANGE,
+        }
+    }
+
+    pub(crate) fn base_url(mut self, base_url: String) -> Self {
+        self.base_url = base_url;
+        self
+    }
+
+    /// Sets the key, sent as `Authorization: Bearer ..`.
+    pub fn key(mut self, key: impl Into<SecretString>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Sends a header with every request; another one of the same name is replaced.
+    ///
+    /// Its value is treated as a secret, since it may be one (`x-api-key`): if a server echoes it in a refusal, it is taken
+    /// out, unless it is shorter than eight bytes.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Uses an HTTP client of one's own: for proxies, certificates, or a pool of connections that is shared.
+    ///
+    /// Its redirects and time limits hold then; headers set here are sent by it wherever it is redirected to.
+    pub fn http_client(mut self, client: reqwest::Client) -> Self {
+        self.http_client = Some(client);
+        self
+    }
+
+    /// Limits the time in which a connection must stand; 5 s unless set. Not together with
+    /// [`http_client`](Self::http_client), which has its own.
+    pub const fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = Some(limit);
+        self
+    }
+
+    /// Limits the time of an exchange whose answer comes as a whole; 60 s unless set. Streams have no limit here.
+    pub const fn exchange_timeout(mut self, limit: Duration) -> Self {
+        self.exchange_timeout = limit;
+        self
+    }
+
+    /// Makes the client; does no I/O.
+    ///
+    /// # Errors
+    ///
+    /// Reports every setting that is wrong, at once.
+    pub fn build(self) -> Result<Client, ConfigError> {
+        let mut faults = Vec::new();
+        let endpoint = Endpoint::parse(&self.base_url).map_err(|fault| faults.push(fault)).ok();
+        let headers = self.all_headers(&mut faults);
+        faults.extend(self.conflicts(endpoint.as_ref()));
+        let connect = self.http_client.is_none().then(|| self.connect_timeout.unwrap_or(CONNECT));
+        let http = match (&endpoint, self.http_client) {
+            (_, Some(own)) => Some(own),
+            (Some(endpoint), None) => http_client(endpoint, connect).map_err(|fault| faults.push(fault)).ok(),
+            (None, None) => None,
+        };
+        match (endpoint, http) {
+            (Some(endpoint), Some(http)) if faults.is_empty() => {
+                let echoed = self.headers.into_iter().map(|(_, value)| value);
+                let echoed = echoed.filter(|value| value.expose_secret().len() >= SHORTEST);
+                let secrets = Secrets::new(self.key.into_iter().chain(echoed));
+                Ok(Client::new(http, endpoint, headers, secrets, Limits { connect, exchange: self.exchange_timeout }))
+            }
+            _ => Err(ConfigError::new("client", faults)),
+        }
+    }
+
+    fn all_headers(&self, faults: &mut Vec<InvalidInput>) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if let Some(key) = &self.key {
+            if key.expose_secret().trim().is_empty() {
+                faults.push(InvalidInput::new("key", "must not be empty"));
+            }
+            let bearer = SecretString::from(format!("Bearer {}", key.expose_secret()));
+            match value(&bearer) {
+                Some(value) => drop(headers.insert(http::header::AUTHORIZATION, value)),
+                None => faults.push(InvalidInput::new("key", "must hold nothing that a header cannot hold")),
+            }
+        }
+        for (name, secret) in &self.headers {
+            match (HeaderName::try_from(name), value(secret)) {
+                (Ok(name), Some(value)) => drop(headers.insert(name, value)),
+                (Err(_), _) => faults.push(InvalidInput::new("header", format!("`{name}` is not a header's name"))),
+                (Ok(name), None) => {
+                    faults.push(InvalidInput::new("header", format!("`{name}` has a value that no header can have")));
+                }
+            }
+        }
+        headers
+    }
+
+    fn conflicts(&self, endpoint: Option<&Endpoint>) -> Vec<InvalidInput> {
+        let mut faults = Vec::new();
+        if self.http_client.is_some() && self.connect_timeout.is_some() {
+            faults.push(InvalidInput::new("connect_timeout", "has no effect beside `http_client`, which has its own"));
+        }
+        let encrypted = endpoint.is_some_and(Endpoint::is_encrypted);
+        if encrypted && self.http_client.is_none() && cfg!(not(feature = "rustls")) {
+            faults.push(InvalidInput::new("base_url", "needs TLS: turn on the feature `rustls`, or set `http_client`"));
+        }
+        faults
+    }
+}
+
+/// The shortest value of a header that is looked for in refusals; shorter ones would be found in every second word.
+const SHORTEST: usize = 8;
+
+fn value(secret: &SecretString) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(secret.expose_secret()).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// No redirect is followed: it would turn a `POST` into a `GET`, and carry keys elsewhere.
+fn http_client(endpoint: &Endpoint, connect: Option<Duration>) -> Result<reqwest::Client, InvalidInput> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("prompt-orchestrator/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .tcp_nodelay(true)
+        .pool_idle_timeout(if endpoint.is_encrypted() { IDLE_ENCRYPTED } else { IDLE_PLAIN });
+    if let Some(connect) = connect {
+        builder = builder.connect_timeout(connect);
+    }
+    builder.build().map_err(|error| InvalidInput::new("http_client", format!("cannot be made: {error}")))
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&String> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("ClientBuilder")
+            .field("base_url", &self.base_url)
+            .field("headers", &names)
+            .finish_non_exhaustive()
+    }
+}

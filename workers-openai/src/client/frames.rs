@@ -1,0 +1,118 @@
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use futures_util::Stream;
+use http_body::Body as _;
+use orchestrator_core::error::{WorkerError, WorkerErrorKind as Kind};
+
+use super::secrets::Secrets;
+use super::transport::{self, Begun};
+use crate::error::classify_frame;
+use crate::sse::SseDecoder;
+
+/// The data of the events of a streamed answer, one after the other.
+///
+/// An event that lies in one chunk of the connection is a slice of it. No more is read from the connection than is asked for:
+/// while nobody polls, at most one chunk waits here, and the server is held back by TCP. After an error, or the end, it yields
+/// `None`.
+///
+/// Dropping it closes the connection, unless the answer has been read to its end, or, on HTTP/2, cancels the stream.
+///
+/// # Errors
+///
+/// | what happens | kind |
+/// |---|---|
+/// | the connection breaks | `StreamCut` |
+/// | what comes is no HTTP, or an event is longer than 16 MiB | `Protocol` |
+/// | a time limit of the caller's own HTTP client passes | `Timeout` |
+///
+/// That the answer ends is no error here: whether it was whole, the worker knows.
+pub struct Frames {
+    /// `None` after the end, or an error.
+    body: Option<reqwest::Body>,
+    events: SseDecoder,
+    secrets: Secrets,
+}
+
+impl Frames {
+    pub(super) fn new(body: reqwest::Body, secrets: Secrets) -> Self {
+        Self { body: Some(body), events: SseDecoder::new(), secrets }
+    }
+
+    /// Frames of a body that has come already.
+    #[cfg(test)]
+    pub(crate) fn of_body(body: impl Into<reqwest::Body>) -> Self {
+        Self::new(body.into(), Secrets::default())
+    }
+
+    /// Returns what a frame means that is an error instead of a piece of the answer; `None` where it is none.
+    ///
+    /// As [`classify_frame`], without the keys that the server may echo.
+    #[must_use]
+    pub fn error_of(&self, frame: &[u8]) -> Option<WorkerError> {
+        classify_frame(frame).map(|error| self.secrets.take_out_of(error))
+    }
+
+    /// Makes the error of a frame that is no piece of an answer in any way that is known; keeps it as the error's body.
+    #[must_use]
+    pub fn unreadable(&self, frame: &[u8], why: &serde_json::Error) -> WorkerError {
+        // Not as its source: it may quote the frame.
+        let error = WorkerError::new(Kind::Protocol, format!("the server sent an event that cannot be read: {why}"));
+        self.secrets.take_out_of(error.with_body(String::from_utf8_lossy(frame)))
+    }
+
+    /// Returns whether the body has ended, so that what this yields now is all that is left of it.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.body.is_none()
+    }
+
+    /// Reads the end of the answer if it has come already, so that the connection can be used again.
+    ///
+    /// To be called behind the event that is known to be the last one, before this is dropped.
+    pub fn finish(&mut self, cx: &mut Context<'_>) {
+        let Some(body) = &mut self.body else { return };
+        while let Poll::Ready(Some(Ok(_))) = Pin::new(&mut *body).poll_frame(cx) {}
+        self.body = None;
+    }
+}
+
+impl Stream for Frames {
+    type Item = Result<Bytes, WorkerError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            match this.events.next_event() {
+                Some(Ok(event)) => return Poll::Ready(Some(Ok(event.into_data()))),
+                Some(Err(error)) => {
+                    this.body = None;
+                    let what = "the server sent an event that is too long";
+                    return Poll::Ready(Some(Err(WorkerError::new(Kind::Protocol, what).with_source(error))));
+                }
+                None => {}
+            }
+            let Some(body) = &mut this.body else { return Poll::Ready(None) };
+            match ready!(Pin::new(body).poll_frame(cx)) {
+                // What is no data are trailers, which say nothing that we need.
+                Some(Ok(frame)) => this.events.push(frame.into_data().unwrap_or_default()),
+                Some(Err(error)) => {
+                    this.body = None;
+                    return Poll::Ready(Some(Err(transport::failed(error, Begun::Yes, None))));
+                }
+                None => {
+                    this.body = None;
+                    this.events.finish();
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Frames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frames").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,231 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use orchestrator_core::error::{Phase, WorkerError, WorkerErrorKind as Kind};
+use reqwest::Response;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::builder::ClientBuilder;
+use super::endpoint::Endpoint;
+use super::frames::Frames;
+use super::read;
+use super::secrets::Secrets;
+use super::transport::{self, Begun};
+use crate::error::classify;
+
+/// The client of one server that speaks HTTP and JSON; what workers of such servers build on.
+///
+/// Cheap to clone; clones share their connections. Errors are classified, keep the server's status and body, and never hold
+/// a key. Nothing is tried twice.
+///
+/// # Cancel safety
+///
+/// Dropping a future of any of its methods closes the connection that it uses.
+///
+/// # Examples
+///
+/// ```
+/// use workers_openai::client::Client;
+///
+/// let client = Client::builder("http://127.0.0.1:8080").key("secret").build()?;
+/// assert_eq!(client.base_url(), "http://127.0.0.1:8080");
+/// assert!(!format!("{client:?}").contains("secret"));
+/// # Ok::<_, workers_openai::error::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    http: reqwest::Client,
+    endpoint: Endpoint,
+    headers: HeaderMap,
+    secrets: Secrets,
+    limits: Limits,
+}
+
+/// Time limits of a client.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// `None` where the caller's own HTTP client connects.
+    pub(super) connect: Option<Duration>,
+    pub(super) exchange: Duration,
+}
+
+/// An answer that came as a whole.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Client {
+    /// Starts with the base URL of a server: scheme, host, and the path below which its routes lie.
+    pub fn builder(base_url: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(base_url.into())
+    }
+
+    pub(super) fn new(
+        http: reqwest::Client,
+        endpoint: Endpoint,
+        headers: HeaderMap,
+        secrets: Secrets,
+        limits: Limits,
+    ) -> Self {
+        Self(Arc::new(Inner { http, endpoint, headers, secrets, limits }))
+    }
+
+    /// Returns the base URL in its normal form, without a slash at the end.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        self.0.endpoint.url()
+    }
+
+    /// Returns the server's name for [`Slots::of_server`](orchestrator_core::worker::Slots::of_server): the base URL without a
+    /// `/v1` at its end, so that all workers of a server name it alike.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        self.0.endpoint.server()
+    }
+
+    /// Returns the path of a route of OpenAI's API, such as `models`: below `/v1`, unless the base URL has a path of its own.
+    #[must_use]
+    pub fn route(&self, route: &str) -> String {
+        let version = if self.0.endpoint.path().is_empty() { "/v1" } else { "" };
+        format!("{version}/{route}")
+    }
+
+    /// Reads a route's JSON.
+    ///
+    /// # Errors
+    ///
+    /// Those of the server as [`classify`] tells them; `Transient` where it cannot be reached; `Timeout`; `Protocol` where
+    /// what comes is not HTTP, not such JSON, or longer than 64 MiB.
+    pub async fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, WorkerError> {
+        let page = self.get(path).await?;
+        self.parse(&page.body)
+    }
+
+    /// Reads a route's text; what is no UTF-8 in it is replaced.
+    ///
+    /// # Errors
+    ///
+    /// As [`get_json`](Self::get_json).
+    pub async fn get_text(&self, path: &str) -> Result<String, WorkerError> {
+        let page = self.get(path).await?;
+        Ok(String::from_utf8_lossy(&page.body).into_owned())
+    }
+
+    /// Sends JSON and reads JSON.
+    ///
+    /// Not for answers of a model: servers notice that nobody reads a stream any more, and other answers they finish for
+    /// nobody. Use [`stream`](Self::stream).
+    ///
+    /// # Errors
+    ///
+    /// As [`get_json`](Self::get_json), and `InvalidRequest` where the body cannot be written as JSON.
+    pub async fn post_json<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, WorkerError> {
+        let request = self.request(Method::POST, path).body(json(body)?);
+        let page = self.exchange(request.header(CONTENT_TYPE, JSON)).await?;
+        self.parse(&page.body)
+    }
+
+    /// Sends JSON and reads the stream of events that comes back; `headers` go beside the client's own, in whose place they
+    /// come where they have the same name.
+    ///
+    /// It has no time limit but the one for connecting: use [`Timeouts`](orchestrator_core::worker::Timeouts).
+    ///
+    /// # Errors
+    ///
+    /// As [`post_json`](Self::post_json). `Protocol` also where something else than a stream comes, unless it is an error.
+    pub async fn stream(&self, path: &str, body: &impl Serialize, headers: HeaderMap) -> Result<Frames, WorkerError> {
+        let request = self.request(Method::POST, path).body(json(body)?);
+        let request = request.header(CONTENT_TYPE, JSON).header(ACCEPT, EVENTS).headers(headers);
+        let response = self.send(request).await?;
+        if !is_stream(response.headers()) {
+            return Err(self.refused(response).await);
+        }
+        let body = http::Response::from(response).into_body();
+        Ok(Frames::new(body, self.0.secrets.clone()))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Result<Page, WorkerError> {
+        self.exchange(self.request(Method::GET, path)).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.0.http.request(method, self.0.endpoint.route(path)).headers(self.0.headers.clone())
+    }
+
+    async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<Page, WorkerError> {
+        let limit = self.0.limits.exchange;
+        let exchange = async {
+            let response = self.send(request).await?;
+            let headers = response.headers().clone();
+            match read::answer(response).await? {
+                Ok(body) => Ok(Page { headers, body }),
+                Err(error) => Err(transport::failed(error, Begun::Yes, None)),
+            }
+        };
+        let out_of_time = |_| Err(WorkerError::timeout(Phase::Total, limit));
+        tokio::time::timeout(limit, exchange).await.unwrap_or_else(out_of_time)
+    }
+
+    /// Waits for the head of the response; only one of success comes back.
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, WorkerError> {
+        let connect = self.0.limits.connect;
+        let response = request.send().await.map_err(|error| transport::failed(error, Begun::No, connect))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(self.refused(response).await)
+    }
+
+    async fn refused(&self, response: Response) -> WorkerError {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = read::refusal(response).await;
+        self.0.secrets.take_out_of(classify(status, &headers, &body))
+    }
+
+    fn parse<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, WorkerError> {
+        serde_json::from_slice(body).map_err(|why| {
+            // A server may answer 200 and mean an error.
+            let error = crate::error::classify_frame(body).unwrap_or_else(|| {
+                let what = format!("the server sent what cannot be read as its answer: {why}");
+                WorkerError::new(Kind::Protocol, what).with_status(StatusCode::OK.as_u16())
+            });
+            let start = &body[..body.len().min(KEPT)];
+            self.0.secrets.take_out_of(error.with_body(String::from_utf8_lossy(start)))
+        })
+    }
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
+
+/// How much of an unreadable answer its error keeps.
+const KEPT: usize = 64 * 1024;
+
+fn json(body: &impl Serialize) -> Result<Vec<u8>, WorkerError> {
+    serde_json::to_vec(body).map_err(|error| {
+        WorkerError::new(Kind::InvalidRequest, "the request cannot be written as JSON").with_source(error)
+    })
+}
+
+/// A server that does not say what it sends is believed to send what it was asked for.
+fn is_stream(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_none_or(|kind| {
+        kind.as_bytes().get(..EVENTS.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENTS.as_bytes()))
+    })
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.0.headers.keys().collect();
+        f.debug_struct("Client").field("base_url", &self.base_url()).field("headers", &names).finish_non_exhaustive()
+    }
+}

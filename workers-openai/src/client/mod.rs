@@ -1,0 +1,19 @@
+//! The way to a server that speaks HTTP and JSON, for workers to build on.
+//!
+//! [`Client`] knows where the server is and how to get in, sends JSON, reads JSON, text and event streams ([`Frames`]), and
+//! turns whatever goes wrong on the way into a [`WorkerError`](orchestrator_core::error::WorkerError). What the JSON means is
+//! left to the worker; what a refusal means is decided in [`error`](crate::error).
+
+mod builder;
+mod endpoint;
+mod frames;
+mod handle;
+mod read;
+mod secrets;
+mod transport;
+
+pub use builder::ClientBuilder;
+pub use frames::Frames;
+pub use handle::Client;
+
+pub(crate) use handle::Page;

@@ -1,0 +1,54 @@
+//! What went wrong on the way, before there was an answer that could be classified.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use orchestrator_core::error::{Phase, WorkerError, WorkerErrorKind as Kind};
+
+/// Whether the answer had begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begun {
+    No,
+    Yes,
+}
+
+/// Classifies an error of the HTTP client; `connect` is the limit for connecting, where it is ours.
+pub(super) fn failed(error: reqwest::Error, begun: Begun, connect: Option<Duration>) -> WorkerError {
+    if error.is_timeout() {
+        return timed_out(error, connect);
+    }
+    let (kind, what) = if speaks_otherwise(&error) {
+        (Kind::Protocol, "the server does not speak HTTP as it should")
+    } else if begun == Begun::Yes {
+        (Kind::StreamCut, "the connection broke in the middle of the answer")
+    } else if error.is_connect() {
+        (Kind::Transient, "the server cannot be reached")
+    } else if error.is_builder() {
+        (Kind::InvalidRequest, "the request cannot be sent")
+    } else {
+        (Kind::Transient, "the connection broke before an answer came")
+    };
+    // The URL is the user's, and may hold what is not to be logged.
+    WorkerError::new(kind, what).with_source(error.without_url())
+}
+
+fn timed_out(error: reqwest::Error, connect: Option<Duration>) -> WorkerError {
+    let limit = |phase, what: &str| WorkerError::new(Kind::Timeout(phase), what);
+    let timeout = match (error.is_connect(), connect) {
+        (true, Some(connect)) => WorkerError::timeout(Phase::Connect, connect),
+        (true, None) => limit(Phase::Connect, "the HTTP client's time to connect passed"),
+        (false, _) => limit(Phase::Total, "the HTTP client's own time limit passed"),
+    };
+    timeout.with_source(error.without_url())
+}
+
+/// Whether what came is not HTTP, or not the TLS of a server that may be trusted: it will not be next time either.
+fn speaks_otherwise(error: &(dyn Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.any(|cause| {
+        let http = cause.downcast_ref::<hyper::Error>().is_some_and(|error| error.is_parse());
+        let bytes = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        http || matches!(bytes, Some(io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput))
+    })
+}

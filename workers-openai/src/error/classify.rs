@@ -1,0 +1,75 @@
+use std::time::SystemTime;
+
+use http::{HeaderMap, StatusCode};
+use orchestrator_core::error::{WorkerError, WorkerErrorKind as Kind};
+
+use super::kind;
+use super::retry_after::retry_after;
+use super::said::Said;
+use crate::wire::ErrorBody;
+
+/// How much of what the server says goes into the error's message, in characters; its body keeps all of it.
+const MESSAGE: usize = 300;
+
+/// Says what a response means that is not the one hoped for.
+///
+/// | status, or name in the body | kind |
+/// |---|---|
+/// | 429 | `RateLimited`, with the pause of `Retry-After` or `retry-after-ms` |
+/// | 429 `insufficient_quota`, 402 | `Auth`: the account has no means, and waiting brings none |
+/// | 503, 529, `overloaded` | `Overloaded` |
+/// | 408, other 5xx | `Transient` |
+/// | 401, 403 | `Auth` |
+/// | 404, 501 | `NotFound` |
+/// | a prompt that is too long, by name or in words; 413 | `ContextLength`, with the sizes where they are told |
+/// | `content_filter` and the like | `ContentFilter` |
+/// | other 4xx | `InvalidRequest` |
+/// | a redirect, or a status of success with a body that is none | `Protocol` |
+///
+/// The body, as far as it is UTF-8, and the status are kept. Keys are not taken out here: [`Client`](crate::client::Client)
+/// does that.
+#[must_use]
+pub fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> WorkerError {
+    let said = Said::read(body);
+    // A status of success knows nothing of the error in its body.
+    let telling = if status.is_success() { said.status } else { Some(status.as_u16()) };
+    let kind = kind::of(telling, &said).unwrap_or(Kind::Protocol);
+    let error = WorkerError::new(kind, message(Some(status), headers, &said))
+        .with_status(status.as_u16())
+        .with_body(String::from_utf8_lossy(body));
+    match retry_after(headers, SystemTime::now()) {
+        Some(pause) => error.with_retry_after(pause),
+        None => error,
+    }
+}
+
+/// Says what an event of a stream means that is an error instead of a piece of the answer; `None` where it is no error.
+///
+/// An error that neither repeats a status nor has a name that is known is `Transient`: the server took the request, and
+/// failed while it answered.
+#[must_use]
+pub fn classify_frame(frame: &[u8]) -> Option<WorkerError> {
+    let body: ErrorBody = serde_json::from_slice(frame).ok()?;
+    body.error.get()?;
+    let said = Said::of_body(&body);
+    let kind = kind::of(said.status, &said).unwrap_or(Kind::Transient);
+    let error = WorkerError::new(kind, message(None, &HeaderMap::new(), &said));
+    let error = error.with_body(String::from_utf8_lossy(frame));
+    Some(match said.status {
+        Some(status) => error.with_status(status),
+        None => error,
+    })
+}
+
+fn message(status: Option<StatusCode>, headers: &HeaderMap, said: &Said) -> String {
+    let who = match status {
+        Some(status) => format!("the server answered {}", status.as_u16()),
+        None => "the server broke its answer off".to_owned(),
+    };
+    let place = headers.get(http::header::LOCATION).and_then(|place| place.to_str().ok());
+    let what = match place {
+        Some(place) if status.is_some_and(|status| status.is_redirection()) => format!("it lies at {place}"),
+        _ => said.message.chars().take(MESSAGE).collect(),
+    };
+    if what.is_empty() { who } else { format!("{who}: {what}") }
+}

@@ -27,8 +27,8 @@ const DEFAULT_LIMIT: NonZeroUsize = NonZeroUsize::new(16 << 20).expect("not zero
 /// take the stream for cut.
 ///
 /// **The limit** holds for each line, and for the data of each event. It is 16 MiB, unless set by
-/// [`with_limit`](Self::with_limit): long enough for a whole prompt in one event, as llama.cpp sends it at the end. A
-/// decoder holds at most twice as much, besides the chunk that it works on.
+/// [`with_limit`](Self::with_limit): long enough for a whole prompt in one event, as llama.cpp sends it at the end. Besides
+/// its chunk a decoder holds no more than a line, an event's data and name, and an id.
 ///
 /// # Examples
 ///

@@ -12,8 +12,8 @@ use workers_openai::wire::{
 /// Reads a value, and sees to it that it is written again as it was.
 #[track_caller]
 fn read<T: DeserializeOwned + Serialize>(json: Value) -> T {
-    let typed: T = serde_json::from_value(json.clone()).expect("it can be read");
-    assert_eq!(serde_json::to_value(&typed).expect("written"), json);
+    let typed = T::deserialize(&json).expect("it can be read");
+    assert_eq!(serde_json::to_value(&typed).ok(), Some(json));
     typed
 }
 

@@ -18,6 +18,9 @@ pub struct Ending {
     pub usage: Usage,
 }
 
+/// Answers what is no inference.
+type Side = dyn Fn(&Request) -> Option<Reply> + Send + Sync;
+
 /// What good and bad answers consist of on one wire.
 ///
 /// A streamed body is the [`opening`](Self::opening), texts, the ending and the [`marker`](Self::marker). What a dialect does
@@ -46,7 +49,7 @@ pub struct Dialect {
     pub(super) refusals: Vec<Refusal>,
     text: Arc<dyn Fn(&str) -> String + Send + Sync>,
     ending: Arc<dyn Fn(Ending) -> String + Send + Sync>,
-    side: Arc<dyn Fn(&Request) -> Option<Reply> + Send + Sync>,
+    side: Arc<Side>,
 }
 
 impl Dialect {

@@ -42,7 +42,8 @@ where
 }
 
 fn answer(events: &[TokenEvent]) -> Result<TokenStream, WorkerError> {
-    Ok(TokenStream::from_stream(futures_util::stream::iter(events.to_vec().into_iter().map(Ok))))
+    let events: Vec<_> = events.iter().cloned().map(Ok).collect();
+    Ok(TokenStream::from_stream(futures_util::stream::iter(events)))
 }
 
 fn text() -> TokenEvent {

@@ -5,17 +5,17 @@
 //! left to the worker; what a refusal means is decided in [`error`](crate::error). [`Metrics`] reads what Prometheus reads.
 
 mod builder;
-mod client;
 mod endpoint;
 mod frames;
+mod handle;
 mod metrics;
 mod read;
 mod secrets;
 mod transport;
 
 pub use builder::ClientBuilder;
-pub use client::Client;
 pub use frames::Frames;
+pub use handle::Client;
 pub use metrics::Metrics;
 
-pub(crate) use client::Page;
+pub(crate) use handle::Page;

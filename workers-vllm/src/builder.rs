@@ -30,7 +30,7 @@ pub struct VllmBuilder {
 }
 
 impl VllmBuilder {
-    pub(crate) fn new(base_url: String) -> Self {
+    pub(crate) fn new(base_url: &str) -> Self {
         let base_url = base_url.trim().trim_end_matches('/');
         let server = base_url.strip_suffix("/v1").unwrap_or(base_url);
         Self {

@@ -1,5 +1,4 @@
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
-use serde::Deserialize;
 use serde_json::Value;
 use workers_openai::client::Client;
 use workers_openai::wire::{Model, ModelList};
@@ -22,11 +21,11 @@ pub(crate) async fn ask(client: &Client, wanted: Option<&str>) -> Result<Discove
     let models = list.data.get().map(Vec::as_slice).unwrap_or_default();
     let (model, id) = choose(models, wanted)?;
     // A proxy need not let it through, and nothing depends on it.
-    let version: Option<Version> = client.get_json("/version").await.ok();
+    let version: Value = client.get_json("/version").await.unwrap_or_default();
     Ok(Discovered {
         model: id.to_owned(),
         context_length: length(model).or_else(|| models.iter().find_map(length)),
-        version: version.map(|version| version.version),
+        version: version.get("version").and_then(Value::as_str).map(str::to_owned),
     })
 }
 
@@ -42,9 +41,4 @@ fn choose<'a>(models: &'a [Model], wanted: Option<&str>) -> Result<(&'a Model, &
 /// An adapter's own is `null`; it is that of its model.
 fn length(model: &Model) -> Option<u64> {
     model.extra.get("max_model_len").and_then(Value::as_u64)
-}
-
-#[derive(Debug, Deserialize)]
-struct Version {
-    version: String,
 }

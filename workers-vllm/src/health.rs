@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use orchestrator_core::error::WorkerError;
 use orchestrator_core::worker::{Health, Load};
-use serde::Deserialize;
+use serde_json::Value;
 use workers_openai::client::{Client, Metrics};
 
 /// How long each route is waited for.
@@ -21,7 +21,7 @@ async fn load(client: &Client) -> Load {
     let metrics = client.get_text("/metrics");
     let mut load = in_time(metrics).await.map_or_else(Load::default, |text| read(&text));
     if load.running.is_none() {
-        load.running = in_time(client.get_json("/load")).await.and_then(ServerLoad::told);
+        load.running = in_time(client.get_json("/load")).await.as_ref().and_then(tracked);
     }
     load
 }
@@ -42,15 +42,8 @@ fn read(text: &str) -> Load {
     load
 }
 
-/// What `/load` says: requests that are in the server, whether they run or wait.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-struct ServerLoad {
-    server_load: u64,
-}
-
-impl ServerLoad {
-    /// Zero is also what a server says that does not track it (`--enable-server-load-tracking`).
-    fn told(self) -> Option<u64> {
-        (self.server_load > 0).then_some(self.server_load)
-    }
+/// Requests that are in the server, whether they run or wait. Zero is also what a server says that does not track them
+/// (`--enable-server-load-tracking`).
+fn tracked(said: &Value) -> Option<u64> {
+    said.get("server_load")?.as_u64().filter(|load| *load > 0)
 }

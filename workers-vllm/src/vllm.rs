@@ -82,7 +82,7 @@ impl Vllm {
 
     /// Starts with the base URL of a server, such as `http://127.0.0.1:8000`; it may end in `/v1` or not.
     pub fn builder(base_url: impl Into<String>) -> VllmBuilder {
-        VllmBuilder::new(base_url.into())
+        VllmBuilder::new(&base_url.into())
     }
 
     pub(crate) fn new(settings: Settings) -> Self {

@@ -73,8 +73,8 @@ pub(crate) fn request(prompt: impl Into<PromptRequest>) -> InferenceRequest {
 pub(crate) fn asked(server: &ScriptedServer) -> Value {
     let seen = server.seen();
     let of_tokens = |request: &&Request| [CHAT, COMPLETIONS].contains(&request.path());
-    let requests = seen.exchanges.iter().map(|exchange| &*exchange.request);
-    requests.filter(of_tokens).next_back().expect("a request").json()
+    let mut requests = seen.exchanges.iter().map(|exchange| &*exchange.request);
+    requests.rfind(of_tokens).expect("a request").json()
 }
 
 /// Turns a recorded request into one of ours: what has a type there is set by it, the rest is the vendor's.

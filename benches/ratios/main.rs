@@ -1,5 +1,5 @@
 //! What the pipeline costs beside hand-written equivalents, as ratios measured side by side; of the post stage's filters, the
-//! time that they add, and the text that they read in a second.
+//! time that they add, and the text that they read in a second; of the decoder of event streams, how fast it is.
 //!
 //! Every figure compares two things in interleaved rounds and prints the median of the rounds' ratios:
 //! `RATIO name value goal ok|short`. Rounds in which another process used the machine are dropped. The results are also
@@ -14,7 +14,10 @@ mod harness;
 mod hops;
 mod load;
 mod post;
+mod sse;
 mod tokens;
+#[path = "../../workers-openai/tests/common/traces.rs"]
+mod traces;
 
 use harness::Harness;
 
@@ -26,6 +29,7 @@ fn main() {
     tokens::run(&mut harness);
     assemble::run(&mut harness);
     post::run(&mut harness);
+    sse::run(&mut harness);
     std::process::exit(harness.finish());
 }
 

@@ -41,6 +41,12 @@ impl Frames {
         Self { body: Some(body), events: SseDecoder::new(), secrets }
     }
 
+    /// Frames of a body that has come already.
+    #[cfg(test)]
+    pub(crate) fn of_body(body: impl Into<reqwest::Body>) -> Self {
+        Self::new(body.into(), Secrets::default())
+    }
+
     /// Returns what a frame means that is an error instead of a piece of the answer; `None` where it is none.
     ///
     /// As [`classify_frame`], without the keys that the server may echo.
@@ -55,6 +61,12 @@ impl Frames {
         // Not as its source: it may quote the frame.
         let error = WorkerError::new(Kind::Protocol, format!("the server sent an event that cannot be read: {why}"));
         self.secrets.take_out_of(error.with_body(String::from_utf8_lossy(frame)))
+    }
+
+    /// Returns whether the body has ended, so that what this yields now is all that is left of it.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        self.body.is_none()
     }
 
     /// Reads the end of the answer if it has come already, so that the connection can be used again.

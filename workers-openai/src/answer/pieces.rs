@@ -1,0 +1,79 @@
+//! What is new in a frame.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use orchestrator_core::token::{TextDelta, TokenEvent};
+
+use super::calls::Calls;
+use super::ending::Ending;
+use crate::chunk::{Choice, Chunk};
+
+/// A frame that is no piece of an answer.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// It is an error.
+    Failure,
+    /// It is nothing that is known.
+    Unknown(serde_json::Error),
+}
+
+/// Reads frames one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Pieces {
+    calls: Calls,
+    /// Events of the last frame that were not handed on yet; most frames have one.
+    more: VecDeque<TokenEvent>,
+}
+
+impl Pieces {
+    pub(super) fn next(&mut self) -> Option<TokenEvent> {
+        self.more.pop_front()
+    }
+
+    /// Reads a frame: returns its first event, keeps the others, and tells `ending` what it says of the end.
+    pub(super) fn read(&mut self, frame: &Bytes, ending: &mut Ending) -> Result<Option<TokenEvent>, Unread> {
+        let chunk = Chunk::parse(frame).map_err(Unread::Unknown)?;
+        if chunk.is_error() {
+            return Err(Unread::Failure);
+        }
+        // More than one answer is never asked for.
+        let choice = chunk.choices().iter().find(|choice| choice.index() == 0);
+        let reason = choice.and_then(Choice::finish_reason);
+        if reason.is_some() || chunk.usage().is_some() {
+            ending.take(reason, chunk.usage(), frame);
+        }
+        let Some(choice) = choice else { return Ok(None) };
+        if choice.reasoning().is_empty() && choice.tool_calls().is_empty() {
+            let raw = reason.is_none().then_some(frame);
+            return Ok(text(choice, raw).map(TokenEvent::Text));
+        }
+        Ok(self.several(choice))
+    }
+
+    /// Reasoning comes before what it led to.
+    fn several(&mut self, choice: &Choice<'_>) -> Option<TokenEvent> {
+        if !choice.reasoning().is_empty() {
+            self.more.push_back(TokenEvent::Reasoning(TextDelta::new(choice.reasoning())));
+        }
+        self.more.extend(text(choice, None).map(TokenEvent::Text));
+        let calls = choice.tool_calls().iter().filter_map(|call| self.calls.piece(call));
+        self.more.extend(calls.map(|call| TokenEvent::ToolCall(Box::new(call))));
+        self.next()
+    }
+}
+
+/// The text goes with its frame where the frame says nothing else: then it can be handed on as it is.
+fn text(choice: &Choice<'_>, raw: Option<&Bytes>) -> Option<TextDelta> {
+    if choice.content().is_empty() {
+        return None;
+    }
+    let mut delta = TextDelta::new(choice.content());
+    if !choice.token_ids().is_empty() {
+        delta = delta.with_token_ids(choice.token_ids());
+    }
+    Some(match raw {
+        Some(frame) => delta.with_raw(frame.clone()),
+        None => delta,
+    })
+}

@@ -1,0 +1,230 @@
+//! Frames as servers send them, and what becomes of them.
+
+use orchestrator_core::error::{WorkerError, WorkerErrorKind as Kind};
+use orchestrator_core::token::{Finish, FinishReason, TokenEvent, ToolCallDelta, Usage};
+use serde_json::{Value, json};
+
+use super::tokens;
+use crate::client::Frames;
+
+/// Everything that comes of a body.
+struct Answer {
+    events: Vec<TokenEvent>,
+    end: Result<Finish, WorkerError>,
+}
+
+impl Answer {
+    fn text(&self) -> String {
+        self.events.iter().map(TokenEvent::text).collect()
+    }
+
+    fn finish(self) -> Finish {
+        self.end.expect("it was whole")
+    }
+
+    fn error(self) -> WorkerError {
+        self.end.expect_err("it was not whole")
+    }
+
+    fn calls(&self) -> Vec<ToolCallDelta> {
+        let call = |event: &TokenEvent| match event {
+            TokenEvent::ToolCall(call) => Some((**call).clone()),
+            _ => None,
+        };
+        self.events.iter().filter_map(call).collect()
+    }
+}
+
+async fn read(body: String) -> Answer {
+    let mut stream = tokens(Frames::of_body(body));
+    let mut events = Vec::new();
+    loop {
+        match stream.next().await.expect("an end, however it is") {
+            Ok(TokenEvent::Finish(finish)) => return Answer { events, end: Ok(finish) },
+            Ok(event) => events.push(event),
+            Err(error) => return Answer { events, end: Err(error) },
+        }
+    }
+}
+
+async fn answer(chunks: &[Value]) -> Answer {
+    read(chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect()).await
+}
+
+fn delta(delta: &Value) -> Value {
+    json!({"choices": [{"index": 0, "delta": delta}]})
+}
+
+fn end(reason: &str) -> Value {
+    json!({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+}
+
+#[tokio::test]
+async fn text_comes_with_its_frame_and_its_token_ids() {
+    let chunk = json!({"choices": [{"text": "fox", "token_ids": [7, 8]}]});
+    let read = answer(&[chunk.clone(), end("stop")]).await;
+    let TokenEvent::Text(text) = &read.events[0] else { panic!("{:?}", read.events) };
+    assert_eq!((text.text(), text.token_ids()), ("fox", [7, 8].as_slice()));
+    assert_eq!(text.raw().expect("its frame"), chunk.to_string().as_bytes());
+}
+
+#[tokio::test]
+async fn a_frame_that_says_more_than_its_text_is_not_kept_with_it() {
+    let last = json!({"choices": [{"delta": {"content": "fox"}, "finish_reason": "length"}]});
+    let both = delta(&json!({"content": "a", "reasoning": "b"}));
+    let read = answer(&[both, last]).await;
+    assert_eq!(read.text(), "afox");
+    for event in &read.events {
+        let (TokenEvent::Text(text) | TokenEvent::Reasoning(text)) = event else { panic!("{event:?}") };
+        assert!(text.raw().is_none(), "{text:?}");
+    }
+    assert_eq!(read.finish().reason, FinishReason::Length);
+}
+
+#[tokio::test]
+async fn empty_deltas_make_no_event() {
+    let read = answer(&[
+        delta(&json!({"role": "assistant", "content": null})),
+        delta(&json!({"content": ""})),
+        delta(&json!({"tool_calls": [{"index": 0, "function": {"arguments": ""}}]})),
+        json!({"choices": [], "usage": null}),
+        end("stop"),
+    ])
+    .await;
+    assert!(read.events.is_empty(), "{:?}", read.events);
+}
+
+#[tokio::test]
+async fn reasoning_comes_before_the_text_of_its_frame() {
+    let read = answer(&[delta(&json!({"content": "yes", "reasoning_content": "hm"})), end("stop")]).await;
+    assert!(matches!(&read.events[0], TokenEvent::Reasoning(text) if text.text() == "hm"));
+    assert_eq!(read.events[1].text(), "yes");
+}
+
+#[tokio::test]
+async fn a_calls_id_and_name_come_once() {
+    let piece = |arguments: &str| json!({"index": 0, "id": "c", "function": {"name": "f", "arguments": arguments}});
+    let read = answer(&[
+        delta(&json!({"tool_calls": [piece("")]})),
+        delta(&json!({"tool_calls": [piece("{\"a\":")]})),
+        delta(&json!({"tool_calls": [{"index": 0, "id": "", "function": {"arguments": "1}"}}]})),
+        end("tool_calls"),
+    ])
+    .await;
+    let opening = ToolCallDelta::new(0, "").opening("c", "f");
+    assert_eq!(read.calls(), [opening, ToolCallDelta::new(0, "{\"a\":"), ToolCallDelta::new(0, "1}")]);
+    assert_eq!(read.finish().reason, FinishReason::ToolCalls);
+}
+
+#[tokio::test]
+async fn calls_without_an_index_are_kept_apart_by_their_ids() {
+    let whole = |id: &str| json!({"id": id, "function": {"name": "f", "arguments": {"a": 1}}});
+    let read = answer(&[
+        delta(&json!({"tool_calls": [whole("x"), whole("y")]})),
+        delta(&json!({"tool_calls": [{"function": {"arguments": " "}}]})),
+        end("tool_calls"),
+    ])
+    .await;
+    let told: Vec<_> = read.calls().into_iter().map(|call| (call.index, call.id, call.arguments)).collect();
+    let arguments = || "{\"a\":1}".to_owned();
+    assert_eq!(
+        told,
+        [(0, Some("x".into()), arguments()), (1, Some("y".into()), arguments()), (1, None, " ".into())]
+    );
+}
+
+#[tokio::test]
+async fn other_choices_than_the_first_are_passed_over() {
+    let both = json!({"choices": [
+        {"index": 1, "delta": {"content": "b"}, "finish_reason": "length"},
+        {"index": 0, "delta": {"content": "a"}, "finish_reason": "stop"},
+    ]});
+    let read = answer(&[json!({"choices": [{"index": 1, "delta": {"content": "x"}}]}), both]).await;
+    assert_eq!(read.text(), "a");
+    assert_eq!(read.finish().reason, FinishReason::Stop);
+}
+
+#[tokio::test]
+async fn usage_comes_with_the_reason_or_behind_it_or_not_at_all() {
+    let usage = json!({"prompt_tokens": 6, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 5}});
+    let mut counted = Usage::new(6, 4);
+    counted.cached_tokens = 5;
+    let mut with = end("length");
+    with["usage"] = usage.clone();
+    let behind = json!({"choices": [], "usage": usage});
+    assert_eq!(answer(&[with]).await.finish().usage, counted);
+    assert_eq!(answer(&[end("length"), behind]).await.finish().usage, counted);
+    assert_eq!(answer(&[end("length")]).await.finish().usage, Usage::default());
+}
+
+#[tokio::test]
+async fn the_last_of_several_counts_holds() {
+    let counting = |tokens: u64| json!({"choices": [{"text": "a"}], "usage": {"prompt_tokens": 1, "completion_tokens": tokens}});
+    let read = answer(&[counting(1), counting(2), end("stop")]).await;
+    assert_eq!(read.finish().usage, Usage::new(1, 2));
+}
+
+#[tokio::test]
+async fn what_only_one_vendor_says_at_the_end_is_kept_by_its_names() {
+    let last = json!({
+        "id": "x", "created": 1, "provider": "p", "timings": {"predicted_ms": 1.5}, "nothing": null,
+        "choices": [{"index": 0, "delta": {}, "finish_reason": "stop", "stop_reason": 7, "logprobs": null}],
+    });
+    let usage = json!({"choices": [], "usage": {"prompt_tokens": 1, "cost": 0.25}});
+    let vendor = answer(&[delta(&json!({"content": "a"})), last, usage]).await.finish().vendor.expect("some");
+    let expected = json!({"provider": "p", "timings": {"predicted_ms": 1.5}, "stop_reason": 7, "usage": {"cost": 0.25}});
+    assert_eq!(Value::Object(*vendor), expected);
+    assert_eq!(answer(&[end("stop")]).await.finish().vendor, None);
+}
+
+#[tokio::test]
+async fn an_answer_without_reason_and_without_done_is_cut() {
+    let read = answer(&[delta(&json!({"content": "half"}))]).await;
+    assert_eq!(read.text(), "half");
+    assert_eq!(read.error().kind(), Kind::StreamCut);
+    assert_eq!(answer(&[]).await.error().kind(), Kind::StreamCut);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_in_an_event_is_cut() {
+    let read = read("data: {\"choices\":[{\"text\":\"whole\"}]}\n\ndata: {\"choices\":[{\"te".into()).await;
+    assert_eq!((read.text().as_str(), read.error().kind()), ("whole", Kind::StreamCut));
+}
+
+#[tokio::test]
+async fn done_is_enough_of_an_end_and_is_not_needed_behind_a_reason() {
+    let done = read("data: {\"choices\":[{\"text\":\"a\"}]}\n\ndata: [DONE]\n\n".into()).await;
+    assert_eq!(done.finish().reason, FinishReason::Stop);
+    let reason = "data: {\"choices\":[{\"finish_reason\":\"length\"}]}\n\n";
+    for rest in ["", "data: [DONE]", "data: [DO"] {
+        assert_eq!(read(format!("{reason}{rest}")).await.finish().reason, FinishReason::Length, "{rest}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_reason_is_none() {
+    let read = answer(&[end(""), delta(&json!({"content": "a"})), end("eos_token")]).await;
+    assert_eq!(read.text(), "a");
+    assert_eq!(read.finish().reason, FinishReason::Stop);
+}
+
+#[tokio::test]
+async fn a_server_that_gives_up_says_so_by_its_reason() {
+    assert_eq!(answer(&[end("abort")]).await.error().kind(), Kind::Transient);
+}
+
+#[tokio::test]
+async fn an_error_in_the_stream_is_classified_and_kept() {
+    let failure = json!({"error": {"message": "out of memory", "type": "server_error", "code": 503}});
+    let read = answer(&[delta(&json!({"content": "a"})), failure.clone()]).await;
+    let error = read.error();
+    assert_eq!((error.kind(), error.status()), (Kind::Overloaded, Some(503)));
+    assert_eq!(error.body(), Some(failure.to_string().as_str()));
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_is_a_protocol_error_with_the_event() {
+    let read = read("data: <html>\n\ndata: {\"choices\":[]}\n\n: more\n\n".into()).await;
+    let error = read.error();
+    assert_eq!((error.kind(), error.body()), (Kind::Protocol, Some("<html>")));
+}

@@ -1,0 +1,50 @@
+use orchestrator_core::error::{WorkerError, WorkerErrorKind};
+use orchestrator_core::request::Sampling;
+use orchestrator_core::worker::InferenceRequest;
+
+use crate::chat::{Dialect, Vendor, float, stops, stream_options};
+use crate::wire::{CompletionRequest, Prompt};
+
+/// Makes the request to go on with `prompt`: the request's own [`raw_prompt`](InferenceRequest::raw_prompt), or the ids of its
+/// tokens where a worker goes on with an answer; always as a stream.
+///
+/// Model and vendor's fields are treated as in [`chat::request`](crate::chat::request); `prompt` cannot be set by a vendor's
+/// field.
+///
+/// # Errors
+///
+/// `InvalidRequest` where there are tools, which a text without a chat cannot call, and where the vendor's fields ask for more
+/// than one answer.
+pub fn request(
+    request: &InferenceRequest,
+    prompt: Prompt,
+    model: Option<&str>,
+    dialect: &Dialect,
+) -> Result<CompletionRequest, WorkerError> {
+    if !request.tools.is_empty() {
+        let what = "`tools` need a conversation, and the prompt is raw";
+        return Err(WorkerError::new(WorkerErrorKind::InvalidRequest, what));
+    }
+    let Sampling { max_tokens, temperature, top_p, ref stop, seed, .. } = request.sampling;
+    let mut sent = CompletionRequest::new("", prompt);
+    sent.model = request.model.as_deref().or(model).map(str::to_owned).into();
+    sent.max_tokens = max_tokens.map(|tokens| u64::from(tokens.get())).into();
+    sent.temperature = temperature.map(float).into();
+    sent.top_p = top_p.filter(|part| dialect.whole_top_p || *part < 1.0).map(float).into();
+    sent.stop = stops(stop).into();
+    sent.response_format = dialect.response_format(&request.response_format).into();
+    sent.stream = true.into();
+    sent.stream_options = stream_options(dialect);
+    let mut extra = Vendor::of(&request.sampling)?.without(&[
+        ("model", sent.model.get().is_some()),
+        ("max_tokens", max_tokens.is_some()),
+        ("temperature", temperature.is_some()),
+        ("top_p", top_p.is_some()),
+        ("stop", !stop.is_empty()),
+        ("response_format", sent.response_format.get().is_some()),
+        ("seed", seed.is_some()),
+    ]);
+    extra.extend(seed.map(|seed| (dialect.seed.to_owned(), seed.into())));
+    sent.extra = extra;
+    Ok(sent)
+}

@@ -1,0 +1,91 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::table::{Place, Session, Table};
+
+type Shared = Arc<Mutex<Table>>;
+
+/// The tables of servers that several workers of this process may talk to.
+static SERVERS: LazyLock<Mutex<HashMap<String, Weak<Mutex<Table>>>>> = LazyLock::new(Mutex::default);
+
+/// The places of one server; clones, and those of other workers of the same server, share them.
+#[derive(Clone)]
+pub(crate) struct Pins(Shared);
+
+impl Pins {
+    /// Returns the places of a server; `slots` is what the server says now, and holds for all of its workers.
+    pub(crate) fn of_server(server: &str, slots: usize) -> Self {
+        let mut servers = lock(&SERVERS);
+        if let Some(known) = servers.get(server).and_then(Weak::upgrade) {
+            drop(servers);
+            let pins = Self(known);
+            pins.resize(slots);
+            return pins;
+        }
+        servers.retain(|_, table| table.strong_count() > 0);
+        let table = Arc::new(Mutex::new(Table::new(slots)));
+        servers.insert(server.to_owned(), Arc::downgrade(&table));
+        Self(table)
+    }
+
+    /// Starts again where the server now has another number of slots.
+    pub(crate) fn resize(&self, slots: usize) {
+        lock(&self.0).resize(slots);
+    }
+
+    /// Finds a place for a request; it is free again when the lease has ended.
+    pub(crate) fn place(&self, session: Option<&Session>) -> Lease {
+        let place = lock(&self.0).place(session);
+        Lease { table: self.0.clone(), place, cached: None }
+    }
+
+    /// Notes a request that goes where the server wants.
+    pub(crate) fn unplaced(&self) -> Lease {
+        let place = lock(&self.0).unplaced();
+        Lease { table: self.0.clone(), place, cached: None }
+    }
+}
+
+impl fmt::Debug for Pins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pins").field(&*lock(&self.0)).finish()
+    }
+}
+
+/// A request's place at the server, free again when this is dropped.
+#[must_use = "the place is free again when this is dropped"]
+pub(crate) struct Lease {
+    table: Shared,
+    place: Place,
+    cached: Option<u64>,
+}
+
+impl Lease {
+    /// Returns the slot that the request shall name; `None` where the server chooses.
+    pub(crate) const fn slot(&self) -> Option<usize> {
+        self.place.slot()
+    }
+
+    /// Ends it with an answer that was whole, and what of its prompt the server had already.
+    pub(crate) fn finish(mut self, cached_tokens: u64) {
+        self.cached = Some(cached_tokens);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        lock(&self.table).leave(&self.place, self.cached);
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Lease").field(&self.place).finish()
+    }
+}
+
+/// Nothing of a user's runs under these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

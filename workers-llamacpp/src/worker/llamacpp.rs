@@ -1,0 +1,206 @@
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use http::HeaderMap;
+use orchestrator_core::error::WorkerError;
+use orchestrator_core::token::TokenStream;
+use orchestrator_core::worker::{Health, InferenceRequest, ModelWorker, Slots, Timeouts, WorkerInfo};
+use serde_json::Value;
+use workers_openai::chat::{self, Dialect};
+use workers_openai::client::Client;
+use workers_openai::{answer, wire};
+
+use super::builder::LlamaCppBuilder;
+use super::chat::Leased;
+use super::route::Route;
+use crate::native;
+use crate::pin::{Lease, Pins, Session};
+use crate::server::{self, Facts};
+use crate::{LlamaEmbedder, LlamaTokens};
+
+/// The worker of a llama.cpp server. Cheap to clone; clones share connections, slots and what is known of sessions.
+///
+/// It asks for streams only, also where the caller wants none: the server notices at once when nobody reads a stream any more,
+/// and finishes any other answer for nobody.
+///
+/// **Sessions.** The turns of a session go to the slot that keeps the tokens of those before, so that only what is new is
+/// evaluated; [`Usage::cached_tokens`](orchestrator_core::token::Usage) says how many were there. Requests without a session
+/// stay out of these slots as long as there are others. See [`LlamaCppBuilder::pin_sessions`].
+///
+/// **Grammars.** [`ResponseFormat`](orchestrator_core::request::ResponseFormat) holds on both routes; a grammar in GBNF goes
+/// into the vendor's field `grammar`.
+///
+/// **Continuing.** It goes on with an answer that was begun: by the ids of its tokens where they are known, exactly where it
+/// broke off; else by its text.
+///
+/// # Examples
+///
+/// ```no_run
+/// use orchestrator_core::prelude::*;
+/// use workers_llamacpp::LlamaCpp;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let worker = LlamaCpp::connect("http://127.0.0.1:8080").await?;
+/// let pipeline = Pipeline::builder("chat")
+///     .stage(InferenceStage::new(worker))
+///     .stage(StreamStage::default())
+///     .build()?;
+/// let mut answer = pipeline.submit(PromptRequest::new("What is a slot?").session("demo")).await?;
+/// println!("{}", answer.text().await?);
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct LlamaCpp(Arc<Settings>);
+
+/// What the builder makes.
+pub(super) struct Settings {
+    pub(super) client: Client,
+    /// Sent with every request for an answer.
+    pub(super) headers: HeaderMap,
+    pub(super) name: String,
+    pub(super) route: Route,
+    pub(super) timeouts: Timeouts,
+    pub(super) slots: Slots,
+    pub(super) pins: Pins,
+    pub(super) pin_sessions: bool,
+    pub(super) facts: Mutex<Facts>,
+}
+
+impl LlamaCpp {
+    /// Makes the worker of the server at a base URL, such as `http://127.0.0.1:8080`, with or without `/v1` at its end.
+    ///
+    /// # Errors
+    ///
+    /// As [`LlamaCppBuilder::connect`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing has been changed when it is dropped.
+    pub async fn connect(base_url: impl AsRef<str>) -> Result<Self, WorkerError> {
+        Self::builder(base_url).connect().await
+    }
+
+    /// Starts with the base URL of a server; see [`connect`](Self::connect).
+    pub fn builder(base_url: impl AsRef<str>) -> LlamaCppBuilder {
+        LlamaCppBuilder::new(base_url.as_ref())
+    }
+
+    pub(super) fn new(settings: Settings) -> Self {
+        Self(Arc::new(settings))
+    }
+
+    /// Makes a counter that asks the server's tokenizer, and measures with it what the chat template adds to each message.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the server cannot be reached or does not count.
+    pub async fn token_counter(&self) -> Result<LlamaTokens, WorkerError> {
+        LlamaTokens::measure(self.0.client.clone()).await
+    }
+
+    /// Makes an embedder of the same server, which must have been started with `--embeddings`: else it says so with the first
+    /// text (`NotFound`). It takes one of the server's slots for each text.
+    #[must_use]
+    pub fn embedder(&self) -> LlamaEmbedder {
+        let model = self.facts().model.clone();
+        LlamaEmbedder::new(self.0.client.clone(), model, self.0.slots.clone(), self.0.pins.clone())
+    }
+
+    fn facts(&self) -> MutexGuard<'_, Facts> {
+        self.0.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn call(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        match Route::of(&request, self.0.route)? {
+            Route::Chat => self.chat(&request).await,
+            Route::Native => self.native(&request).await,
+        }
+    }
+
+    async fn chat(&self, request: &InferenceRequest) -> Result<TokenStream, WorkerError> {
+        let mut body = chat::request(request, None, &Dialect::default())?;
+        if let Some(seed) = request.sampling.seed {
+            body.extra.insert("seed".to_owned(), native::seed(seed).into());
+        }
+        let lease = self.lease(request);
+        place(&mut body.extra, &lease);
+        let frames = self.0.client.stream("/v1/chat/completions", &body, self.0.headers.clone()).await?;
+        Ok(TokenStream::from_stream(Leased::new(answer::tokens(frames), lease)))
+    }
+
+    async fn native(&self, request: &InferenceRequest) -> Result<TokenStream, WorkerError> {
+        let prompt = native::prompt(&self.0.client, request).await?;
+        let mut body = native::request(request, prompt)?;
+        let lease = self.lease(request);
+        place(&mut body.extra, &lease);
+        let frames = self.0.client.stream("/completion", &body, self.0.headers.clone()).await?;
+        Ok(native::tokens(frames, lease))
+    }
+
+    /// Finds a slot for a request whose caller has not named one.
+    fn lease(&self, request: &InferenceRequest) -> Lease {
+        let vendor = &request.sampling.vendor;
+        if !self.0.pin_sessions || vendor.contains_key("id_slot") {
+            return self.0.pins.unplaced();
+        }
+        let cached = vendor.get("cache_prompt") != Some(&Value::Bool(false));
+        let options = request.context.options();
+        let session = options.session.clone().filter(|_| cached);
+        let session = session.map(|name| Session { tenant: options.tenant.clone(), name });
+        self.0.pins.place(session.as_ref())
+    }
+}
+
+/// Names the slot, and has the server use what that holds.
+fn place(fields: &mut wire::Extra, lease: &Lease) {
+    if let Some(slot) = lease.slot() {
+        fields.insert("id_slot".to_owned(), slot.into());
+    }
+    fields.entry("cache_prompt").or_insert(true.into());
+}
+
+#[async_trait]
+impl ModelWorker for LlamaCpp {
+    async fn infer(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        self.0.timeouts.run(self.call(request)).await
+    }
+
+    fn info(&self) -> WorkerInfo {
+        let facts = self.facts();
+        let mut info = WorkerInfo::new(&self.0.name).continues();
+        info.model.clone_from(&facts.model);
+        info.context_length = facts.context_length;
+        info
+    }
+
+    fn slots(&self) -> Option<Slots> {
+        Some(self.0.slots.clone())
+    }
+
+    /// Asks the server what it is, as it may have been started again with other slots or another model, and what it does:
+    /// `/metrics` and `/slots`, where they are enabled. Waits at most 5 s.
+    async fn health(&self) -> Health {
+        match server::look(&self.0.client).await {
+            Ok((facts, load)) => {
+                self.0.slots.resize(facts.slots);
+                self.0.pins.resize(facts.slots.get());
+                *self.facts() = facts;
+                Health::ready().load(load)
+            }
+            Err(why) => Health::unavailable(why),
+        }
+    }
+}
+
+impl fmt::Debug for LlamaCpp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Settings { client, name, route, slots, .. } = &*self.0;
+        f.debug_struct("LlamaCpp")
+            .field("name", name)
+            .field("route", route)
+            .field("slots", slots)
+            .field("client", client)
+            .finish_non_exhaustive()
+    }
+}

@@ -127,10 +127,7 @@ async fn calls_without_an_index_are_kept_apart_by_their_ids() {
     .await;
     let told: Vec<_> = read.calls().into_iter().map(|call| (call.index, call.id, call.arguments)).collect();
     let arguments = || "{\"a\":1}".to_owned();
-    assert_eq!(
-        told,
-        [(0, Some("x".into()), arguments()), (1, Some("y".into()), arguments()), (1, None, " ".into())]
-    );
+    assert_eq!(told, [(0, Some("x".into()), arguments()), (1, Some("y".into()), arguments()), (1, None, " ".into())]);
 }
 
 #[tokio::test]
@@ -159,7 +156,8 @@ async fn usage_comes_with_the_reason_or_behind_it_or_not_at_all() {
 
 #[tokio::test]
 async fn the_last_of_several_counts_holds() {
-    let counting = |tokens: u64| json!({"choices": [{"text": "a"}], "usage": {"prompt_tokens": 1, "completion_tokens": tokens}});
+    let counting =
+        |tokens: u64| json!({"choices": [{"text": "a"}], "usage": {"prompt_tokens": 1, "completion_tokens": tokens}});
     let read = answer(&[counting(1), counting(2), end("stop")]).await;
     assert_eq!(read.finish().usage, Usage::new(1, 2));
 }
@@ -172,7 +170,8 @@ async fn what_only_one_vendor_says_at_the_end_is_kept_by_its_names() {
     });
     let usage = json!({"choices": [], "usage": {"prompt_tokens": 1, "cost": 0.25}});
     let vendor = answer(&[delta(&json!({"content": "a"})), last, usage]).await.finish().vendor.expect("some");
-    let expected = json!({"provider": "p", "timings": {"predicted_ms": 1.5}, "stop_reason": 7, "usage": {"cost": 0.25}});
+    let expected =
+        json!({"provider": "p", "timings": {"predicted_ms": 1.5}, "stop_reason": 7, "usage": {"cost": 0.25}});
     assert_eq!(Value::Object(*vendor), expected);
     assert_eq!(answer(&[end("stop")]).await.finish().vendor, None);
 }

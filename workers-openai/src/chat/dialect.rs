@@ -39,13 +39,8 @@ impl Default for Dialect {
 }
 
 impl Dialect {
-    pub(crate) const COMMON: Self = Self {
-        include_usage: true,
-        max_completion_tokens: false,
-        seed: "seed",
-        whole_top_p: true,
-        json: Json::OpenAi,
-    };
+    pub(crate) const COMMON: Self =
+        Self { include_usage: true, max_completion_tokens: false, seed: "seed", whole_top_p: true, json: Json::OpenAi };
 
     pub(crate) fn response_format(&self, format: &ResponseFormat) -> Option<wire::ResponseFormat> {
         let any_object = || json!({"type": "object"});

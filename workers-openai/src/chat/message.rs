@@ -37,11 +37,7 @@ fn part(part: &Content) -> Option<wire::Part> {
 }
 
 fn picture(image: &Image) -> wire::Part {
-    let url = wire::ImageUrl {
-        url: image.url.clone(),
-        detail: image.detail.clone().into(),
-        extra: wire::Extra::new(),
-    };
+    let url = wire::ImageUrl { url: image.url.clone(), detail: image.detail.clone().into(), extra: wire::Extra::new() };
     wire::Part::ImageUrl(wire::ImagePart { image_url: url, extra: wire::Extra::new() })
 }
 

@@ -12,5 +12,6 @@ mod vendor;
 pub use dialect::Dialect;
 pub use request::request;
 
+pub(crate) use dialect::Json;
 pub(crate) use request::{float, stops, stream_options};
 pub(crate) use vendor::Vendor;

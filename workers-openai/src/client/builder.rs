@@ -5,8 +5,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use orchestrator_core::error::InvalidInput;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::client::{Client, Limits};
 use super::endpoint::Endpoint;
+use super::handle::{Client, Limits};
 use super::secrets::Secrets;
 use crate::error::ConfigError;
 
@@ -39,6 +39,11 @@ impl ClientBuilder {
             connect_timeout: None,
             exchange_timeout: EXCHANGE,
         }
+    }
+
+    pub(crate) fn base_url(mut self, base_url: String) -> Self {
+        self.base_url = base_url;
+        self
     }
 
     /// Sets the key, sent as `Authorization: Bearer ..`.
@@ -107,6 +112,9 @@ impl ClientBuilder {
     fn all_headers(&self, faults: &mut Vec<InvalidInput>) -> HeaderMap {
         let mut headers = HeaderMap::new();
         if let Some(key) = &self.key {
+            if key.expose_secret().trim().is_empty() {
+                faults.push(InvalidInput::new("key", "must not be empty"));
+            }
             let bearer = SecretString::from(format!("Bearer {}", key.expose_secret()));
             match value(&bearer) {
                 Some(value) => drop(headers.insert(http::header::AUTHORIZATION, value)),

@@ -7,8 +7,8 @@ use reqwest::Url;
 #[derive(Debug, Clone)]
 pub(super) struct Endpoint {
     base: Url,
-    /// As workers name the server, without a slash at the end.
-    name: String,
+    /// Without a slash at the end.
+    url: String,
 }
 
 impl Endpoint {
@@ -25,16 +25,20 @@ impl Endpoint {
         if base.query().is_some() || base.fragment().is_some() {
             return Err(fault("must end with its path"));
         }
-        let name = base.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { base, name })
+        let url = base.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { base, url })
     }
 
     pub(super) fn is_encrypted(&self) -> bool {
         self.base.scheme() == "https"
     }
 
-    pub(super) fn name(&self) -> &str {
-        &self.name
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(super) fn server(&self) -> &str {
+        self.url.strip_suffix("/v1").unwrap_or(&self.url)
     }
 
     /// Returns the base URL's path, without a slash at the end: empty for most.
@@ -70,9 +74,11 @@ mod tests {
 
     #[test]
     fn a_server_has_one_name_however_its_url_is_written() {
-        let name = |url| Endpoint::parse(url).expect("a URL").name().to_owned();
-        assert_eq!(name("http://LOCALHOST:80/"), "http://localhost");
-        assert_eq!(name(" http://localhost"), "http://localhost");
+        let server = |url| Endpoint::parse(url).expect("a URL").server().to_owned();
+        for url in ["http://LOCALHOST:80/", " http://localhost", "http://localhost/v1", "http://localhost/v1/"] {
+            assert_eq!(server(url), "http://localhost", "{url}");
+        }
+        assert_eq!(server("http://localhost/a"), "http://localhost/a");
     }
 
     #[test]

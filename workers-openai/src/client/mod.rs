@@ -5,15 +5,15 @@
 //! left to the worker; what a refusal means is decided in [`error`](crate::error).
 
 mod builder;
-mod client;
 mod endpoint;
 mod frames;
+mod handle;
 mod read;
 mod secrets;
 mod transport;
 
 pub use builder::ClientBuilder;
-pub use client::Client;
 pub use frames::Frames;
+pub use handle::Client;
 
-pub(crate) use client::Page;
+pub(crate) use handle::Page;

@@ -26,7 +26,8 @@ const WORDS: &[&str] = &[
 ];
 
 /// What stands before the number of the prompt's tokens.
-const BEFORE_PROMPT: &[&str] = &["contains at least ", "resulted in ", "prompt contains ", "given: ", "too long: ", "request ("];
+const BEFORE_PROMPT: &[&str] =
+    &["contains at least ", "resulted in ", "prompt contains ", "given: ", "too long: ", "request ("];
 
 /// What stands behind it.
 const BEHIND_PROMPT: &[&str] = &[" in the messages", " in the prompt", " in your prompt"];
@@ -104,10 +105,7 @@ mod tests {
                 "request (3001 tokens) exceeds the available context size (2048 tokens), try increasing it",
                 (Some(3001), Some(2048)),
             ),
-            (
-                "Input validation error: `inputs` must have less than 1024 tokens. Given: 3001",
-                (Some(3001), Some(1024)),
-            ),
+            ("Input validation error: `inputs` must have less than 1024 tokens. Given: 3001", (Some(3001), Some(1024))),
             (
                 "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 2048. Given: 3000 `inputs` tokens and 20 \
                  `max_new_tokens`",
@@ -118,7 +116,10 @@ mod tests {
                 (Some(40_960), Some(32_768)),
             ),
             ("prompt is too long: 208310 tokens > 200000 maximum", (Some(208_310), Some(200_000))),
-            ("Trying to keep the first 9000 tokens when context the overflows: greater than the context length", (None, None)),
+            (
+                "Trying to keep the first 9000 tokens when context the overflows: greater than the context length",
+                (None, None),
+            ),
         ];
         for (message, sizes) in worded {
             assert_eq!(read(message), Some(sizes), "{message}");
@@ -127,7 +128,9 @@ mod tests {
 
     #[test]
     fn other_refusals_are_not_taken_for_long_prompts() {
-        for message in ["max_tokens=100000 cannot be greater than max_model_len=2048.", "temperature must be positive", ""] {
+        for message in
+            ["max_tokens=100000 cannot be greater than max_model_len=2048.", "temperature must be positive", ""]
+        {
             assert_eq!(read(message), None, "{message}");
         }
     }

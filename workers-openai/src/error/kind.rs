@@ -5,12 +5,8 @@ use orchestrator_core::error::WorkerErrorKind as Kind;
 use super::context::too_long;
 use super::said::Said;
 
-const FILTERED: &[&str] = &[
-    "content_filter",
-    "content_policy_violation",
-    "moderation_blocked",
-    "responsibleaipolicyviolation",
-];
+const FILTERED: &[&str] =
+    &["content_filter", "content_policy_violation", "moderation_blocked", "responsibleaipolicyviolation"];
 
 /// Waiting does not help when the account has run dry, and it comes as a 429. It is the account that may not, so it is the
 /// kind of a key without rights: not to be tried again here, though perhaps with another worker.
@@ -18,7 +14,14 @@ const WITHOUT_MEANS: &[&str] = &["insufficient_quota", "billing_hard_limit_reach
 
 /// TGI says with a 429 that it has no room, and with a 424 that a shard of it failed while it generated.
 const OVERLOADED: &[&str] = &["overloaded", "overloaded_error", "unavailable_error", "serviceunavailableerror"];
-const TRANSIENT: &[&str] = &["generation", "incomplete_generation", "server_error", "api_error", "internalservererror", "internal_server_error"];
+const TRANSIENT: &[&str] = &[
+    "generation",
+    "incomplete_generation",
+    "server_error",
+    "api_error",
+    "internalservererror",
+    "internal_server_error",
+];
 
 const RATE_LIMITED: &[&str] = &["rate_limit_error", "rate_limit_exceeded", "requests", "tokens", "ratelimiterror"];
 const AUTH: &[&str] = &["authentication_error", "permission_error", "invalid_api_key", "unauthorizederror"];
@@ -28,7 +31,9 @@ const INVALID: &[&str] = &["invalid_request_error", "badrequesterror", "validati
 /// Decides by the status and the names together; `None` where there is neither.
 pub(super) fn of(status: Option<u16>, said: &Said) -> Option<Kind> {
     let telling = |status: u16| matches!(status, 400 | 413 | 422 | 500);
-    if status.is_none_or(telling) && let Some((prompt_tokens, limit)) = too_long(said) {
+    if status.is_none_or(telling)
+        && let Some((prompt_tokens, limit)) = too_long(said)
+    {
         return Some(Kind::ContextLength { prompt_tokens, limit });
     }
     // What the status would not say, or would say wrongly.
@@ -50,7 +55,7 @@ pub(super) fn of(status: Option<u16>, said: &Said) -> Option<Kind> {
 /// The status alone.
 fn of_status(status: u16) -> Option<Kind> {
     Some(match status {
-        401 | 402 | 403 => Kind::Auth,
+        401..=403 => Kind::Auth,
         404 => Kind::NotFound,
         408 => Kind::Transient,
         413 => Kind::ContextLength { prompt_tokens: None, limit: None },

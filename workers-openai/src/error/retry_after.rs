@@ -34,9 +34,9 @@ mod tests {
     use super::*;
 
     fn read(headers: &[(&'static str, &str)]) -> Option<Duration> {
-        let headers = headers.iter().map(|(name, value)| {
-            (http::HeaderName::from_static(name), value.parse().expect("a header's value"))
-        });
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().expect("a header's value")));
         // 1994-11-15 08:12:31 UTC
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_887_151);
         retry_after(&headers.collect(), now)

@@ -1,5 +1,4 @@
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,17 +79,24 @@ impl Client {
         Self(Arc::new(Inner { http, endpoint, headers, secrets, limits }))
     }
 
-    /// Returns the base URL in its normal form, without a slash at the end: the name of the server for
-    /// [`Slots::of_server`](orchestrator_core::worker::Slots::of_server).
+    /// Returns the base URL in its normal form, without a slash at the end.
     #[must_use]
     pub fn base_url(&self) -> &str {
-        self.0.endpoint.name()
+        self.0.endpoint.url()
     }
 
-    /// Returns the path of the base URL, empty where it has none.
+    /// Returns the server's name for [`Slots::of_server`](orchestrator_core::worker::Slots::of_server): the base URL without a
+    /// `/v1` at its end, so that all workers of a server name it alike.
     #[must_use]
-    pub fn base_path(&self) -> &str {
-        self.0.endpoint.path()
+    pub fn server(&self) -> &str {
+        self.0.endpoint.server()
+    }
+
+    /// Returns the path of a route of OpenAI's API, such as `models`: below `/v1`, unless the base URL has a path of its own.
+    #[must_use]
+    pub fn route(&self, route: &str) -> String {
+        let version = if self.0.endpoint.path().is_empty() { "/v1" } else { "" };
+        format!("{version}/{route}")
     }
 
     /// Reads a route's JSON.
@@ -136,12 +142,7 @@ impl Client {
     /// # Errors
     ///
     /// As [`post_json`](Self::post_json). `Protocol` also where something else than a stream comes, unless it is an error.
-    pub async fn stream(
-        &self,
-        path: &str,
-        body: &impl Serialize,
-        headers: HeaderMap,
-    ) -> Result<Frames, WorkerError> {
+    pub async fn stream(&self, path: &str, body: &impl Serialize, headers: HeaderMap) -> Result<Frames, WorkerError> {
         let request = self.request(Method::POST, path).body(json(body)?);
         let request = request.header(CONTENT_TYPE, JSON).header(ACCEPT, EVENTS).headers(headers);
         let response = self.send(request).await?;
@@ -175,16 +176,13 @@ impl Client {
     }
 
     /// Waits for the head of the response; only one of success comes back.
-    fn send(&self, request: reqwest::RequestBuilder) -> impl Future<Output = Result<Response, WorkerError>> + Send {
-        async move {
-            let response = request.send().await;
-            let response =
-                response.map_err(|error| transport::failed(error, Begun::No, self.0.limits.connect))?;
-            if response.status().is_success() {
-                return Ok(response);
-            }
-            Err(self.refused(response).await)
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, WorkerError> {
+        let connect = self.0.limits.connect;
+        let response = request.send().await.map_err(|error| transport::failed(error, Begun::No, connect))?;
+        if response.status().is_success() {
+            return Ok(response);
         }
+        Err(self.refused(response).await)
     }
 
     async fn refused(&self, response: Response) -> WorkerError {

@@ -143,8 +143,8 @@ impl LlamaCppBuilder {
             headers.insert(CONVERSATION, HeaderValue::from_static(""));
         }
         Ok(LlamaCpp::new(Settings {
-            slots: Slots::of_server(client.base_url(), facts.slots),
-            pins: Pins::of_server(client.base_url(), facts.slots.get()),
+            slots: Slots::of_server(client.server(), facts.slots),
+            pins: Pins::of_server(client.server(), facts.slots.get()),
             facts: facts.into(),
             client,
             headers,

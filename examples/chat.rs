@@ -64,7 +64,9 @@ async fn turn(
     let report = answer.report();
     if let (Some(finish), Some(first)) = (report.finish, report.first_token) {
         let Usage { prompt_tokens, cached_tokens, completion_tokens, .. } = finish.usage;
-        println!("\n  [{cached_tokens} of {prompt_tokens} prompt tokens were cached; first of {completion_tokens} after {first:.0?}]");
+        println!(
+            "\n  [{cached_tokens} of {prompt_tokens} prompt tokens were cached; first of {completion_tokens} after {first:.0?}]"
+        );
     }
     Ok(())
 }

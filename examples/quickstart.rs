@@ -84,7 +84,7 @@ mod backend {
     use prompt_orchestrator::prelude::*;
 
     /// Says what is missing.
-    pub async fn connect(_url: &str) -> Result<Arc<dyn ModelWorker>, Box<dyn std::error::Error>> {
+    pub(crate) async fn connect(_url: &str) -> Result<Arc<dyn ModelWorker>, Box<dyn std::error::Error>> {
         Err("--backend needs `--features llamacpp,vllm`".into())
     }
 }

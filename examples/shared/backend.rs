@@ -11,7 +11,7 @@ use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::vllm::Vllm;
 
 /// Finds out what kind of server it is and connects to it.
-pub async fn connect(url: &str) -> Result<Arc<dyn ModelWorker>, Box<dyn std::error::Error>> {
+pub(crate) async fn connect(url: &str) -> Result<Arc<dyn ModelWorker>, Box<dyn std::error::Error>> {
     let kind = probe(url, None).await?;
     eprintln!("{url} is {kind:?}");
     Ok(match kind {
@@ -25,11 +25,12 @@ pub async fn connect(url: &str) -> Result<Arc<dyn ModelWorker>, Box<dyn std::err
 async fn openai_type(url: &str, kind: ServerKind) -> Result<OpenAi, Box<dyn std::error::Error>> {
     let client = Client::builder(url).build()?;
     let models: ModelList = client.get_json(&client.route("models")).await?;
-    let model = models.data.first().ok_or("the server lists no model")?;
+    let first = models.data.get().and_then(|models| models.first()?.id.get());
+    let model = first.ok_or("the server lists no model")?;
     let builder = match kind {
         ServerKind::Ollama => OpenAi::builder().preset(Preset::Ollama),
         ServerKind::Tgi => OpenAi::builder().preset(Preset::Tgi),
         _ => OpenAi::builder(),
     };
-    Ok(builder.base_url(url).model(&*model.id).build()?)
+    Ok(builder.base_url(url).model(model.as_str()).build()?)
 }

@@ -59,6 +59,9 @@ fn wrong(what: String) -> WorkerError {
 
 impl fmt::Debug for LlamaEmbedder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LlamaEmbedder").field("model", &self.model).field("client", &self.client).finish_non_exhaustive()
+        f.debug_struct("LlamaEmbedder")
+            .field("model", &self.model)
+            .field("client", &self.client)
+            .finish_non_exhaustive()
     }
 }

@@ -14,8 +14,13 @@ fn main() -> ExitCode {
 async fn answers(server: &LlamaServer) -> TestResult {
     let worker = LlamaCpp::connect(server.base_url()).await?;
     println!("{worker:?} {:?} {:?}", worker.info(), worker.health().await);
-    for prompt in [PromptRequest::raw("the quick brown fox").vendor("n_predict", 24).temperature(0.0), PromptRequest::new("hello").vendor("max_tokens", 5).session("s")] {
-        let mut stream = worker.infer(InferenceRequest::new(prompt.clone(), Context::standalone(RequestOptions::new().session("s")))).await?;
+    for prompt in [
+        PromptRequest::raw("the quick brown fox").vendor("n_predict", 24).temperature(0.0),
+        PromptRequest::new("hello").vendor("max_tokens", 5).session("s"),
+    ] {
+        let mut stream = worker
+            .infer(InferenceRequest::new(prompt.clone(), Context::standalone(RequestOptions::new().session("s"))))
+            .await?;
         while let Some(event) = stream.next().await {
             println!("{:?}", event?);
         }

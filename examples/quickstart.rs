@@ -29,9 +29,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         eprintln!("skipped {file}");
     }
 
+    let assemble = match worker.info().context_length {
+        // The rest is for the answer, and for what the estimate of a prompt's tokens is wrong by.
+        Some(tokens) => AssembleStage::default().budget(usize::try_from(tokens / 3)?),
+        None => AssembleStage::default(),
+    };
     let pipeline = Pipeline::builder("quickstart")
         .stage(RagStage::new(docs).top_k(4))
-        .stage(AssembleStage::default())
+        .stage(assemble)
         .stage(InferenceStage::shared(worker))
         .stage(PostStage::new().trim())
         .stage(StreamStage::default())

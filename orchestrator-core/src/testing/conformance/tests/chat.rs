@@ -24,6 +24,7 @@ pub(super) enum Flaw {
     DetachedCall,
     LeavesTask,
     KeyInError,
+    KeyInSource,
     KeyInTrace,
     Queues,
     ManySlots,
@@ -116,6 +117,10 @@ async fn refused(response: Response, key: &str, flaw: Flaw) -> WorkerError {
     let kind = kind(status, &serde_json::from_str(&body).unwrap_or_default());
     let body = if flaw == Flaw::KeyInError { body } else { body.replace(key, "(key)") };
     let error = WorkerError::new(kind, format!("status {status}")).with_status(status).with_body(body);
+    let error = match flaw {
+        Flaw::KeyInSource => error.with_source(std::io::Error::other(format!("asked with {key}"))),
+        _ => error,
+    };
     match pause {
         Some(pause) if flaw != Flaw::NoPause => error.with_retry_after(pause),
         _ => error,

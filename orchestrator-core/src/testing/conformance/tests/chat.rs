@@ -118,7 +118,7 @@ async fn refused(response: Response, key: &str, flaw: Flaw) -> WorkerError {
     let body = if flaw == Flaw::KeyInError { body } else { body.replace(key, "(key)") };
     let error = WorkerError::new(kind, format!("status {status}")).with_status(status).with_body(body);
     let error = match flaw {
-        Flaw::KeyInSource => error.with_source(std::io::Error::other(format!("asked with {key}"))),
+        Flaw::KeyInSource => error.with_source(Quoting(key.to_owned())),
         _ => error,
     };
     match pause {
@@ -202,3 +202,20 @@ fn always_transient(stream: TokenStream) -> TokenStream {
 fn transient(error: &WorkerError) -> WorkerError {
     WorkerError::new(Kind::Transient, error.to_string())
 }
+
+/// An error that says more than its `Debug` form.
+struct Quoting(String);
+
+impl std::fmt::Debug for Quoting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Quoting")
+    }
+}
+
+impl std::fmt::Display for Quoting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "asked with {}", self.0)
+    }
+}
+
+impl std::error::Error for Quoting {}

@@ -118,9 +118,11 @@ async fn answers_with_a_form_are_not_gone_on_with() {
     ];
     let server = recorded::server_of("completions_stream_usage").await;
     let worker = connect(&server).await;
-    for prompt in prompts {
-        let error = worker.infer(begun(prompt, Prefix::new("{").token_ids(vec![1]))).await.expect_err("refused");
-        assert_eq!(error.kind(), WorkerErrorKind::InvalidRequest);
+    for prefix in [Prefix::new("{"), Prefix::new("{").token_ids(vec![1])] {
+        for prompt in prompts.clone() {
+            let error = worker.infer(begun(prompt, prefix.clone())).await.expect_err("refused");
+            assert_eq!(error.kind(), WorkerErrorKind::InvalidRequest);
+        }
     }
     assert_eq!(server.seen().on(COMPLETIONS).count() + server.seen().on(CHAT).count(), 0);
 }

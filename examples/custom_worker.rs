@@ -32,3 +32,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}", answer.report());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use prompt_orchestrator::testing::conformance;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_keeps_the_contract_of_workers() {
+        conformance::check(Backwards).run().await.assert();
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use orchestrator_core::prelude::*;
-use orchestrator_core::request::Tool;
+use orchestrator_core::request::{Tool, ToolCall};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use stages_rag::{AssembleStage, Assembly, GroundedPrompt, SessionKey, SessionMemory, SessionStore, Turn};
@@ -228,6 +228,24 @@ async fn tools_count_and_so_do_messages_behind_the_question() {
     assert_eq!(fits.expect("assembled").messages.len(), 3);
     let (_, too_long) = run(&stage.budget(47), prompt().tool(tool)).await;
     assert!(too_long.is_err());
+}
+
+#[tokio::test]
+async fn tool_calls_count_as_their_text() {
+    let call = ToolCall { id: "1".into(), name: "weather".into(), arguments: "in the north of Norway".into() };
+    let prompt = PromptRequest::from_messages([
+        Message::user("one two"),
+        Message::assistant("three").tool_call(call),
+        Message::tool_result("1", "four"),
+        Message::user("five"),
+    ]);
+    let needs = 2 + (1 + 1 + 1 + 5) + 1 + 1;
+    for (budget, turns) in [(needs, 4), (needs - 1, 1)] {
+        let stage = AssembleStage::default().system("").budget(budget).counter(Counter::new(Counting::Words, 0));
+        let messages = run(&stage, prompt.clone()).await.1.expect("assembled").messages;
+        let said = messages.iter().filter(|message| message.role() != Role::System).count();
+        assert_eq!(said, turns, "{budget}: {messages:?}");
+    }
 }
 
 #[tokio::test]

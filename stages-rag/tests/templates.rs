@@ -1,6 +1,7 @@
 //! Prompts written by templates.
 
 use orchestrator_core::prelude::*;
+use orchestrator_core::request::{Content, Image, ToolCall};
 use stages_rag::{AssembleStage, GroundedPrompt, TemplateError};
 
 fn passages() -> Vec<Passage> {
@@ -106,6 +107,32 @@ async fn turns_may_be_shown_elsewhere_than_as_messages() {
         assembled(stage, chat()).await.expect("assembled"),
         ["system: user said One? assistant said Yes. ", "user: Two?"]
     );
+}
+
+/// What is no text is not for templates to write, and is kept where they write nothing.
+#[tokio::test]
+async fn pictures_and_tool_calls_stay_with_their_messages() {
+    let call = ToolCall { id: "1".into(), name: "weather".into(), arguments: "{}".into() };
+    let messages = [
+        Message::user("What is the weather?"),
+        Message::assistant("Wait.").tool_call(call.clone()),
+        Message::tool_result("1", "Rain."),
+        Message::user("And here?").part(Image::new("data:image/png;base64,AA==")),
+    ];
+    for (template, said) in [("<{{ text }}>", "<Wait.>"), ("{% if role == 'user' %}{{ text }}{% endif %}", "")] {
+        let stage =
+            AssembleStage::default().system("").history_template(template).question_template("Q: {{ question }}");
+        let cx = Context::standalone(RequestOptions::new());
+        let prompt = PromptRequest::from_messages(messages.clone());
+        let assembled = stage.run(&cx, prompt).await.expect("assembled").messages;
+        let asked = assembled.iter().find(|message| message.role() == Role::Assistant).expect("kept");
+        assert_eq!((asked.text().as_ref(), asked.tool_calls()), (said, [call.clone()].as_slice()));
+        let question = assembled.last().expect("a question");
+        assert_eq!(question.text(), "Q: And here?");
+        assert!(matches!(question.parts(), [Content::Text(_), Content::Image(_)]), "{question:?}");
+        let result = assembled.iter().find(|message| message.role() == Role::Tool).expect("kept");
+        assert_eq!(result.answers(), Some("1"));
+    }
 }
 
 #[tokio::test]

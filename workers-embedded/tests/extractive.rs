@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use orchestrator_core::prelude::*;
 use orchestrator_core::request::ResponseFormat;
+use orchestrator_core::testing::conformance;
 use proptest::prelude::*;
 use workers_embedded::Extractive;
 
@@ -157,4 +158,15 @@ proptest! {
         prop_assert!(text == NOTHING_FOUND || text.ends_with(']'), "{}", text);
         prop_assert_eq!(ask(), events);
     }
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract_of_workers() {
+    let ask = || {
+        let context = Context::standalone(RequestOptions::new());
+        let mut request = InferenceRequest::new(PromptRequest::new("What happens when a queue is full?"), context);
+        request.passages = [Passage::new(GUIDE, Source::new("guide.md"), 1.0)].into();
+        request
+    };
+    conformance::check(Extractive::default()).asking(ask).run().await.assert();
 }

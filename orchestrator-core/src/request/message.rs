@@ -195,6 +195,18 @@ impl Message {
         self.answers.as_deref()
     }
 
+    /// Returns how many bytes its parts and tool calls have, for whoever keeps messages within a limit.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let part = |part: &Content| match part {
+            Content::Text(text) => text.len(),
+            Content::Image(image) => image.url.len() + image.detail.as_ref().map_or(0, String::len),
+        };
+        let call = |call: &ToolCall| call.id.len() + call.name.len() + call.arguments.len();
+        let answers = self.answers.as_ref().map_or(0, String::len);
+        self.parts.iter().map(part).sum::<usize>() + self.tool_calls.iter().map(call).sum::<usize>() + answers
+    }
+
     /// Returns the text of all text parts, joined without a separator.
     ///
     /// Borrows where there is a single text part, which is the usual case.
@@ -223,5 +235,13 @@ mod tests {
         let message = Message::user("a").part("b").part("c");
         assert_eq!(message.text(), "abc");
         assert!(matches!(Message::user("a").text(), Cow::Borrowed("a")));
+    }
+
+    #[test]
+    fn all_that_a_message_holds_is_in_its_bytes() {
+        assert_eq!(Message::user("abc").part(Image::new("data:").detail("low")).bytes(), 3 + 5 + 3);
+        let call = ToolCall { id: "1".into(), name: "ab".into(), arguments: "{}".into() };
+        assert_eq!(Message::assistant("").tool_call(call).bytes(), 1 + 2 + 2);
+        assert_eq!(Message::tool_result("1", "abc").bytes(), 1 + 3);
     }
 }

@@ -1,6 +1,8 @@
-//! What tests of pipelines, stages and workers are made of: a scripted worker, a scripted server, and a clock.
+//! What tests of pipelines, stages and workers are made of: a scripted worker, a scripted server, a
+//! clock, and the suite that every worker is held to.
 
 mod clock;
+pub mod conformance;
 mod mock;
 mod script;
 pub mod server;

@@ -117,6 +117,12 @@ impl TokenStream {
         Self { keeps: Some(keeps), ..stream }
     }
 
+    /// Goes on behind the terminal event, to see what the worker puts there.
+    #[cfg(feature = "test-util")]
+    pub(crate) const fn look_behind_its_end(&mut self) {
+        self.over = false;
+    }
+
     /// Puts a stream around this one, which keeps what it has.
     pub(crate) fn within<S>(self, wrap: impl FnOnce(Self) -> S) -> Self
     where

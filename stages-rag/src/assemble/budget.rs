@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use orchestrator_core::context::Context;
 use orchestrator_core::error::{BoxError, InvalidInput, WorkerError, WorkerErrorKind};
-use orchestrator_core::request::Tool;
+use orchestrator_core::request::{Message, Tool};
 use orchestrator_core::token::{EstimatedTokens, TokenCounter};
 
 use crate::assemble::draft::{Draft, Selection, write_passage};
@@ -135,7 +135,7 @@ impl Budget {
         let mut texts = changing(draft, written);
         let changes = texts.len();
         let others = draft.last.iter().enumerate().filter(|(place, _)| Some(*place) != draft.question);
-        texts.extend(others.map(|(_, message)| message.text()));
+        texts.extend(others.map(|(_, message)| with_calls(message, message.text())));
         let messages = texts.len();
         for tool in tools {
             let parameters = Cow::Owned(tool.parameters.to_string());
@@ -143,10 +143,11 @@ impl Budget {
         }
         let rest = texts.len();
         match history {
-            None => texts.extend(draft.history.iter().map(|message| message.text())),
+            None => texts.extend(draft.history.iter().map(|message| with_calls(message, message.text()))),
             Some(written) => texts.extend(draft.history.iter().zip(written).map(|(message, text)| {
                 // What a template shows elsewhere counts as what it is.
-                if text.is_empty() { message.text() } else { Cow::Borrowed(&**text) }
+                let text = if text.is_empty() { message.text() } else { Cow::Borrowed(&**text) };
+                with_calls(message, text)
             })),
         }
         let counts = self.count(&texts).await?;
@@ -300,6 +301,12 @@ fn fitting<'a>(costs: impl Iterator<Item = &'a usize>, mut room: usize) -> (usiz
         count += 1;
     }
     (count, room)
+}
+
+/// The text of a message and of the tool calls in it, which the model sees as well.
+fn with_calls<'a>(message: &Message, text: Cow<'a, str>) -> Cow<'a, str> {
+    let calls = message.tool_calls().iter().flat_map(|call| [call.id.as_str(), &call.name, &call.arguments]);
+    calls.fold(text, |text, part| Cow::Owned(format!("{text}\n{part}")))
 }
 
 /// The texts of the messages that depend on the selection.

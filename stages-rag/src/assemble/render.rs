@@ -170,7 +170,10 @@ fn with_text(message: &Message, text: String) -> Message {
 }
 
 /// Whether an earlier message is left out because the template wrote nothing for it.
+///
+/// Never what is part of a tool call: servers refuse a call without its result, and a result without its call.
 pub(super) fn is_left_out(message: &Message, text: &str) -> bool {
-    let only_text = message.parts().iter().all(|part| part.as_text().is_some()) && message.tool_calls().is_empty();
-    text.is_empty() && only_text && !message.text().is_empty()
+    let of_a_tool = !message.tool_calls().is_empty() || message.answers().is_some();
+    let only_text = message.parts().iter().all(|part| part.as_text().is_some());
+    text.is_empty() && only_text && !of_a_tool && !message.text().is_empty()
 }

@@ -84,7 +84,8 @@ pub(super) const PLAIN: &str = "Answer the question. If you do not know the answ
 /// 3. the best passages, without a gap.
 ///
 /// What was left out is noted in the report and kept with the request as [`Assembly`](crate::Assembly). System messages
-/// within the conversation belong to the turn that they stand in or right in front of.
+/// within the conversation belong to the turn that they stand in or right in front of. Tool calls are counted as their
+/// text; pictures are not counted, since what they take depends on the model.
 ///
 /// # Errors
 ///

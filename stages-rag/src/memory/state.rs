@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use orchestrator_core::request::{Content, Message};
 use tokio::time::Instant;
 
 use crate::memory::{MemoryLimits, MemoryStats, SessionKey, Turn};
@@ -235,8 +234,7 @@ impl State {
 }
 
 fn cost(turn: &Turn) -> usize {
-    let parts = |message: &Message| message.parts().iter().filter_map(Content::as_text).map(str::len).sum::<usize>();
-    turn.messages().iter().map(|message| MESSAGE + parts(message)).sum()
+    turn.messages().iter().map(|message| MESSAGE + message.bytes()).sum()
 }
 
 fn name_cost(key: &SessionKey) -> usize {

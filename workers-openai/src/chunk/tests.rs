@@ -11,7 +11,7 @@ use crate::wire::{self, Content, ErrorBody, Field};
 #[path = "../../tests/common/traces.rs"]
 mod traces;
 
-/// What is new of an answer: index, content, reasoning, finish reason, token ids, and its tool calls' names and arguments.
+/// What is new of an answer: index, content, reasoning, finish reason, token ids.
 type Facts = (u64, String, String, Option<String>, Vec<u32>);
 
 fn facts(choice: &Choice<'_>) -> Facts {

@@ -27,8 +27,8 @@ const DEFAULT_LIMIT: NonZeroUsize = NonZeroUsize::new(16 << 20).expect("not zero
 /// take the stream for cut.
 ///
 /// **The limit** holds for each line, and for the data of each event. It is 16 MiB, unless set by
-/// [`with_limit`](Self::with_limit): long enough for a whole prompt in one event, as llama.cpp sends it at the end. A
-/// decoder holds at most twice as much, besides the chunk that it works on.
+/// [`with_limit`](Self::with_limit): long enough for a whole prompt in one event, as llama.cpp sends it at the end. Besides
+/// its chunk a decoder holds no more than a line, an event's data and name, and an id.
 ///
 /// # Examples
 ///
@@ -108,14 +108,14 @@ impl SseDecoder {
         if self.state == State::Over {
             return None;
         }
-        let next = match self.whole_event() {
-            Ok(None) if self.state == State::Finished => self.last_event(),
+        match self.whole_event() {
+            None if self.state == State::Finished => self.last_event(),
+            Some(Err(error)) => {
+                self.close();
+                Some(Err(error))
+            }
             next => next,
-        };
-        if next.is_err() {
-            self.close();
         }
-        next.transpose()
     }
 
     /// Returns how long the server asks to wait before connecting again: its last valid `retry` line so far.
@@ -123,23 +123,27 @@ impl SseDecoder {
         self.pending.retry()
     }
 
-    fn whole_event(&mut self) -> Result<Option<SseEvent>, SseError> {
-        while let Some(line) = self.lines.next_line()? {
-            if !line.bytes.is_empty() {
-                self.pending.take(Field::from(line), self.limit)?;
-            } else if let Some(event) = self.pending.dispatch() {
-                return Ok(Some(event));
+    #[inline]
+    fn whole_event(&mut self) -> Option<Result<SseEvent, SseError>> {
+        loop {
+            let line = match self.lines.next_line() {
+                Ok(line) => line?,
+                Err(error) => return Some(Err(error)),
+            };
+            if line.bytes.is_empty() {
+                if let Some(event) = self.pending.dispatch() {
+                    return Some(Ok(event));
+                }
+            } else if let Err(error) = self.pending.take(Field::from(line), self.limit) {
+                return Some(Err(error));
             }
         }
-        Ok(None)
     }
 
-    fn last_event(&mut self) -> Result<Option<SseEvent>, SseError> {
-        if let Some(line) = self.lines.unfinished() {
-            self.pending.take(Field::from(line), self.limit)?;
-        }
+    fn last_event(&mut self) -> Option<Result<SseEvent, SseError>> {
+        let taken = self.lines.unfinished().map_or(Ok(()), |line| self.pending.take(Field::from(line), self.limit));
         self.close();
-        Ok(self.pending.dispatch())
+        taken.map(|()| self.pending.dispatch()).transpose()
     }
 
     fn close(&mut self) {

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 ///
 /// There is nothing else to go wrong: by its specification any sequence of bytes is an event stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("event longer than {limit} bytes")]
+#[error("event exceeds the limit of {limit} bytes")]
 pub struct SseError {
     pub(super) limit: NonZeroUsize,
 }

@@ -15,12 +15,14 @@ pub(super) struct Value<'a> {
 
 impl Value<'_> {
     /// Returns a slice of the chunk, or a copy.
+    #[inline]
     pub(super) fn to_bytes(self) -> Bytes {
         self.chunk.map_or_else(|| Bytes::copy_from_slice(self.bytes), |chunk| chunk.slice_ref(self.bytes))
     }
 }
 
 /// A line that is not blank.
+#[derive(Clone, Copy)]
 pub(super) enum Field<'a> {
     Data(Value<'a>),
     Event(Value<'a>),
@@ -31,6 +33,7 @@ pub(super) enum Field<'a> {
 }
 
 impl<'a> From<Line<'a>> for Field<'a> {
+    #[inline]
     fn from(line: Line<'a>) -> Self {
         let (name, bytes) = split(line.bytes);
         let value = Value { bytes, chunk: line.chunk };

@@ -46,6 +46,7 @@ impl Lines {
     }
 
     /// Returns the next line whose end has come; keeps the beginning of one that has none yet.
+    #[inline]
     pub(super) fn next_line(&mut self) -> Result<Option<Line<'_>>, SseError> {
         self.begin();
         let start = self.at;
@@ -79,6 +80,7 @@ impl Lines {
     }
 
     /// Forgets the line before, and the second byte of its end.
+    #[inline]
     fn begin(&mut self) {
         if self.spent {
             self.carried.clear();
@@ -91,6 +93,7 @@ impl Lines {
     }
 
     /// Makes a line of what is carried and `length` bytes of the chunk.
+    #[inline]
     fn hand_out(&mut self, start: usize, length: usize) -> Line<'_> {
         let here = &self.chunk[start..start + length];
         let line = if self.carried.is_empty() {

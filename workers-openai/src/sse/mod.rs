@@ -12,6 +12,8 @@ mod event;
 mod field;
 mod lines;
 mod pending;
+#[cfg(test)]
+mod tests;
 
 pub use decoder::SseDecoder;
 pub use error::SseError;

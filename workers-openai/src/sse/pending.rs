@@ -35,6 +35,7 @@ impl Pending {
         self.retry
     }
 
+    #[inline]
     pub(super) fn take(&mut self, field: Field<'_>, limit: NonZeroUsize) -> Result<(), SseError> {
         match field {
             Field::Data(value) => self.take_data(value, limit)?,
@@ -46,6 +47,7 @@ impl Pending {
         Ok(())
     }
 
+    #[inline]
     fn take_data(&mut self, value: Value<'_>, limit: NonZeroUsize) -> Result<(), SseError> {
         match std::mem::take(&mut self.data) {
             Data::None if value.chunk.is_some() => {
@@ -69,6 +71,7 @@ impl Pending {
     }
 
     /// Ends the event. Without a `data` line there is none, and its name is forgotten.
+    #[inline]
     pub(super) fn dispatch(&mut self) -> Option<SseEvent> {
         let name = self.name.take();
         let data = match std::mem::take(&mut self.data) {

@@ -145,18 +145,20 @@ pub struct ChatCompletion {
 }
 
 /// One of the answers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ChatChoice {
     /// Which of the answers.
-    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    #[serde(skip_serializing_if = "Field::is_absent")]
     pub index: Field<u32>,
     /// What the model says.
-    pub message: ChatMessage,
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    pub message: Field<ChatMessage>,
     /// How likely it was.
-    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    #[serde(skip_serializing_if = "Field::is_absent")]
     pub logprobs: Field<Logprobs>,
     /// Why it stopped.
-    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    #[serde(skip_serializing_if = "Field::is_absent")]
     pub finish_reason: Field<FinishReason>,
     /// Unknown fields, such as vLLM's `stop_reason`.
     #[serde(flatten)]

@@ -6,30 +6,32 @@ use serde_json::Value;
 use super::{Extra, Field, Role, ToolCall};
 
 /// A message of a chat: in a request or, from the assistant, in an answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ChatMessage {
     /// Who it is from.
-    pub role: Role,
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    pub role: Field<Role>,
     /// What it says; `null` in an answer of nothing but tool calls.
-    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    #[serde(skip_serializing_if = "Field::is_absent")]
     pub content: Field<Content>,
     /// Keeps several users apart.
-    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    #[serde(skip_serializing_if = "Field::is_absent")]
     pub name: Field<String>,
     /// What the assistant wants called.
-    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    #[serde(skip_serializing_if = "Field::is_absent")]
     pub tool_calls: Field<Vec<ToolCall>>,
     /// Which of the assistant's calls this is the result of.
-    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    #[serde(skip_serializing_if = "Field::is_absent")]
     pub tool_call_id: Field<String>,
     /// What the model thought, as llama.cpp and others call it.
-    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    #[serde(skip_serializing_if = "Field::is_absent")]
     pub reasoning_content: Field<String>,
     /// What the model thought, as vLLM, OpenRouter and others call it.
-    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    #[serde(skip_serializing_if = "Field::is_absent")]
     pub reasoning: Field<String>,
     /// Why the model won't answer.
-    #[serde(default, skip_serializing_if = "Field::is_absent")]
+    #[serde(skip_serializing_if = "Field::is_absent")]
     pub refusal: Field<String>,
     /// Unknown fields.
     #[serde(flatten)]
@@ -39,17 +41,7 @@ pub struct ChatMessage {
 impl ChatMessage {
     /// Makes a message without content.
     pub fn new(role: Role) -> Self {
-        Self {
-            role,
-            content: Field::Absent,
-            name: Field::Absent,
-            tool_calls: Field::Absent,
-            tool_call_id: Field::Absent,
-            reasoning_content: Field::Absent,
-            reasoning: Field::Absent,
-            refusal: Field::Absent,
-            extra: Extra::new(),
-        }
+        Self { role: role.into(), ..Self::default() }
     }
 
     /// Makes a message of whoever runs the service.

@@ -5,8 +5,8 @@
 //! enumerations are kept as `Other`; numbers keep their form. Numbers that nobody calculates with are
 //! [`serde_json::Number`]s.
 //!
-//! What these types are *not* made for is the text of a fast stream, token by token: keeping everything takes a few
-//! microseconds for each chunk.
+//! What these types are *not* made for is the text of a fast stream, token by token: they allocate for every field that they
+//! keep.
 
 mod chat;
 mod completions;

@@ -35,13 +35,20 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
 /// How long [`ScriptedServer::wait_for`] waits.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How much the system takes of a connection whose client does not read, about: little, so that
+/// [`Exchange::written`] tells what the client takes.
+const SEND_BUFFER: u32 = 256 * 1024;
+
+/// How many connections may wait to be taken.
+const BACKLOG: u32 = 128;
 
 /// What a test's server answers.
 type Script = dyn Fn(&Request) -> Reply + Send + Sync;
@@ -85,7 +92,10 @@ impl ScriptedServer {
     ///
     /// Panics outside a Tokio runtime with I/O and time.
     pub async fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> io::Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let socket = TcpSocket::new_v4()?;
+        socket.set_send_buffer_size(SEND_BUFFER)?;
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let listener = socket.listen(BACKLOG)?;
         let address = listener.local_addr()?;
         let seen = Arc::new(watch::Sender::new(Seen::default()));
         let listening = tokio::spawn(listen(listener, Arc::new(script), seen.clone()));

@@ -72,8 +72,10 @@ async fn a_task_that_outlives_its_worker_is_found() {
 }
 
 #[tokio::test]
-async fn a_key_in_an_error_is_found() {
-    assert_eq!(suite(Flaw::KeyInError).await.failed(), ["errors hold no secret"]);
+async fn a_key_in_an_error_or_behind_it_is_found() {
+    for flaw in [Flaw::KeyInError, Flaw::KeyInSource] {
+        assert_eq!(suite(flaw).await.failed(), ["errors hold no secret"], "{flaw:?}");
+    }
 }
 
 #[tokio::test]

@@ -58,8 +58,8 @@ fn refusals(dialect: Dialect) -> Dialect {
     let said = |status: u16, kind: &str, message: &str| {
         json!({"error": {"message": message, "type": kind, "param": null, "code": status}}).to_string()
     };
-    let too_long = "This model's maximum context length is 2048 tokens. However, your prompt contains at least 2049 input tokens, \
-                    which exceeds this limit even without any output tokens. (parameter=input_tokens, value=2049)";
+    let too_long = "This model's maximum context length is 2048 tokens. However, your prompt contains at least 2049 input \
+                    tokens, which exceeds this limit even without any output tokens. (parameter=input_tokens, value=2049)";
     let sizes = Kind::ContextLength { prompt_tokens: Some(2049), limit: Some(2048) };
     let too_much = "max_tokens=100000 cannot be greater than max_model_len=2048. Please request fewer output tokens.";
     let no_model = said(404, "NotFoundError", "The model `nope` does not exist. Valid aliases: tiny.");

@@ -50,6 +50,17 @@ async fn a_raw_prompt_is_tokenized_as_it_is() {
 }
 
 #[tokio::test]
+async fn marks_are_added_to_every_prompt_as_the_caller_says() {
+    for prompt in [PromptRequest::new("hello"), PromptRequest::raw("hello")] {
+        let prompt = prompt.vendor("add_special_tokens", false);
+        let server = ask(begun(prompt, Prefix::new("x").token_ids(vec![9]))).await;
+        assert_eq!(tokenized(&server)[0]["add_special_tokens"], false);
+    }
+    let raw = PromptRequest::raw("hello").vendor("add_special_tokens", false);
+    assert_eq!(asked(&ask(request(raw)).await)["add_special_tokens"], false);
+}
+
+#[tokio::test]
 async fn an_answer_is_gone_on_with_by_its_text() {
     let server = ask(begun("hello", Prefix::new("the fox"))).await;
     let sent = asked(&server);

@@ -80,8 +80,7 @@ async fn an_answer_is_gone_on_with_by_its_text() {
 async fn an_answer_that_the_caller_began_is_one_message() {
     let prompt = || {
         let messages = [Message::user("hello"), Message::assistant("The ")];
-        let prompt = PromptRequest::from_messages(messages).vendor("continue_final_message", true);
-        prompt.vendor("add_generation_prompt", false)
+        PromptRequest::from_messages(messages).vendor("continue_final_message", true)
     };
     let sent = asked(&ask(begun(prompt(), Prefix::new("fox"))).await);
     assert_eq!(sent["messages"][1], json!({"role": "assistant", "content": "The fox"}));

@@ -119,8 +119,8 @@ impl VllmBuilder {
 
     /// Does without the ids of tokens (`return_token_ids`), which are in every text delta otherwise.
     ///
-    /// They cost a few bytes for each token, and once those of the prompt; without them, an answer that breaks off can be gone on
-    /// with by its text only. Servers before 0.10.2 don't send them anyway.
+    /// They cost a few bytes for each token, and once those of the prompt; without them, an answer that breaks off can be gone
+    /// on with by its text only. Servers before 0.10.2 don't send them anyway.
     pub const fn without_token_ids(mut self) -> Self {
         self.token_ids = false;
         self

@@ -2,6 +2,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use orchestrator_core::error::WorkerError;
 use orchestrator_core::token::TokenCounter;
+use workers_openai::wire::Extra;
 
 use crate::tokenize::{self, TokenizeRequest};
 use crate::vllm::Vllm;
@@ -32,7 +33,7 @@ impl Vllm {
         let request = TokenizeRequest {
             model: self.model().map(str::to_owned).into(),
             prompt: text.into(),
-            add_special_tokens: false.into(),
+            extra: Extra::from_iter([("add_special_tokens".to_owned(), false.into())]),
             ..TokenizeRequest::default()
         };
         Ok(tokenize::tokens(self.client(), &request).await?.len())

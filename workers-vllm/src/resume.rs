@@ -23,7 +23,10 @@ const FORMS: &[&str] = &[
 
 /// Fields of a vendor's that say how the model's template writes the conversation: they belong to whoever writes it.
 const OF_TEMPLATE: &[&str] =
-    &["add_generation_prompt", "add_special_tokens", "chat_template", "chat_template_kwargs", "continue_final_message"];
+    &["add_generation_prompt", "chat_template", "chat_template_kwargs", "continue_final_message"];
+
+/// Whether marks such as that of the beginning are added: a matter of any prompt.
+const MARKS: &str = "add_special_tokens";
 
 /// Returns what there is of the answer, where there is any.
 ///
@@ -49,19 +52,18 @@ pub(crate) fn has_ids(request: &InferenceRequest) -> bool {
 
 /// Asks for the tokens of the prompt, up to where the answer begins.
 pub(crate) fn tokenize(request: &InferenceRequest, model: Option<&str>) -> Result<TokenizeRequest, WorkerError> {
-    let chat = chat::request(request, model, &Dialect::default())?;
+    let ChatRequest { model, messages, mut extra, .. } = chat::request(request, model, &Dialect::default())?;
     if let Some(prompt) = request.raw_prompt() {
-        let prompt = prompt.into_owned().into();
-        return Ok(TokenizeRequest { model: chat.model, prompt, ..TokenizeRequest::default() });
+        extra.retain(|field, _| field == MARKS);
+        return Ok(TokenizeRequest { model, prompt: prompt.into_owned().into(), extra, ..TokenizeRequest::default() });
     }
-    let mut extra = chat.extra;
-    extra.retain(|field, _| OF_TEMPLATE.contains(&field.as_str()));
+    extra.retain(|field, _| field == MARKS || OF_TEMPLATE.contains(&field.as_str()));
     // Unless the caller has begun the answer, or says otherwise.
     let opening = !is_begun(&extra);
     let opening = if extra.contains_key("add_generation_prompt") { Field::Absent } else { opening.into() };
     Ok(TokenizeRequest {
-        model: chat.model,
-        messages: chat.messages.into(),
+        model,
+        messages: messages.into(),
         add_generation_prompt: opening,
         extra,
         ..TokenizeRequest::default()

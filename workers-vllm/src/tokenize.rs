@@ -19,10 +19,7 @@ pub(crate) struct TokenizeRequest {
     /// Whether the answer's opening stands behind the messages.
     #[serde(skip_serializing_if = "Field::is_absent")]
     pub(crate) add_generation_prompt: Field<bool>,
-    /// Whether marks such as that of the beginning are added, unless the template has written them.
-    #[serde(skip_serializing_if = "Field::is_absent")]
-    pub(crate) add_special_tokens: Field<bool>,
-    /// How the template is filled in, and what is newer than this crate.
+    /// How the template is filled in, whether marks such as that of the beginning are added, and what is newer than this crate.
     #[serde(flatten)]
     pub(crate) extra: Extra,
 }

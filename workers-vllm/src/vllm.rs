@@ -30,12 +30,13 @@ use crate::{health, request_id, resume, tokenize};
 ///
 /// | of the [`Prefix`] is known | what is asked |
 /// |---|---|
-/// | the ids of its tokens | `/tokenize` for those of the prompt, then `/v1/completions` with all of them: exactly where the first call was |
+/// | the ids of its tokens | `/tokenize` for those of the prompt, then `/v1/completions` with all: exactly where it broke off |
 /// | its text | the text behind a raw prompt; else as the last message, with `continue_final_message` |
 /// | both, and there are pictures | as if only the text were known |
 ///
-/// The model's template may drop white space at the end of a text. On `/v1/completions` the server's parsers of reasoning and
-/// tool calls do nothing. An answer with tools or of a given form is refused.
+/// The usage counts what there was among the tokens of the prompt. The model's template may drop white space at the end of a
+/// text. On `/v1/completions` the server's parsers of reasoning and tool calls do nothing. An answer with tools or of a given
+/// form is refused.
 ///
 /// # Slots
 ///
@@ -175,8 +176,8 @@ impl ModelWorker for Vllm {
         self.0.slots.clone()
     }
 
-    /// Asks `/health`, and for the load `/metrics`. Where the server has no metrics (`--disable-log-stats`), what it has in all,
-    /// by `/load`, counts as running, if it tracks that.
+    /// Asks `/health`, and `/metrics` for the load, each for 2 s at most. Where the server has no metrics
+    /// (`--disable-log-stats`), what it has in all, by `/load`, counts as running, if it tracks that.
     async fn health(&self) -> Health {
         let mut health = health::ask(self.client()).await;
         health.load.slots = self.0.slots.as_ref().map(|slots| slots.total() as u64);

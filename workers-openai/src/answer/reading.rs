@@ -16,7 +16,8 @@ const DONE: &[u8] = b"[DONE]";
 ///
 /// | what the frames hold | what comes of it |
 /// |---|---|
-/// | text | text, with the frame where that says nothing else, and with the ids of its tokens where they are told; those of tokens without a text come with the next |
+/// | text | text, with its token ids where they are told, and with the frame where that says nothing else |
+/// | token ids without text, of a character that is not complete | nothing; they come with the next text |
 /// | `reasoning_content` or `reasoning` | reasoning |
 /// | pieces of tool calls | the same; id and name in the first piece only |
 /// | a choice other than the first | nothing |

@@ -1,6 +1,8 @@
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use orchestrator_core::error::WorkerErrorKind;
+use orchestrator_core::testing::HeldClock;
 use orchestrator_core::testing::server::{Reply, Request, ScriptedServer};
 use orchestrator_core::token::TokenCounter;
 use orchestrator_core::worker::{HealthStatus, Load, ModelWorker};
@@ -111,6 +113,27 @@ async fn a_server_that_is_ill_or_gone_is_unavailable() {
     let health = worker.health().await;
     assert_eq!(health.status, HealthStatus::Unavailable);
     assert!(health.reason.is_some());
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_is_not_waited_for() {
+    let cases = [("/health", HealthStatus::Unavailable), ("/metrics", HealthStatus::Ready)];
+    for (silent, status) in cases {
+        let (server, worker) = scripted(move |request| match request.path() {
+            path if path == silent => Reply::raw().stall(),
+            "/load" => Reply::json(200, r#"{"server_load":1}"#),
+            _ => Reply::full(200, &[], ""),
+        })
+        .await;
+        let clock = HeldClock::pause();
+        let asked = tokio::spawn(async move { worker.health().await });
+        server.wait_for("the question", |seen| seen.on(silent).count() == 1).await;
+        clock.advance(Duration::from_secs(2)).await;
+        drop(clock);
+        tokio::time::resume();
+        let health = tokio::time::timeout(Duration::from_secs(10), asked).await.expect("in time").expect("no panic");
+        assert_eq!((health.status, health.load.running), (status, health.is_ready().then_some(1)));
+    }
 }
 
 #[tokio::test]

@@ -159,10 +159,13 @@ async fn each_phase_has_its_limit() {
     for (reply, phase) in replies {
         let server = recorded::server(move |_| reply.clone()).await;
         let worker = builder(&server).timeouts(limits).build().expect("well set");
-        let error = match worker.infer(request("hello")).await {
-            Ok(stream) => recorded::read(stream).await.end.expect_err("it says no more"),
-            Err(error) => error,
+        let call = async {
+            match worker.infer(request("hello")).await {
+                Ok(stream) => recorded::read(stream).await.end.expect_err("it says no more"),
+                Err(error) => error,
+            }
         };
+        let error = tokio::time::timeout(Duration::from_secs(10), call).await.expect("a limit");
         assert_eq!(error.kind(), WorkerErrorKind::Timeout(phase));
         gone(&server).await;
     }

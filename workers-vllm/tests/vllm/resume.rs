@@ -50,6 +50,17 @@ async fn a_raw_prompt_is_tokenized_as_it_is() {
 }
 
 #[tokio::test]
+async fn marks_are_added_to_every_prompt_as_the_caller_says() {
+    for prompt in [PromptRequest::new("hello"), PromptRequest::raw("hello")] {
+        let prompt = prompt.vendor("add_special_tokens", false);
+        let server = ask(begun(prompt, Prefix::new("x").token_ids(vec![9]))).await;
+        assert_eq!(tokenized(&server)[0]["add_special_tokens"], false);
+    }
+    let raw = PromptRequest::raw("hello").vendor("add_special_tokens", false);
+    assert_eq!(asked(&ask(request(raw)).await)["add_special_tokens"], false);
+}
+
+#[tokio::test]
 async fn an_answer_is_gone_on_with_by_its_text() {
     let server = ask(begun("hello", Prefix::new("the fox"))).await;
     let sent = asked(&server);
@@ -69,8 +80,7 @@ async fn an_answer_is_gone_on_with_by_its_text() {
 async fn an_answer_that_the_caller_began_is_one_message() {
     let prompt = || {
         let messages = [Message::user("hello"), Message::assistant("The ")];
-        let prompt = PromptRequest::from_messages(messages).vendor("continue_final_message", true);
-        prompt.vendor("add_generation_prompt", false)
+        PromptRequest::from_messages(messages).vendor("continue_final_message", true)
     };
     let sent = asked(&ask(begun(prompt(), Prefix::new("fox"))).await);
     assert_eq!(sent["messages"][1], json!({"role": "assistant", "content": "The fox"}));
@@ -118,9 +128,11 @@ async fn answers_with_a_form_are_not_gone_on_with() {
     ];
     let server = recorded::server_of("completions_stream_usage").await;
     let worker = connect(&server).await;
-    for prompt in prompts {
-        let error = worker.infer(begun(prompt, Prefix::new("{").token_ids(vec![1]))).await.expect_err("refused");
-        assert_eq!(error.kind(), WorkerErrorKind::InvalidRequest);
+    for prefix in [Prefix::new("{"), Prefix::new("{").token_ids(vec![1])] {
+        for prompt in prompts.clone() {
+            let error = worker.infer(begun(prompt, prefix.clone())).await.expect_err("refused");
+            assert_eq!(error.kind(), WorkerErrorKind::InvalidRequest);
+        }
     }
     assert_eq!(server.seen().on(COMPLETIONS).count() + server.seen().on(CHAT).count(), 0);
 }

@@ -6,7 +6,9 @@ use orchestrator_core::token::TokenCounter;
 use workers_openai::client::Client;
 use workers_openai::wire::ChatMessage;
 
-use crate::wire::{Field, Prompt, PromptPart, TemplateRequest, TemplateResponse, Token, TokenizeRequest, TokenizeResponse};
+use crate::wire::{
+    Field, Prompt, PromptPart, TemplateRequest, TemplateResponse, Token, TokenizeRequest, TokenizeResponse,
+};
 
 /// Stands between two texts in one request. The server takes ids among texts and gives them back as they are, and this one no
 /// token has.
@@ -69,7 +71,12 @@ impl LlamaTokens {
         };
         let answer: TokenizeResponse = self.client.post_json("/tokenize", &request).await?;
         let tokens = answer.tokens.into_option().unwrap_or_default();
-        Ok(tokens.into_iter().map(|token| match token { Token::Id(id) | Token::Piece { id, .. } => id }).collect())
+        Ok(tokens
+            .into_iter()
+            .map(|token| match token {
+                Token::Id(id) | Token::Piece { id, .. } => id,
+            })
+            .collect())
     }
 
     async fn count_batch(&self, texts: &[&str]) -> Result<Vec<usize>, WorkerError> {
@@ -123,7 +130,9 @@ fn batches<'a, 'b>(mut texts: &'a [&'b str]) -> impl Iterator<Item = &'a [&'b st
 
 /// One to five messages of the same text, with a system message and without.
 fn conversations(text: &str) -> Vec<Vec<ChatMessage>> {
-    let turns = |count| (0..count).map(|turn| if turn % 2 == 0 { ChatMessage::user(text) } else { ChatMessage::assistant(text) });
+    let turns = |count| {
+        (0..count).map(|turn| if turn % 2 == 0 { ChatMessage::user(text) } else { ChatMessage::assistant(text) })
+    };
     let bare = [1, 3].map(|count| turns(count).collect());
     let with_system = [1, 3].map(|count| std::iter::once(ChatMessage::system(text)).chain(turns(count)).collect());
     bare.into_iter().chain(with_system).collect()

@@ -42,7 +42,11 @@ fn side(request: &Request) -> Option<Reply> {
 
 /// Answers that were begun are gone on with by the native route.
 fn begun(request: &Request) -> Option<Reply> {
-    let reply = || Reply::chunked(200, "text/event-stream").chunk(event(&piece("more")) + &last("eos", Usage::new(3, 1))).last_chunk();
+    let reply = || {
+        Reply::chunked(200, "text/event-stream")
+            .chunk(event(&piece("more")) + &last("eos", Usage::new(3, 1)))
+            .last_chunk()
+    };
     (request.path() == "/completion").then(reply)
 }
 
@@ -61,7 +65,12 @@ fn refusals(dialect: Dialect) -> Dialect {
         .refusal(Refusal::new("llama.cpp: context", 400, too_long.to_string(), too_long_kind))
         .refusal(Refusal::new("llama.cpp: loading", 503, loading, Kind::Overloaded))
         .refusal(Refusal::new("llama.cpp: failure", 500, no_json, Kind::Transient))
-        .refusal(Refusal::new("llama.cpp: field", 400, error(400, "bad", "invalid_request_error"), Kind::InvalidRequest))
+        .refusal(Refusal::new(
+            "llama.cpp: field",
+            400,
+            error(400, "bad", "invalid_request_error"),
+            Kind::InvalidRequest,
+        ))
         .refusal(Refusal::new("llama.cpp: key", 401, error(401, "Invalid API Key", "authentication_error"), Kind::Auth))
         .refusal(Refusal::new("llama.cpp: route", 404, error(404, "File Not Found", "not_found_error"), Kind::NotFound))
 }
@@ -71,7 +80,10 @@ fn native() -> Dialect {
         .noise(format!(": ping\n\n{}", event(&piece(""))))
         .oversize(r#"data: {"index":0,"content":""#)
         .nonsense("data: {\"content\": 7, \"stop\": false}\n\n")
-        .failure(event(&json!({"error": {"code": 500, "message": "it broke", "type": "server_error"}})), Kind::Transient)
+        .failure(
+            event(&json!({"error": {"code": 500, "message": "it broke", "type": "server_error"}})),
+            Kind::Transient,
+        )
         .side(side)
 }
 

@@ -79,7 +79,9 @@ fn every_recorded_exchange_survives() {
             let read = events.iter().filter(|event| survives::<Completion>(event, &trace.name)).count();
             assert!(read + 1 >= events.len(), "{}: {read} of {}", trace.name, events.len());
             (0..read).for_each(|_| count("events"));
-        } else if !trace.event_stream && let Some(read) = response(&trace) {
+        } else if !trace.event_stream
+            && let Some(read) = response(&trace)
+        {
             assert!(read, "{}", trace.name);
             count("responses");
         }

@@ -99,7 +99,8 @@ mod tests {
 
     #[test]
     fn a_text_without_escapes_is_borrowed() {
-        let piece = Piece::parse(br#"{"index":0,"content":"plain","tokens":[1],"stop":false,"id_slot":-1}"#).expect("a piece");
+        let piece =
+            Piece::parse(br#"{"index":0,"content":"plain","tokens":[1],"stop":false,"id_slot":-1}"#).expect("a piece");
         assert!(matches!(piece.content, Cow::Borrowed("plain")));
     }
 

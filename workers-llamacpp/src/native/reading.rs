@@ -42,8 +42,7 @@ impl Reading {
     }
 
     fn finish(&mut self, frame: &[u8], cx: &mut Context<'_>) -> Result<TokenEvent, WorkerError> {
-        let last: Completion =
-            serde_json::from_slice(frame).map_err(|why| self.unreadable(frame, &why))?;
+        let last: Completion = serde_json::from_slice(frame).map_err(|why| self.unreadable(frame, &why))?;
         self.frames.finish(cx);
         let finish = ending(last);
         if let Some(lease) = self.lease.take() {

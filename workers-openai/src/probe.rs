@@ -89,7 +89,12 @@ fn of_models(page: &Page) -> Option<ServerKind> {
         return Some(ServerKind::LlamaCpp);
     }
     let list: ModelList = serde_json::from_slice(&page.body).ok()?;
-    let owner = list.data.get()?.iter().find_map(|model| model.owned_by.get());
+    // Ollama without a model says `null`.
+    if list.data.is_absent() {
+        return None;
+    }
+    let models = list.data.into_option().unwrap_or_default();
+    let owner = models.iter().find_map(|model| model.owned_by.get());
     Some(match owner.map(String::as_str) {
         Some("vllm") => ServerKind::Vllm,
         Some("llamacpp") => ServerKind::LlamaCpp,

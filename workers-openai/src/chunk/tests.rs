@@ -24,14 +24,13 @@ fn facts(choice: &Choice<'_>) -> Facts {
     )
 }
 
-fn counts(usage: Usage) -> [Option<u64>; 4] {
-    [usage.prompt(), usage.completion(), usage.cached(), usage.reasoning()]
+fn counts(usage: Usage) -> [Option<u64>; 3] {
+    [usage.prompt(), usage.completion(), usage.cached()]
 }
 
-fn full_counts(usage: &wire::Usage) -> [Option<u64>; 4] {
+fn full_counts(usage: &wire::Usage) -> [Option<u64>; 3] {
     let cached = usage.prompt_tokens_details.get().and_then(|details| details.cached_tokens.get());
-    let reasoning = usage.completion_tokens_details.get().and_then(|details| details.reasoning_tokens.get());
-    [usage.prompt_tokens.get(), usage.completion_tokens.get(), cached, reasoning].map(Option::<&u64>::copied)
+    [usage.prompt_tokens.get(), usage.completion_tokens.get(), cached].map(Option::<&u64>::copied)
 }
 
 fn token_ids(extra: &wire::Extra) -> Vec<u32> {
@@ -62,7 +61,7 @@ fn completion_facts(choice: &wire::CompletionChoice) -> Facts {
 }
 
 /// The facts of a chunk, by way of the types that keep everything.
-fn full(path: &str, data: &[u8]) -> (Vec<Facts>, Option<[Option<u64>; 4]>) {
+fn full(path: &str, data: &[u8]) -> (Vec<Facts>, Option<[Option<u64>; 3]>) {
     if path == "/v1/completions" {
         let chunk: wire::Completion = serde_json::from_slice(data).expect("a chunk");
         let choices = chunk.choices.get().into_iter().flatten();
@@ -145,7 +144,7 @@ fn what_is_not_needed_may_be_anything() {
         "choices":[{"index":1,"delta":{"content":"a","role":5,"refusal":[1]},"logprobs":"no","finish_reason":"stop"}]}"#;
     let chunk = Chunk::parse(json.as_bytes()).expect("a chunk");
     assert_eq!(facts(&chunk.choices()[0]), (1, "a".into(), String::new(), Some("stop".into()), vec![]));
-    assert_eq!(chunk.usage().map(counts), Some([Some(3), None, None, None]));
+    assert_eq!(chunk.usage().map(counts), Some([Some(3), None, None]));
 }
 
 #[test]

@@ -186,20 +186,12 @@ pub(crate) struct Usage {
     completion_tokens: Count,
     #[serde(deserialize_with = "or_default")]
     prompt_tokens_details: PromptTokens,
-    #[serde(deserialize_with = "or_default")]
-    completion_tokens_details: CompletionTokens,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
 struct PromptTokens {
     cached_tokens: Count,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default)]
-struct CompletionTokens {
-    reasoning_tokens: Count,
 }
 
 impl Usage {
@@ -216,10 +208,5 @@ impl Usage {
     /// Returns the tokens of the prompt that the server had in its cache.
     pub(crate) fn cached(self) -> Option<u64> {
         self.prompt_tokens_details.cached_tokens.0
-    }
-
-    /// Returns the tokens of reasoning.
-    pub(crate) fn reasoning(self) -> Option<u64> {
-        self.completion_tokens_details.reasoning_tokens.0
     }
 }

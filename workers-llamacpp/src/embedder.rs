@@ -1,34 +1,44 @@
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
 use orchestrator_core::retrieval::Embedder;
 use orchestrator_core::worker::Slots;
+use tokio::sync::Semaphore;
 use workers_openai::client::Client;
 use workers_openai::wire::{EmbeddingInput, EmbeddingRequest, EmbeddingResponse};
 
 use crate::pin::Pins;
+use crate::registry::Registry;
+
+static TURNS: Registry<Semaphore> = Registry::new();
 
 /// Embeds by a llama.cpp server that was started with `--embeddings`. Cheap to clone; see
 /// [`LlamaCpp::embedder`](crate::LlamaCpp::embedder).
 ///
-/// Each text takes one of the server's slots, like a request for an answer, and waits for one where all are taken; so texts are
-/// embedded side by side as far as there are slots, and the server never has more to do than it can.
+/// Texts go to the server one by one, over all embedders of this process, and each takes one of its slots, like a request for an
+/// answer, and waits for one where all are taken. One by one because it is wrong otherwise: of texts of different lengths that
+/// come together, in one request or in several, a server with slots of their own (`--parallel`, and not `--kv-unified`) pools
+/// only a part of the longer ones, and says nothing.
 #[derive(Clone)]
 pub struct LlamaEmbedder {
     client: Client,
     model: Option<String>,
     slots: Slots,
     pins: Pins,
+    /// Held by the one text that is at the server.
+    turn: Arc<Semaphore>,
 }
 
 impl LlamaEmbedder {
-    pub(crate) const fn new(client: Client, model: Option<String>, slots: Slots, pins: Pins) -> Self {
-        Self { client, model, slots, pins }
+    pub(crate) fn new(client: Client, model: Option<String>, slots: Slots, pins: Pins) -> Self {
+        let turn = TURNS.of_server(client.server(), || Semaphore::new(1));
+        Self { client, model, slots, pins, turn }
     }
 
     async fn embed_one(&self, text: &str) -> Result<Vec<f32>, WorkerError> {
+        let _turn = self.turn.acquire().await.expect("it is never closed");
         let _slot = self.slots.acquire().await;
         // The server chooses the slot: the route takes no number.
         let _lease = self.pins.unplaced();
@@ -48,8 +58,11 @@ impl Embedder for LlamaEmbedder {
     }
 
     async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, WorkerError> {
-        let calls: Vec<_> = texts.iter().map(|text| self.embed_one(text)).collect();
-        stream::iter(calls).buffered(self.slots.total()).try_collect().await
+        let mut vectors = Vec::with_capacity(texts.len());
+        for text in texts {
+            vectors.push(self.embed_one(text).await?);
+        }
+        Ok(vectors)
     }
 }
 

@@ -17,6 +17,7 @@ mod counter;
 mod embedder;
 mod native;
 mod pin;
+mod registry;
 mod server;
 pub mod wire;
 mod worker;

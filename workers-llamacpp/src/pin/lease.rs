@@ -1,13 +1,12 @@
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::table::{Place, Session, Table};
+use crate::registry::Registry;
 
 type Shared = Arc<Mutex<Table>>;
 
-/// The tables of servers that several workers of this process may talk to.
-static SERVERS: LazyLock<Mutex<HashMap<String, Weak<Mutex<Table>>>>> = LazyLock::new(Mutex::default);
+static SERVERS: Registry<Mutex<Table>> = Registry::new();
 
 /// The places of one server; clones, and those of other workers of the same server, share them.
 #[derive(Clone)]
@@ -16,17 +15,9 @@ pub(crate) struct Pins(Shared);
 impl Pins {
     /// Returns the places of a server; `slots` is what the server says now, and holds for all of its workers.
     pub(crate) fn of_server(server: &str, slots: usize) -> Self {
-        let mut servers = lock(&SERVERS);
-        if let Some(known) = servers.get(server).and_then(Weak::upgrade) {
-            drop(servers);
-            let pins = Self(known);
-            pins.resize(slots);
-            return pins;
-        }
-        servers.retain(|_, table| table.strong_count() > 0);
-        let table = Arc::new(Mutex::new(Table::new(slots)));
-        servers.insert(server.to_owned(), Arc::downgrade(&table));
-        Self(table)
+        let pins = Self(SERVERS.of_server(server, || Mutex::new(Table::new(slots))));
+        pins.resize(slots);
+        pins
     }
 
     /// Starts again where the server now has another number of slots.

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use http::header::CONNECTION;
 use http::{HeaderMap, HeaderValue};
 use orchestrator_core::error::{InvalidInput, WorkerError, WorkerErrorKind};
 use orchestrator_core::worker::{Slots, Timeouts};
@@ -138,10 +139,7 @@ impl LlamaCppBuilder {
             Err(error) => return Err(refused([error.into_faults(), self.faults].concat())),
         };
         let facts = Facts::wait(&client, self.loading).await?;
-        let mut headers = HeaderMap::new();
-        if self.own_http_client {
-            headers.insert(CONVERSATION, HeaderValue::from_static(""));
-        }
+        let headers = stream_headers(&client, self.own_http_client);
         Ok(LlamaCpp::new(Settings {
             slots: Slots::of_server(client.server(), facts.slots),
             pins: Pins::of_server(client.server(), facts.slots.get()),
@@ -154,6 +152,20 @@ impl LlamaCppBuilder {
             pin_sessions: self.pin_sessions,
         }))
     }
+}
+
+/// What goes with every request whose answer is a stream.
+fn stream_headers(client: &Client, own_http_client: bool) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    // The server closes a connection behind a stream, after it has promised to keep it, and a request that is sent at the same
+    // moment is lost. Behind TLS there is a proxy, whose connections are another matter.
+    if client.server().starts_with("http://") {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if own_http_client {
+        headers.insert(CONVERSATION, HeaderValue::from_static(""));
+    }
+    headers
 }
 
 fn refused(faults: Vec<InvalidInput>) -> WorkerError {

@@ -11,4 +11,4 @@ mod stream;
 pub use check::{Check, Fault, Verdict};
 pub use counter::{EstimatedTokens, TokenCounter};
 pub use event::{Finish, FinishReason, TextDelta, TokenEvent, ToolCallDelta, Usage};
-pub use stream::{Emitter, TokenStream};
+pub use stream::{Emitter, Pulse, TokenStream};

@@ -2,6 +2,7 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
@@ -46,6 +47,38 @@ pub struct TokenStream {
     over: bool,
     /// Where a task works for the stream: what it shall keep until it is really gone.
     keeps: Option<Keeps>,
+    pulse: Option<Pulse>,
+}
+
+/// A sign of life of a server that has nothing to say yet: it holds back half a character, or a tool call that it reads first.
+///
+/// Between two events, time limits count from the last one.
+///
+/// ```
+/// use orchestrator_core::token::{Pulse, TokenStream};
+///
+/// let pulse = Pulse::default();
+/// let beats = pulse.clone();
+/// let stream = TokenStream::generate(async move |mut out| {
+///     beats.beat();
+///     out.text("late").await;
+///     Ok(())
+/// });
+/// let stream = stream.with_pulse(pulse);
+/// # drop(stream);
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Pulse(Arc<AtomicBool>);
+
+impl Pulse {
+    /// Says that the server lives.
+    pub fn beat(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
 }
 
 /// A place for the permit of a stream's task, which drops it last.
@@ -57,7 +90,7 @@ impl TokenStream {
     where
         S: Stream<Item = Result<TokenEvent, WorkerError>> + Send + 'static,
     {
-        Self { stream: Box::pin(stream), over: false, keeps: None }
+        Self { stream: Box::pin(stream), over: false, keeps: None, pulse: None }
     }
 
     /// Wraps a stream that belongs to the stage that runs now: a panic in it is that stage's error.
@@ -123,13 +156,24 @@ impl TokenStream {
         self.over = false;
     }
 
+    /// Lets time limits hear the pulse of the server behind the stream.
+    #[must_use]
+    pub fn with_pulse(self, pulse: Pulse) -> Self {
+        Self { pulse: Some(pulse), ..self }
+    }
+
+    /// Whether there was a beat since it was asked last.
+    pub(crate) fn had_beat(&self) -> bool {
+        self.pulse.as_ref().is_some_and(Pulse::take)
+    }
+
     /// Puts a stream around this one, which keeps what it has.
     pub(crate) fn within<S>(self, wrap: impl FnOnce(Self) -> S) -> Self
     where
         S: Stream<Item = Result<TokenEvent, WorkerError>> + Send + 'static,
     {
-        let keeps = self.keeps.clone();
-        Self { keeps, ..Self::from_stream(wrap(self)) }
+        let (keeps, pulse) = (self.keeps.clone(), self.pulse.clone());
+        Self { keeps, pulse, ..Self::from_stream(wrap(self)) }
     }
 
     /// Leaves the permit with the task that works for the stream; gives it back where there is none.

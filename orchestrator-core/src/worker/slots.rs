@@ -36,11 +36,14 @@ struct Shared {
 static SERVERS: LazyLock<Mutex<HashMap<String, Weak<Shared>>>> = LazyLock::new(Mutex::default);
 
 impl Slots {
+    /// The most that there can be.
+    pub const MOST: usize = Semaphore::MAX_PERMITS;
+
     /// Makes the permits of a server that only the clones of one worker talk to.
     ///
     /// # Panics
     ///
-    /// Panics above 2^61 slots.
+    /// Panics above [`Slots::MOST`].
     #[must_use]
     #[track_caller]
     pub fn new(total: NonZeroUsize) -> Self {
@@ -67,7 +70,7 @@ impl Slots {
     ///
     /// # Panics
     ///
-    /// Panics above 2^61 slots.
+    /// Panics above [`Slots::MOST`].
     #[must_use]
     #[track_caller]
     pub fn of_server(server: &str, total: NonZeroUsize) -> Self {
@@ -84,29 +87,37 @@ impl Slots {
         slots
     }
 
+    /// Returns the slots of a server that a worker of this process has told of.
+    ///
+    /// For workers that do not know how many there are, and must not take more than is left.
+    #[must_use]
+    pub fn known(server: &str) -> Option<Self> {
+        let servers = SERVERS.lock().unwrap_or_else(PoisonError::into_inner);
+        servers.get(server).and_then(Weak::upgrade).map(Self)
+    }
+
     /// Changes how many there are, as the server says.
     ///
     /// Where there are fewer, those that are taken stay so until they are dropped.
     ///
     /// # Panics
     ///
-    /// Panics above 2^61 slots.
+    /// Panics above [`Slots::MOST`].
     #[track_caller]
     pub fn resize(&self, total: NonZeroUsize) {
+        assert!(total.get() <= Self::MOST, "there cannot be {total} slots");
         let Shared { permits, total: before, owed, resizing } = &*self.0;
         let _one_at_a_time = resizing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = before.swap(total.get(), Ordering::AcqRel);
         if total.get() < before {
             owed.fetch_add(before - total.get(), Ordering::AcqRel);
             // Those that are free now will not be dropped.
-            while let Ok(free) = permits.clone().try_acquire_owned() {
-                if !self.0.give_up(free) {
-                    break;
-                }
-            }
+            let free = permits.forget_permits(owed.load(Ordering::Acquire));
+            owed.fetch_sub(free, Ordering::AcqRel);
         }
-        let unpaid = (before..total.get()).filter(|_| !self.0.pay()).count();
-        permits.add_permits(unpaid);
+        let more = total.get().saturating_sub(before);
+        let owed = owed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |owed| Some(owed.saturating_sub(more)));
+        permits.add_permits(more.saturating_sub(owed.unwrap_or_default()));
     }
 
     /// Returns how many there are.
@@ -127,15 +138,33 @@ impl Slots {
     ///
     /// Cancel safe; a dropped waiter loses its place.
     pub async fn acquire(&self) -> Slot {
-        let permit = self.0.permits.clone().acquire_owned().await;
-        let permit = permit.expect("the semaphore is private and never closed");
-        Slot { permit: Some(permit), slots: self.0.clone() }
+        loop {
+            let permit = self.0.permits.clone().acquire_owned().await;
+            let permit = permit.expect("the semaphore is private and never closed");
+            if let Some(slot) = self.take(permit) {
+                return slot;
+            }
+        }
     }
 
     /// Takes a slot if one is free.
     #[must_use]
     pub fn try_acquire(&self) -> Option<Slot> {
-        let permit = self.0.permits.clone().try_acquire_owned().ok()?;
+        loop {
+            let permit = self.0.permits.clone().try_acquire_owned().ok()?;
+            let slot = self.take(permit);
+            if slot.is_some() {
+                return slot;
+            }
+        }
+    }
+
+    /// Makes a slot of a permit, unless one is owed: it may have come back while the slots became fewer.
+    fn take(&self, permit: OwnedSemaphorePermit) -> Option<Slot> {
+        if self.0.pay() {
+            permit.forget();
+            return None;
+        }
         Some(Slot { permit: Some(permit), slots: self.0.clone() })
     }
 }
@@ -197,6 +226,8 @@ mod tests {
         let one = Slots::of_server("http://one", count(2));
         let other = Slots::of_server("http://one", count(2));
         let elsewhere = Slots::of_server("http://elsewhere", count(2));
+        assert!(Slots::known("http://nowhere").is_none());
+        assert_eq!(Slots::known("http://one").expect("known").total(), 2);
         let slot = one.try_acquire().expect("free");
         assert_eq!((other.free(), elsewhere.free()), (1, 2));
         drop((slot, one, other));

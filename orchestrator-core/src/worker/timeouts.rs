@@ -14,9 +14,11 @@ const EVENTS_PER_LOOK: u32 = 64;
 
 /// How long a worker is waited for, phase by phase; `None` waits for ever.
 ///
-/// The one implementation that all workers share. Time counts only while the caller waits for the server: a reader that does
-/// not ask for the next event is not the server's fault (the pipeline's `reader_stall` is for that). Connecting has a limit of
-/// its own in the workers that connect.
+/// The one implementation that all workers share. Connecting has a limit of its own in the workers that connect.
+///
+/// Between tokens, time counts only while the next one is asked for: a reader that takes its time is not the server's fault
+/// (the pipeline's `reader_stall` is for that). The other two are times on the clock since the call, whoever is slow; but what
+/// is there when it is asked for is handed on, and only then the limit is looked at.
 ///
 /// | limit | unless set |
 /// |---|---|
@@ -55,7 +57,7 @@ const EVENTS_PER_LOOK: u32 = 64;
 pub struct Timeouts {
     /// From the call to the first delta: connecting, queueing at the server, and prefill.
     pub first_token: Option<Duration>,
-    /// From one event to the next.
+    /// From one event to the next, or from the last [`Pulse`](crate::token::Pulse) to it.
     pub between_tokens: Option<Duration>,
     /// From the call to the terminal event.
     pub total: Option<Duration>,
@@ -184,7 +186,8 @@ impl Timed {
 
     /// Waits for the nearest limit; ready when it has passed.
     fn poll_limit(&mut self, cx: &mut Context<'_>) -> Poll<WorkerError> {
-        if self.had_event && self.waiting_since.is_none() {
+        let lives = self.flowing.as_ref().is_some_and(TokenStream::had_beat);
+        if self.had_event && (lives || self.waiting_since.is_none()) {
             self.waiting_since = Some(Instant::now());
         }
         loop {

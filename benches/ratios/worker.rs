@@ -8,10 +8,9 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use orchestrator_core::context::Context;
-use orchestrator_core::request::{PromptRequest, RequestOptions};
-use orchestrator_core::worker::{InferenceRequest, ModelWorker as _};
-use prompt_orchestrator::orchestrator_core;
+use prompt_orchestrator::context::Context;
+use prompt_orchestrator::request::{PromptRequest, RequestOptions};
+use prompt_orchestrator::worker::{InferenceRequest, ModelWorker as _};
 use tokio::runtime::Runtime;
 use workers_openai::OpenAi;
 

@@ -7,6 +7,7 @@ use orchestrator_core::token::{TextDelta, TokenEvent};
 
 use super::calls::Calls;
 use super::ending::Ending;
+use super::template::Template;
 use crate::chunk::{Choice, Chunk};
 
 /// A frame that is no piece of an answer.
@@ -21,6 +22,7 @@ pub(super) enum Unread {
 /// Reads frames one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Pieces {
+    template: Template,
     calls: Calls,
     /// Events of the last frame that were not handed on yet; most frames have one.
     more: VecDeque<TokenEvent>,
@@ -35,6 +37,11 @@ impl Pieces {
 
     /// Reads a frame: returns its first event, keeps the others, and tells `ending` what it says of the end.
     pub(super) fn read(&mut self, frame: &Bytes, ending: &mut Ending) -> Result<Option<TokenEvent>, Unread> {
+        if self.held.is_empty()
+            && let Some(text) = self.template.text(frame)
+        {
+            return Ok((!text.is_empty()).then(|| TokenEvent::Text(TextDelta::new(text).with_raw(frame.clone()))));
+        }
         let chunk = Chunk::parse(frame).map_err(Unread::Unknown)?;
         if chunk.is_error() {
             return Err(Unread::Failure);
@@ -48,6 +55,10 @@ impl Pieces {
         let Some(choice) = choice else { return Ok(None) };
         if choice.reasoning().is_empty() && choice.tool_calls().is_empty() {
             let raw = reason.is_none().then_some(frame);
+            let only_text = choice.token_ids().is_empty() && chunk.usage().is_none() && chunk.choices().len() == 1;
+            if raw.is_some() && only_text {
+                self.template.learn(frame, choice);
+            }
             return Ok(self.text(choice.content(), choice.token_ids(), raw).map(TokenEvent::Text));
         }
         Ok(self.several(choice))

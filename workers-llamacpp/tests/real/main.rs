@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         .test("cancelled_streams_free_their_slots", cancel::cancelled_streams_free_their_slots)
         .test("two_pipelines_keep_to_the_slots", slots::two_pipelines_keep_to_the_slots)
         .test("a_killed_server_cuts_the_stream", faults::a_killed_server_cuts_the_stream)
-        .test("a_server_that_ends_falls_silent", faults::a_server_that_ends_falls_silent)
+        .test("a_server_that_ends_is_given_up", faults::a_server_that_ends_is_given_up)
         .test("a_frozen_server_is_given_up", faults::a_frozen_server_is_given_up)
         .test("health_is_what_the_server_says", health::health_is_what_the_server_says)
         .test("vectors_come_from_a_server_for_them", embedding::vectors_come_from_a_server_for_them)

@@ -18,8 +18,11 @@
 //! | `vector` | `rag::VectorIndex`: an index over vectors, in memory and on disk | no |
 //! | `post` | [`post`]: filters over the token stream | yes |
 //! | `embedded` | [`embedded`]: workers that need no server | yes |
+//! | `openai` | `openai`: a worker and an embedder for servers that speak OpenAI's API | no |
+//! | `llamacpp`, `vllm` | workers that know more of these two servers | no |
+//! | `rustls` | `https://` for these workers | no |
 //! | `json-schema` | `PostStage::json_schema`: checks whether an answer is JSON that fits a schema | no |
-//! | `test-util` | `testing`: a scripted worker and server for tests, and the suite that workers are held to | no |
+//! | `test-util` | `testing`: a scripted worker, a scripted server, and the conformance suite for workers | no |
 //!
 //! # Examples
 //!
@@ -53,6 +56,15 @@ pub use orchestrator_core::testing;
 #[cfg(feature = "embedded")]
 pub use workers_embedded as embedded;
 
+#[cfg(feature = "openai")]
+pub use workers_openai as openai;
+
+#[cfg(feature = "llamacpp")]
+pub use workers_llamacpp as llamacpp;
+
+#[cfg(feature = "vllm")]
+pub use workers_vllm as vllm;
+
 #[cfg(feature = "post")]
 pub use stages_post as post;
 
@@ -65,6 +77,15 @@ pub mod prelude {
 
     #[cfg(feature = "embedded")]
     pub use workers_embedded::Extractive;
+
+    #[cfg(feature = "openai")]
+    pub use workers_openai::OpenAi;
+
+    #[cfg(feature = "llamacpp")]
+    pub use workers_llamacpp::LlamaCpp;
+
+    #[cfg(feature = "vllm")]
+    pub use workers_vllm::Vllm;
 
     #[cfg(feature = "post")]
     pub use stages_post::{PostStage, TextFilter};
@@ -81,6 +102,10 @@ pub mod prelude {
 mod guides {
     #[doc = include_str!("../docs/cancellation-and-deadlines.md")]
     struct CancellationAndDeadlines;
+
+    #[cfg(all(feature = "llamacpp", feature = "vllm"))]
+    #[doc = include_str!("../docs/model-servers.md")]
+    struct ModelServers;
 
     #[cfg(all(feature = "embedded", feature = "post", feature = "rag"))]
     #[doc = include_str!("../docs/first-pipeline.md")]

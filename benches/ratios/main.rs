@@ -1,5 +1,6 @@
 //! What the pipeline costs beside hand-written equivalents, as ratios measured side by side; of the post stage's filters, the
-//! time that they add, and the text that they read in a second; of the decoder of event streams, how fast it is.
+//! time that they add, and the text that they read in a second; of the decoder of event streams, how fast it is;
+//! of a worker, the processor time of its calls.
 //!
 //! Every figure compares two things in interleaved rounds and prints the median of the rounds' ratios:
 //! `RATIO name value goal ok|short`. Rounds in which another process used the machine are dropped. The results are also
@@ -18,6 +19,7 @@ mod sse;
 mod tokens;
 #[path = "../../workers-openai/tests/common/traces.rs"]
 mod traces;
+mod worker;
 
 use harness::Harness;
 
@@ -30,6 +32,7 @@ fn main() {
     assemble::run(&mut harness);
     post::run(&mut harness);
     sse::run(&mut harness);
+    worker::run(&mut harness);
     std::process::exit(harness.finish());
 }
 

@@ -7,7 +7,7 @@ use crate::chunk;
 
 /// Fields of a chunk, its choice and its usage that have a place of their own, or say nothing.
 const OF_CHUNK: &[&str] = &["choices", "created", "id", "model", "object", "system_fingerprint", "usage"];
-const OF_CHOICE: &[&str] = &["delta", "finish_reason", "index", "logprobs", "text", "token_ids"];
+const OF_CHOICE: &[&str] = &["delta", "finish_reason", "index", "logprobs", "prompt_token_ids", "text", "token_ids"];
 const OF_USAGE: &[&str] = &["completion_tokens", "prompt_tokens", "prompt_tokens_details", "total_tokens"];
 
 /// What is known so far of how the answer ends.

@@ -24,6 +24,8 @@ pub(super) struct Pieces {
     calls: Calls,
     /// Events of the last frame that were not handed on yet; most frames have one.
     more: VecDeque<TokenEvent>,
+    /// Ids of tokens whose text the server still holds back, since a character is not complete.
+    held: Vec<u32>,
 }
 
 impl Pieces {
@@ -46,34 +48,40 @@ impl Pieces {
         let Some(choice) = choice else { return Ok(None) };
         if choice.reasoning().is_empty() && choice.tool_calls().is_empty() {
             let raw = reason.is_none().then_some(frame);
-            return Ok(text(choice, raw).map(TokenEvent::Text));
+            return Ok(self.text(choice.content(), choice.token_ids(), raw).map(TokenEvent::Text));
         }
         Ok(self.several(choice))
     }
 
-    /// Reasoning comes before what it led to.
+    /// Reasoning comes before what it led to. Which of the frame's tokens are whose is not told: all are of what comes first.
     fn several(&mut self, choice: &Choice<'_>) -> Option<TokenEvent> {
-        if !choice.reasoning().is_empty() {
-            self.more.push_back(TokenEvent::Reasoning(TextDelta::new(choice.reasoning())));
-        }
-        self.more.extend(text(choice, None).map(TokenEvent::Text));
+        let ids = choice.token_ids();
+        let (of_reasoning, of_text) = if choice.reasoning().is_empty() { (&[][..], ids) } else { (ids, &[][..]) };
+        let reasoning = self.text(choice.reasoning(), of_reasoning, None);
+        self.more.extend(reasoning.map(TokenEvent::Reasoning));
+        let text = self.text(choice.content(), of_text, None);
+        self.more.extend(text.map(TokenEvent::Text));
         let calls = choice.tool_calls().iter().filter_map(|call| self.calls.piece(call));
         self.more.extend(calls.map(|call| TokenEvent::ToolCall(Box::new(call))));
         self.next()
     }
-}
 
-/// The text goes with its frame where the frame says nothing else: then it can be handed on as it is.
-fn text(choice: &Choice<'_>, raw: Option<&Bytes>) -> Option<TextDelta> {
-    if choice.content().is_empty() {
-        return None;
+    /// The text goes with its frame where the frame says nothing else: then it can be handed on as it is.
+    fn text(&mut self, text: &str, ids: &[u32], raw: Option<&Bytes>) -> Option<TextDelta> {
+        if text.is_empty() {
+            self.held.extend_from_slice(ids);
+            return None;
+        }
+        let mut delta = TextDelta::new(text);
+        if !self.held.is_empty() {
+            self.held.extend_from_slice(ids);
+            delta = delta.with_token_ids(&std::mem::take(&mut self.held));
+        } else if !ids.is_empty() {
+            delta = delta.with_token_ids(ids);
+        }
+        Some(match raw {
+            Some(frame) => delta.with_raw(frame.clone()),
+            None => delta,
+        })
     }
-    let mut delta = TextDelta::new(choice.content());
-    if !choice.token_ids().is_empty() {
-        delta = delta.with_token_ids(choice.token_ids());
-    }
-    Some(match raw {
-        Some(frame) => delta.with_raw(frame.clone()),
-        None => delta,
-    })
 }

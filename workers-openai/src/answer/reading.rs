@@ -1,10 +1,12 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
 use orchestrator_core::error::WorkerError;
 use orchestrator_core::token::{TokenEvent, TokenStream};
+use tokio::time::Sleep;
 
 use super::ending::Ending;
 use super::pieces::{Pieces, Unread};
@@ -12,11 +14,16 @@ use crate::client::Frames;
 
 const DONE: &[u8] = b"[DONE]";
 
+/// How long the end of the body is waited for behind `[DONE]`, so that the connection can be used again. Most servers send both
+/// at once, or one right behind the other.
+const LAST_CHUNK: Duration = Duration::from_millis(10);
+
 /// Reads an answer.
 ///
 /// | what the frames hold | what comes of it |
 /// |---|---|
 /// | text | text, with its token ids where they are told, and with the frame where that says nothing else |
+/// | token ids without text, of a character that is not complete | nothing; they come with the next text |
 /// | `reasoning_content` or `reasoning` | reasoning |
 /// | pieces of tool calls | the same; id and name in the first piece only |
 /// | a choice other than the first | nothing |
@@ -31,16 +38,26 @@ const DONE: &[u8] = b"[DONE]";
 /// the body; if the connection breaks behind the finish reason, it comes with what is known.
 #[must_use]
 pub fn tokens(frames: Frames) -> TokenStream {
-    TokenStream::from_stream(Reading { frames, pieces: Pieces::default(), ending: Ending::default() })
+    TokenStream::from_stream(Reading { frames, pieces: Pieces::default(), ending: Ending::default(), done: None })
 }
 
 struct Reading {
     frames: Frames,
     pieces: Pieces,
     ending: Ending,
+    /// Behind `[DONE]`: how long the end of the body is still waited for.
+    done: Option<Pin<Box<Sleep>>>,
 }
 
 impl Reading {
+    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<Result<TokenEvent, WorkerError>> {
+        if self.frames.finish(cx).is_pending() {
+            let patience = self.done.get_or_insert_with(|| Box::pin(tokio::time::sleep(LAST_CHUNK)));
+            ready!(patience.as_mut().poll(cx));
+        }
+        Poll::Ready(self.finish())
+    }
+
     fn finish(&mut self) -> Result<TokenEvent, WorkerError> {
         std::mem::take(&mut self.ending).into_finish().map(TokenEvent::Finish)
     }
@@ -64,6 +81,9 @@ impl Stream for Reading {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        if this.done.is_some() {
+            return this.poll_done(cx).map(Some);
+        }
         if let Some(event) = this.pieces.next() {
             return Poll::Ready(Some(Ok(event)));
         }
@@ -74,8 +94,7 @@ impl Stream for Reading {
                 None => return Poll::Ready(Some(this.finish_or(WorkerError::stream_cut()))),
             };
             if frame == DONE {
-                this.frames.finish(cx);
-                return Poll::Ready(Some(this.finish()));
+                return this.poll_done(cx).map(Some);
             }
             match this.pieces.read(&frame, &mut this.ending) {
                 Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),

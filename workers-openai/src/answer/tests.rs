@@ -69,6 +69,27 @@ async fn text_comes_with_its_frame_and_its_token_ids() {
 }
 
 #[tokio::test]
+async fn ids_of_tokens_without_text_come_with_the_next_text() {
+    let piece = |delta: Value, ids: &[u32]| json!({"choices": [{"delta": delta, "token_ids": ids}]});
+    let chunks = [
+        piece(json!({"content": ""}), &[1]),
+        piece(json!({"content": ""}), &[2, 3]),
+        piece(json!({"content": "\u{fb02}"}), &[4]),
+        piece(json!({"reasoning": "why", "content": "x"}), &[5]),
+        piece(json!({"tool_calls": [{"index": 0, "function": {"arguments": "{"}}], "content": "y"}), &[6]),
+        piece(json!({"content": "z"}), &[7]),
+    ];
+    let read = answer(&[&chunks[..], &[end("stop")]].concat()).await;
+    let ids = |event: &TokenEvent| match event {
+        TokenEvent::Text(text) | TokenEvent::Reasoning(text) => text.token_ids().to_vec(),
+        _ => Vec::new(),
+    };
+    let ids: Vec<_> = read.events.iter().map(ids).filter(|ids| !ids.is_empty()).collect();
+    assert_eq!(ids, [vec![1, 2, 3, 4], vec![5], vec![6], vec![7]]);
+    assert_eq!(read.text(), "\u{fb02}xyz");
+}
+
+#[tokio::test]
 async fn a_frame_that_says_more_than_its_text_is_not_kept_with_it() {
     let last = json!({"choices": [{"delta": {"content": "fox"}, "finish_reason": "length"}]});
     let both = delta(&json!({"content": "a", "reasoning": "b"}));

@@ -69,13 +69,16 @@ impl Frames {
         self.body.is_none()
     }
 
-    /// Reads the end of the answer if it has come already, so that the connection can be used again.
+    /// Waits for the end of the body behind the event that is known to be the last one; what comes before it is passed over.
     ///
-    /// To be called behind the event that is known to be the last one, before this is dropped.
-    pub fn finish(&mut self, cx: &mut Context<'_>) {
-        let Some(body) = &mut self.body else { return };
-        while let Poll::Ready(Some(Ok(_))) = Pin::new(&mut *body).poll_frame(cx) {}
-        self.body = None;
+    /// A connection whose answer has been read to its end is used again, and any other closed when this is dropped. So it is
+    /// worth a moment, and no more: the answer is there already.
+    pub fn finish(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(body) = &mut self.body {
+            while let Some(Ok(_)) = ready!(Pin::new(&mut *body).poll_frame(cx)) {}
+            self.body = None;
+        }
+        Poll::Ready(())
     }
 }
 

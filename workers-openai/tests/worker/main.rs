@@ -1,6 +1,7 @@
 //! The worker against a server that does what each test says.
 
 mod build;
+mod connections;
 mod health;
 mod requests;
 mod slots;

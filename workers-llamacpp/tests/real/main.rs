@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         .test("stop_texts_and_limits_end_an_answer", answers::stop_texts_and_limits_end_an_answer)
         .test("a_prompt_that_is_too_long_says_by_how_much", answers::a_prompt_that_is_too_long_says_by_how_much)
         .test("a_wrong_key_is_told_at_once", answers::a_wrong_key_is_told_at_once)
+        .test("the_contract_holds_with_the_genuine_server", answers::the_contract_holds_with_the_genuine_server)
         .test("schemas_hold_on_both_routes", formats::schemas_hold_on_both_routes)
         .test("grammars_hold_on_both_routes", formats::grammars_hold_on_both_routes)
         .test("ids_go_on_where_an_answer_broke_off", continuing::ids_go_on_where_an_answer_broke_off)

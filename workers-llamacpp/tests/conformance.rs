@@ -103,6 +103,6 @@ async fn the_native_route_keeps_the_contract() {
 
 #[tokio::test]
 async fn the_chat_route_keeps_the_contract() {
-    let dialect = refusals(Dialect::openai_chat()).marker_optional().side(side).side(begun);
+    let dialect = refusals(Dialect::openai_chat()).marker_optional(true).side(side).side(begun);
     Suite::new(dialect, worker(Route::Chat)).run().await.assert();
 }

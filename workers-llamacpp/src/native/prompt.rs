@@ -39,8 +39,9 @@ async fn templated(client: &Client, request: &InferenceRequest) -> Result<String
         return Err(WorkerError::new(WorkerErrorKind::InvalidRequest, what));
     }
     let messages = chat::request(request, None, &Dialect::default())?.messages;
-    let known = |name: &&str| Some(((**name).to_owned(), request.sampling.vendor.get(*name)?.clone()));
-    let extra: Extra = OF_TEMPLATE.iter().filter_map(|name| known(&name)).collect();
+    let vendor = &request.sampling.vendor;
+    let known = OF_TEMPLATE.iter().filter_map(|name| Some(((*name).to_owned(), vendor.get(*name)?.clone())));
+    let extra: Extra = known.collect();
     let template = TemplateRequest { messages: messages.into(), extra };
     let answer: TemplateResponse = client.post_json("/apply-template", &template).await?;
     answer.prompt.into_option().ok_or_else(|| {

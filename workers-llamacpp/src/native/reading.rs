@@ -14,7 +14,8 @@ use crate::wire::{Completion, Field};
 
 /// Reads an answer, and ends the lease of its slot with it.
 ///
-/// The last event says `stop`: an answer that ends without one was cut.
+/// The last event says `stop`: an answer that ends without one was cut. What comes behind it is not waited for, as the server
+/// does not use the connection again.
 pub(crate) fn tokens(frames: Frames, lease: Lease) -> TokenStream {
     TokenStream::from_stream(Reading { frames, tally: Tally::default(), lease: Some(lease) })
 }
@@ -28,27 +29,25 @@ struct Reading {
 
 impl Reading {
     /// Reads a frame: an event, or nothing where text is held back.
-    fn read(&mut self, frame: Bytes, cx: &mut Context<'_>) -> Option<Result<TokenEvent, WorkerError>> {
-        let piece = match Piece::parse(&frame) {
+    fn read(&mut self, frame: &Bytes) -> Option<Result<TokenEvent, WorkerError>> {
+        let piece = match Piece::parse(frame) {
             Ok(piece) => piece,
-            Err(why) => return Some(Err(self.unreadable(&frame, &why))),
+            Err(why) => return Some(Err(self.unreadable(frame, &why))),
         };
         if piece.stop {
-            return Some(self.finish(&frame, cx));
+            return Some(self.finish(frame));
         }
         let ids = self.tally.take(&piece)?;
         let delta = TextDelta::new(piece.content).with_token_ids(&ids).with_raw(frame.clone());
         Some(Ok(TokenEvent::Text(delta)))
     }
 
-    fn finish(&mut self, frame: &[u8], cx: &mut Context<'_>) -> Result<TokenEvent, WorkerError> {
+    fn finish(&mut self, frame: &[u8]) -> Result<TokenEvent, WorkerError> {
         let last: Completion = serde_json::from_slice(frame).map_err(|why| self.unreadable(frame, &why))?;
-        self.frames.finish(cx);
-        let finish = ending(last);
         if let Some(lease) = self.lease.take() {
-            lease.finish(finish.usage.cached_tokens);
+            lease.finish(cached(&last));
         }
-        Ok(TokenEvent::Finish(finish))
+        Ok(TokenEvent::Finish(ending(last)))
     }
 
     fn unreadable(&self, frame: &[u8], why: &serde_json::Error) -> WorkerError {
@@ -67,7 +66,7 @@ impl Stream for Reading {
         let this = &mut *self;
         loop {
             let event = match ready!(Pin::new(&mut this.frames).poll_next(cx)) {
-                Some(Ok(frame)) => this.read(frame, cx),
+                Some(Ok(frame)) => this.read(&frame),
                 Some(Err(error)) => Some(Err(error)),
                 None => Some(Err(WorkerError::stream_cut())),
             };
@@ -78,6 +77,11 @@ impl Stream for Reading {
     }
 }
 
+/// Tokens of the prompt that the slot had already, where it says so.
+fn cached(last: &Completion) -> Option<u64> {
+    last.timings.get()?.cache_n.get().copied()
+}
+
 fn ending(last: Completion) -> Finish {
     let reason = match last.stop_type.get().map(String::as_str) {
         Some("limit") => FinishReason::Length,
@@ -86,7 +90,7 @@ fn ending(last: Completion) -> Finish {
     };
     let count = |field: &Field<u64>| field.get().copied().unwrap_or_default();
     let mut usage = Usage::new(count(&last.tokens_evaluated), count(&last.tokens_predicted));
-    usage.cached_tokens = last.timings.get().map(|timings| count(&timings.cache_n)).unwrap_or_default();
+    usage.cached_tokens = cached(&last).unwrap_or_default();
     let mut finish = Finish::new(reason, usage);
     finish.vendor = Some(Box::new(vendor(last)));
     finish

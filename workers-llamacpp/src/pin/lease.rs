@@ -58,9 +58,9 @@ impl Lease {
         self.place.slot()
     }
 
-    /// Ends it with an answer that was whole, and what of its prompt the server had already.
-    pub(crate) fn finish(mut self, cached_tokens: u64) {
-        self.cached = Some(cached_tokens);
+    /// Ends it with an answer that was whole, and how many tokens of its prompt the server had already, where it says so.
+    pub(crate) fn finish(mut self, cached_tokens: Option<u64>) {
+        self.cached = cached_tokens;
     }
 }
 

@@ -87,7 +87,8 @@ impl Table {
         Place { slot: None, returns: false, epoch: self.epoch }
     }
 
-    /// Frees a place. `cached` is what the server said it had of the prompt; `None` where the answer did not come to its end.
+    /// Frees a place. `cached` is what the server said it had of the prompt; `None` where the answer did not come to its end,
+    /// or it did not say.
     pub(super) fn leave(&mut self, place: &Place, cached: Option<u64>) {
         if place.epoch != self.epoch {
             return;

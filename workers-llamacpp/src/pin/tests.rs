@@ -136,7 +136,7 @@ fn workers_of_one_server_share_its_places() {
     assert_ne!(first.slot(), second.slot());
     assert_eq!(one.place(None).slot(), None);
     drop(first);
-    second.finish(1);
+    second.finish(Some(1));
     assert!(other.place(None).slot().is_some());
 }
 

@@ -90,8 +90,8 @@ impl LlamaCppBuilder {
 
     /// Limits the phases of an answer.
     ///
-    /// A server that is asked to end (SIGTERM) while it answers falls silent for half a minute before it closes the
-    /// connection: the limit between tokens is what notices.
+    /// A server that is asked to end (SIGTERM) while it answers mostly falls silent for half a minute before it closes
+    /// the connection: the limit between tokens is what notices.
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = timeouts;
         self

@@ -1,5 +1,6 @@
 use orchestrator_core::error::WorkerErrorKind;
 use orchestrator_core::prelude::*;
+use orchestrator_core::testing::conformance;
 use serde_json::Value;
 use test_peers::{LlamaServer, TestResult};
 use workers_llamacpp::wire::{DetokenizeRequest, DetokenizeResponse};
@@ -123,5 +124,14 @@ pub(crate) async fn a_wrong_key_is_told_at_once(_shared: &LlamaServer) -> TestRe
     let answer = ask(&worker, call(greedy(PromptRequest::raw(FOX), 1), None)).await?;
     assert_eq!(answer.text, "journal");
     assert!(worker.health().await.load.running.is_some(), "metrics need the key too");
+    Ok(())
+}
+
+pub(crate) async fn the_contract_holds_with_the_genuine_server(server: &LlamaServer) -> TestResult {
+    for route in [Route::Chat, Route::Native] {
+        let worker = LlamaCpp::builder(server.base_url()).route(route).connect().await?;
+        let ask = || call(greedy(PromptRequest::new("Count to three."), 16), Some("contract"));
+        conformance::check(worker).asking(ask).run().await.assert();
+    }
     Ok(())
 }

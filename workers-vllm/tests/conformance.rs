@@ -82,7 +82,7 @@ fn dialect() -> Dialect {
         .opening(opening())
         .noise(piece(""))
         .marker("data: [DONE]\n\n")
-        .marker_optional()
+        .marker_optional(true)
         .oversize(r#"data: {"choices":[{"index":0,"delta":{"content":""#)
         .nonsense("data: {\"choices\": 7\n\n")
         .failure(event(&failure), Kind::Transient)

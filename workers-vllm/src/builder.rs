@@ -170,7 +170,7 @@ impl VllmBuilder {
             Err(error) => return Err(ConfigError::new("worker", [error.into_faults(), faults].concat())),
         };
         Ok(Settings {
-            slots: self.slots.map(|slots| Slots::of_server(client.server(), slots)),
+            slots: self.slots.map(|slots| Slots::at_most(client.server(), slots)),
             client,
             name: self.name.unwrap_or_else(|| "vllm".to_owned()),
             model: self.model,

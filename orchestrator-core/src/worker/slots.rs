@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -29,7 +29,22 @@ struct Shared {
     /// Permits that are out and are not to come back, since there are fewer slots now.
     owed: AtomicUsize,
     /// Held while the total changes.
-    resizing: Mutex<()>,
+    limits: Mutex<Limits>,
+}
+
+/// What the total is the smaller of.
+#[derive(Default)]
+struct Limits {
+    /// What the server said last.
+    told: Option<NonZeroUsize>,
+    /// The smallest that a user set.
+    set: Option<NonZeroUsize>,
+}
+
+impl Limits {
+    fn total(&self) -> Option<NonZeroUsize> {
+        self.told.into_iter().chain(self.set).min()
+    }
 }
 
 /// The slots of servers that several workers of this process may talk to.
@@ -51,12 +66,12 @@ impl Slots {
             permits: Arc::new(Semaphore::new(total.get())),
             total: total.get().into(),
             owed: 0.into(),
-            resizing: Mutex::default(),
+            limits: Mutex::new(Limits { told: Some(total), set: None }),
         }))
     }
 
-    /// Returns the slots of a server, the same for every worker of this process that names it alike; `total` is what the
-    /// server says now, and holds for all of them.
+    /// Returns the slots of a server, the same for every worker of this process that names it alike. `total` is what the
+    /// server itself says now, and holds for all of them.
     ///
     /// ```
     /// # use std::num::NonZeroUsize;
@@ -74,17 +89,38 @@ impl Slots {
     #[must_use]
     #[track_caller]
     pub fn of_server(server: &str, total: NonZeroUsize) -> Self {
+        let slots = Self::shared(server, total);
+        slots.change(|limits| limits.told = Some(total));
+        slots
+    }
+
+    /// Returns the slots of a server of which a user says that no more than `most` are to be used.
+    ///
+    /// As long as somebody holds them, the smallest that was said holds, and what the server itself says where that is less.
+    ///
+    /// # Panics
+    ///
+    /// Panics above [`Slots::MOST`].
+    #[must_use]
+    #[track_caller]
+    pub fn at_most(server: &str, most: NonZeroUsize) -> Self {
+        let slots = Self::shared(server, most);
+        slots.change(|limits| limits.set = limits.set.into_iter().chain([most]).min());
+        slots
+    }
+
+    /// The slots of a server, made where nobody holds any.
+    #[track_caller]
+    fn shared(server: &str, total: NonZeroUsize) -> Self {
+        let new = Self::new(total);
+        *new.limits() = Limits::default();
         let mut servers = SERVERS.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = servers.get(server).and_then(Weak::upgrade) {
-            drop(servers);
-            let slots = Self(known);
-            slots.resize(total);
-            return slots;
+            return Self(known);
         }
         servers.retain(|_, slots| slots.strong_count() > 0);
-        let slots = Self::new(total);
-        servers.insert(server.to_owned(), Arc::downgrade(&slots.0));
-        slots
+        servers.insert(server.to_owned(), Arc::downgrade(&new.0));
+        new
     }
 
     /// Returns the slots of a server that a worker of this process has told of.
@@ -98,26 +134,39 @@ impl Slots {
 
     /// Changes how many there are, as the server says.
     ///
-    /// Where there are fewer, those that are taken stay so until they are dropped.
+    /// Where there are fewer, those that are taken stay so until they are dropped. More than a user set there never are.
     ///
     /// # Panics
     ///
     /// Panics above [`Slots::MOST`].
     #[track_caller]
     pub fn resize(&self, total: NonZeroUsize) {
+        self.change(|limits| limits.told = Some(total));
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Limits> {
+        self.0.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[track_caller]
+    fn change(&self, change: impl FnOnce(&mut Limits)) {
+        let mut limits = self.limits();
+        change(&mut limits);
+        let Some(total) = limits.total() else { return };
         assert!(total.get() <= Self::MOST, "there cannot be {total} slots");
-        let Shared { permits, total: before, owed, resizing } = &*self.0;
-        let _one_at_a_time = resizing.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = before.swap(total.get(), Ordering::AcqRel);
+        let before = self.0.total.swap(total.get(), Ordering::AcqRel);
         if total.get() < before {
-            owed.fetch_add(before - total.get(), Ordering::AcqRel);
-            // Those that are free now will not be dropped.
-            let free = permits.forget_permits(owed.load(Ordering::Acquire));
-            owed.fetch_sub(free, Ordering::AcqRel);
+            let fewer = before - total.get();
+            self.0.owed.fetch_add(fewer, Ordering::AcqRel);
+            // Those that are free now pay at once, the others when they come back; some may have come back meanwhile.
+            let free = self.0.permits.forget_permits(fewer);
+            let paid = self.0.pay(free);
+            self.0.permits.add_permits(free - paid);
+        } else {
+            let more = total.get() - before;
+            let paid = self.0.pay(more);
+            self.0.permits.add_permits(more - paid);
         }
-        let more = total.get().saturating_sub(before);
-        let owed = owed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |owed| Some(owed.saturating_sub(more)));
-        permits.add_permits(more.saturating_sub(owed.unwrap_or_default()));
     }
 
     /// Returns how many there are.
@@ -161,10 +210,7 @@ impl Slots {
 
     /// Makes a slot of a permit, unless one is owed: it may have come back while the slots became fewer.
     fn take(&self, permit: OwnedSemaphorePermit) -> Option<Slot> {
-        if self.0.pay() {
-            permit.forget();
-            return None;
-        }
+        let permit = self.0.settle(permit)?;
         Some(Slot { permit: Some(permit), slots: self.0.clone() })
     }
 }
@@ -176,18 +222,20 @@ impl fmt::Debug for Slots {
 }
 
 impl Shared {
-    /// Takes one off what is owed; whether there was any.
-    fn pay(&self) -> bool {
-        self.owed.fetch_update(Ordering::AcqRel, Ordering::Acquire, |owed| owed.checked_sub(1)).is_ok()
+    /// Takes up to `permits` off what is owed; returns how many.
+    fn pay(&self, permits: usize) -> usize {
+        let pay = |owed: usize| Some(owed.saturating_sub(permits));
+        let owed = self.owed.fetch_update(Ordering::AcqRel, Ordering::Acquire, pay).unwrap_or_default();
+        owed.min(permits)
     }
 
-    /// Lets go of a permit: for ever where one is owed, and says whether it was.
-    fn give_up(&self, permit: OwnedSemaphorePermit) -> bool {
-        let owed = self.pay();
-        if owed {
-            permit.forget();
+    /// Lets go of a permit, for ever where one is owed; returns it where none is.
+    fn settle(&self, permit: OwnedSemaphorePermit) -> Option<OwnedSemaphorePermit> {
+        if self.pay(1) == 0 {
+            return Some(permit);
         }
-        owed
+        permit.forget();
+        None
     }
 }
 
@@ -202,7 +250,7 @@ pub struct Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(permit) = self.permit.take() {
-            self.slots.give_up(permit);
+            drop(self.slots.settle(permit));
         }
     }
 }
@@ -247,6 +295,20 @@ mod tests {
         assert_eq!(other.free(), 1);
         drop(taken);
         assert_eq!(other.free(), 2);
+    }
+
+    #[test]
+    fn a_users_number_never_raises_what_the_server_said() {
+        let told = Slots::of_server("http://capped", count(2));
+        assert_eq!(Slots::at_most("http://capped", count(8)).total(), 2);
+        assert_eq!(Slots::at_most("http://capped", count(1)).total(), 1);
+        told.resize(count(4));
+        assert_eq!(told.total(), 1, "the user's number still holds");
+        drop(told);
+        assert_eq!(Slots::at_most("http://capped", count(3)).free(), 3);
+        let most = Slots::at_most("http://huge", count(4));
+        most.resize(count(Slots::MOST));
+        assert_eq!((most.total(), most.free()), (4, 4));
     }
 
     #[test]

@@ -321,4 +321,25 @@ mod tests {
         drop(taken);
         assert_eq!(slots.free(), 4);
     }
+
+    #[test]
+    fn no_slot_is_lost_or_made_while_their_number_changes() {
+        let slots = Slots::new(count(4));
+        std::thread::scope(|threads| {
+            for _ in 0..3 {
+                threads.spawn(|| {
+                    for _ in 0..2_000 {
+                        let taken: Vec<_> = (0..3).filter_map(|_| slots.try_acquire()).collect();
+                        std::thread::yield_now();
+                        drop(taken);
+                    }
+                });
+            }
+            for round in 0..2_000 {
+                slots.resize(count(1 + round % 7));
+            }
+        });
+        slots.resize(count(3));
+        assert_eq!((slots.total(), slots.free()), (3, 3));
+    }
 }

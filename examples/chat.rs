@@ -1,10 +1,11 @@
 //! A conversation with a model server in the terminal: each turn shows how much of its prompt the server had in its cache.
 //!
 //! ```sh
-//! cargo run --release --example chat --features llamacpp,vllm -- URL [--system TEXT] [--max-tokens N]
+//! cargo run --release --example chat --features llamacpp,vllm -- URL [--model NAME] [--system TEXT] [--max-tokens N]
 //! ```
 //!
-//! URL is a llama.cpp, vLLM, Ollama, TGI or other OpenAI-type server.
+//! URL is a llama.cpp, vLLM, Ollama, TGI or other OpenAI-type server; its key, if it wants one, is taken from `MODEL_SERVER_KEY`.
+//! Where the server tells the length of its context, the oldest turns make room for the new ones.
 
 #[path = "shared/backend.rs"]
 mod backend;
@@ -18,17 +19,25 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 struct Arguments {
     url: String,
+    model: Option<String>,
     system: String,
     max_tokens: NonZeroU32,
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let Arguments { url, system, max_tokens } = arguments()?;
+    let Arguments { url, model, system, max_tokens } = arguments()?;
+    let worker = backend::connect(&url, model.as_deref()).await?;
     let memory = SessionMemory::default();
+    let mut assemble = AssembleStage::default().system(system).memory(memory.clone());
+    if let Some(context) = worker.info().context_length {
+        // A fifth is left for what the estimate of a prompt's tokens is wrong by.
+        let room = context.saturating_sub(max_tokens.get().into()) * 4 / 5;
+        assemble = assemble.budget(usize::try_from(room)?.max(1));
+    }
     let pipeline = Pipeline::builder("chat")
-        .stage(AssembleStage::default().system(system).memory(memory.clone()))
-        .stage(InferenceStage::shared(backend::connect(&url).await?))
+        .stage(assemble)
+        .stage(InferenceStage::shared(worker))
         // As the model wrote it: a turn that is changed is not what the server has in its cache.
         .stage(RememberStage::new(memory))
         .stage(StreamStage::default())
@@ -73,17 +82,19 @@ async fn turn(
 
 fn arguments() -> Result<Arguments, Box<dyn std::error::Error>> {
     let mut url = None;
+    let mut model = None;
     let mut system = "Answer briefly.".to_owned();
     let mut max_tokens = NonZeroU32::new(512).ok_or("not zero")?;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
+            "--model" => model = Some(arguments.next().ok_or("--model needs a name")?),
             "--system" => system = arguments.next().ok_or("--system needs a text")?,
             "--max-tokens" => max_tokens = arguments.next().ok_or("--max-tokens needs a number")?.parse()?,
             _ if url.is_none() => url = Some(argument),
             _ => return Err(format!("unexpected argument `{argument}`").into()),
         }
     }
-    let url = url.ok_or("usage: chat URL [--system TEXT] [--max-tokens N]")?;
-    Ok(Arguments { url, system, max_tokens })
+    let url = url.ok_or("usage: chat URL [--model NAME] [--system TEXT] [--max-tokens N]")?;
+    Ok(Arguments { url, model, system, max_tokens })
 }

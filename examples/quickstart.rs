@@ -19,7 +19,7 @@ use prompt_orchestrator::prelude::*;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Arguments { question, docs, backend } = arguments()?;
     let worker: Arc<dyn ModelWorker> = match backend {
-        Some(url) => backend::connect(&url).await?,
+        Some(url) => backend::connect(&url, None).await?,
         None => Arc::new(Extractive::default()),
     };
     let folder = docs;
@@ -89,7 +89,10 @@ mod backend {
     use prompt_orchestrator::prelude::*;
 
     /// Says what is missing.
-    pub(crate) async fn connect(_url: &str) -> Result<Arc<dyn ModelWorker>, Box<dyn std::error::Error>> {
+    pub(crate) async fn connect(
+        _url: &str,
+        _model: Option<&str>,
+    ) -> Result<Arc<dyn ModelWorker>, Box<dyn std::error::Error>> {
         Err("--backend needs `--features llamacpp,vllm`".into())
     }
 }

@@ -19,7 +19,7 @@
 //! | `post` | [`post`]: filters over the token stream | yes |
 //! | `embedded` | [`embedded`]: workers that need no server | yes |
 //! | `json-schema` | `PostStage::json_schema`: checks whether an answer is JSON that fits a schema | no |
-//! | `test-util` | `testing`: a scripted worker for tests | no |
+//! | `test-util` | `testing`: a scripted worker and server for tests, and the suite that workers are held to | no |
 //!
 //! # Examples
 //!

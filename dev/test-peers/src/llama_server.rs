@@ -181,9 +181,9 @@ impl Builder {
         self
     }
 
-    /// Makes it serve embeddings.
+    /// Makes it serve embeddings, one vector for a text.
     pub fn embeddings(self) -> Self {
-        self.arg("--embeddings")
+        self.arg("--embeddings").arg("--pooling").arg("mean")
     }
 
     /// Makes it ask for a key, everywhere but at `/health`.

@@ -20,6 +20,10 @@ fn main() -> ExitCode {
         .test("health_answers", health_answers)
         .test("greedy_tokens_are_those_recorded", greedy_tokens_are_those_recorded)
         .test("options_reach_the_server", options_reach_the_server)
+        .test(
+            "a_server_that_is_asked_to_end_closes_its_connections",
+            a_server_that_is_asked_to_end_closes_its_connections,
+        )
         .test("a_killed_server_is_gone", a_killed_server_is_gone)
         .test("a_frozen_server_answers_once_it_goes_on", a_frozen_server_answers_once_it_goes_on)
         .run()
@@ -52,12 +56,25 @@ async fn greedy_tokens_are_those_recorded(server: &LlamaServer) -> TestResult {
 }
 
 async fn options_reach_the_server(_shared: &LlamaServer) -> TestResult {
-    let server = LlamaServer::builder().model(Model::Slow).parallel(4).context(2048).api_key("a-key").start()?;
+    let server =
+        LlamaServer::builder().model(Model::Slow).parallel(4).context(2048).embeddings().api_key("a-key").start()?;
     assert_eq!(ask(&server, "GET /props", HEADER, "").await?.0, 401);
+    assert!(server.log().contains(server.address()), "{}", server.log());
     let (status, body) = ask(&server, "GET /props", "Authorization: Bearer a-key", "").await?;
     let props: Value = serde_json::from_str(&body)?;
     assert_eq!((status, &props["total_slots"], &props["model_alias"]), (200, &json!(4), &json!("slow")));
     assert_eq!(props["default_generation_settings"]["n_ctx"], 512);
+    let (status, body) =
+        ask(&server, "POST /v1/embeddings", "Authorization: Bearer a-key", r#"{"input": "fox"}"#).await?;
+    assert_eq!(status, 200, "{body}");
+    Ok(())
+}
+
+async fn a_server_that_is_asked_to_end_closes_its_connections(_shared: &LlamaServer) -> TestResult {
+    let mut server = LlamaServer::builder().start()?;
+    let mut idle = TcpStream::connect(server.address()).await?;
+    server.terminate()?;
+    assert_eq!(idle.read(&mut [0; 16]).await?, 0);
     Ok(())
 }
 

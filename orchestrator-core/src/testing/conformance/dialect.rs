@@ -87,16 +87,16 @@ impl Dialect {
         self
     }
 
-    /// Sets what comes last in a whole stream. Without it the stream is cut, unless the marker is
+    /// Sets what comes last in a whole stream. Without it the stream is cut, unless it is
     /// [optional](Self::marker_optional).
     pub fn marker(mut self, bytes: impl Into<Bytes>) -> Self {
         self.marker = bytes.into();
         self
     }
 
-    /// Takes a stream for whole when it has its ending, with or without the marker.
-    pub const fn marker_optional(mut self) -> Self {
-        self.marker_optional = true;
+    /// Says whether a stream that has its ending is whole without the marker too.
+    pub const fn marker_optional(mut self, optional: bool) -> Self {
+        self.marker_optional = optional;
         self
     }
 

@@ -7,14 +7,15 @@ use crate::testing::server::{Reply, Request};
 impl Dialect {
     /// Streamed chat completions as OpenAI's API, llama.cpp and vLLM send them.
     ///
-    /// Usage comes in a chunk of its own behind the finish reason. `[DONE]` is the marker, and a stream without it is cut. All
-    /// `GET`s are calls on the side: `/v1/models` lists one model, others are not found.
+    /// Usage comes in a chunk of its own behind the finish reason. `[DONE]` is the marker; a stream that has its finish reason is
+    /// whole without it, as not all servers send it. All `GET`s are calls on the side: `/v1/models` lists one model, others are not found.
     pub fn openai_chat() -> Self {
         let text = |text: &str| event(&chunk(&json!({"content": text}), &Value::Null));
         refusals(Self::new("text/event-stream", text, ending))
             .opening(event(&chunk(&json!({"role": "assistant", "content": ""}), &Value::Null)))
             .noise(format!(": ping\n\n{}", event(&chunk(&json!({"content": ""}), &Value::Null))))
             .marker("data: [DONE]\n\n")
+            .marker_optional(true)
             .oversize("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"")
             .nonsense("data: {\"choices\": 7\n\n")
             .failure(event(&error(500, "the model has crashed", "server_error", &Value::Null)), Kind::Transient)

@@ -24,6 +24,7 @@ pub(super) enum Flaw {
     DetachedCall,
     LeavesTask,
     KeyInError,
+    KeyInSource,
     KeyInTrace,
     Queues,
     ManySlots,
@@ -116,6 +117,10 @@ async fn refused(response: Response, key: &str, flaw: Flaw) -> WorkerError {
     let kind = kind(status, &serde_json::from_str(&body).unwrap_or_default());
     let body = if flaw == Flaw::KeyInError { body } else { body.replace(key, "(key)") };
     let error = WorkerError::new(kind, format!("status {status}")).with_status(status).with_body(body);
+    let error = match flaw {
+        Flaw::KeyInSource => error.with_source(Quoting(key.to_owned())),
+        _ => error,
+    };
     match pause {
         Some(pause) if flaw != Flaw::NoPause => error.with_retry_after(pause),
         _ => error,
@@ -197,3 +202,20 @@ fn always_transient(stream: TokenStream) -> TokenStream {
 fn transient(error: &WorkerError) -> WorkerError {
     WorkerError::new(Kind::Transient, error.to_string())
 }
+
+/// An error that says more than its `Debug` form.
+struct Quoting(String);
+
+impl std::fmt::Debug for Quoting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Quoting")
+    }
+}
+
+impl std::fmt::Display for Quoting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "asked with {}", self.0)
+    }
+}
+
+impl std::error::Error for Quoting {}

@@ -11,15 +11,22 @@ use tokio::sync::Semaphore;
 
 use crate::testing::conformance::{ConformanceReport, Dialect, Suite, Verdict};
 
-/// Holds the hand-written chat worker to the contract, with a flaw in it.
+/// The name of the check of a stream without `[DONE]`.
+const NO_MARKER: &str = "the end without the marker is what the dialect says";
+
+/// Holds the hand-written chat worker, which insists on the marker, to the contract, with a flaw in it.
 async fn suite(flaw: Flaw) -> ConformanceReport {
+    suite_of(Dialect::openai_chat().marker_optional(false), flaw).await
+}
+
+async fn suite_of(dialect: Dialect, flaw: Flaw) -> ConformanceReport {
     // Shared by all workers, as a queue of the process would be.
     let queue = Arc::new(Semaphore::new(1));
     let make = move |target| {
         let queue = queue.clone();
         async move { Chat::new(target, flaw, queue) }
     };
-    Suite::new(Dialect::openai_chat(), make).run().await
+    Suite::new(dialect, make).run().await
 }
 
 /// The checks that failed are at least `expected`.
@@ -72,8 +79,10 @@ async fn a_task_that_outlives_its_worker_is_found() {
 }
 
 #[tokio::test]
-async fn a_key_in_an_error_is_found() {
-    assert_eq!(suite(Flaw::KeyInError).await.failed(), ["errors hold no secret"]);
+async fn a_key_in_an_error_or_behind_it_is_found() {
+    for flaw in [Flaw::KeyInError, Flaw::KeyInSource] {
+        assert_eq!(suite(flaw).await.failed(), ["errors hold no secret"], "{flaw:?}");
+    }
 }
 
 #[tokio::test]
@@ -110,8 +119,13 @@ async fn wrong_kinds_are_found() {
 
 #[tokio::test]
 async fn a_cut_answer_that_looks_whole_is_found() {
-    let found = ["told for what it is: a cut between events", "the end without the marker is what the dialect says"];
+    let found = ["told for what it is: a cut between events", NO_MARKER];
     assert_found(&suite(Flaw::LooksWhole).await, &found);
+}
+
+#[tokio::test]
+async fn a_worker_that_insists_on_a_marker_that_is_optional_is_found() {
+    assert_eq!(suite_of(Dialect::openai_chat(), Flaw::None).await.failed(), [NO_MARKER]);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! From the frames of a streamed answer to its events, on `/v1/chat/completions` and `/v1/completions` alike.
 //!
-//! [`tokens`] is what workers use. `pieces` reads what is new out of a frame, with `template` where only the text is new, `ending` keeps what is known of the end, `reason`
-//! knows the words for it, and `reading` decides whether an answer was whole.
+//! [`tokens`] is what workers use. `pieces` reads what is new out of a frame, with `template` where only the text is new,
+//! `ending` keeps what is known of the end, `reason` knows the words for it, and `reading` decides whether an answer was whole.
 
 mod calls;
 mod ending;

@@ -103,10 +103,16 @@ async fn a_refusal_whose_body_never_ends_is_told_in_time() {
     while server.seen().exchanges.first().is_none_or(|exchange| exchange.written < bytes as u64) {
         tokio::task::yield_now().await;
     }
-    for _ in 0..1_000 {
-        tokio::task::yield_now().await;
-    }
+    let settle = async || {
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+    };
+    settle().await;
+    assert!(!call.is_finished());
     clock.advance(Duration::from_secs(2)).await;
+    settle().await;
+    assert!(call.is_finished(), "it waits on");
     let error = call.await.expect("no panic").expect_err("refused");
     assert_eq!((error.kind(), error.status(), error.body()), (Kind::Overloaded, Some(503), Some("busy")));
     drop(clock);

@@ -9,6 +9,6 @@ async fn it_conforms() {
         let builder = OpenAi::builder().base_url(target.base_url).key(target.key).timeouts(target.timeouts);
         builder.slots(std::num::NonZeroUsize::new(2).expect("not zero")).build().expect("a worker")
     };
-    let report = Suite::new(Dialect::openai_chat().marker_optional(), make).run().await;
+    let report = Suite::new(Dialect::openai_chat().marker_optional(true), make).run().await;
     report.assert();
 }

@@ -46,7 +46,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the key, sent as `Authorization: Bearer ..`.
+    /// Sets the key, sent as `Authorization: Bearer ..`, without the space around it.
     pub fn key(mut self, key: impl Into<SecretString>) -> Self {
         self.key = Some(key.into());
         self
@@ -54,8 +54,8 @@ impl ClientBuilder {
 
     /// Sends a header with every request; another one of the same name is replaced.
     ///
-    /// Its value is treated as a secret, since it may be one (`x-api-key`): if a server echoes it in a refusal, it is taken
-    /// out, unless it is shorter than eight bytes.
+    /// Its value is treated as a secret, since it may be one (`x-api-key`): if a server echoes it in a refusal, or what stands
+    /// behind its last space (`Bearer ..`), that is taken out, unless it is shorter than eight bytes.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -100,9 +100,8 @@ impl ClientBuilder {
         };
         match (endpoint, http) {
             (Some(endpoint), Some(http)) if faults.is_empty() => {
-                let echoed = self.headers.into_iter().map(|(_, value)| value);
-                let echoed = echoed.filter(|value| value.expose_secret().len() >= SHORTEST);
-                let secrets = Secrets::new(self.key.into_iter().chain(echoed));
+                let echoed = self.headers.iter().map(|(_, value)| value.expose_secret());
+                let secrets = Secrets::new(self.key.into_iter()).and_of_headers(echoed);
                 Ok(Client::new(http, endpoint, headers, secrets, Limits { connect, exchange: self.exchange_timeout }))
             }
             _ => Err(ConfigError::new("client", faults)),
@@ -115,7 +114,8 @@ impl ClientBuilder {
             if key.expose_secret().trim().is_empty() {
                 faults.push(InvalidInput::new("key", "must not be empty"));
             }
-            let bearer = SecretString::from(format!("Bearer {}", key.expose_secret()));
+            // A key out of a file ends with its line.
+            let bearer = SecretString::from(format!("Bearer {}", key.expose_secret().trim()));
             match value(&bearer) {
                 Some(value) => drop(headers.insert(http::header::AUTHORIZATION, value)),
                 None => faults.push(InvalidInput::new("key", "must hold nothing that a header cannot hold")),
@@ -145,9 +145,6 @@ impl ClientBuilder {
         faults
     }
 }
-
-/// The shortest value of a header that is looked for in refusals; shorter ones would be found in every second word.
-const SHORTEST: usize = 8;
 
 fn value(secret: &SecretString) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(secret.expose_secret()).ok()?;

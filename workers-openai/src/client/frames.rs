@@ -9,7 +9,7 @@ use orchestrator_core::error::{WorkerError, WorkerErrorKind as Kind};
 
 use super::secrets::Secrets;
 use super::transport::{self, Begun};
-use crate::error::classify_frame;
+use crate::error;
 use crate::sse::SseDecoder;
 
 /// The data of the events of a streamed answer, one after the other.
@@ -49,10 +49,10 @@ impl Frames {
 
     /// Returns what a frame means that is an error instead of a piece of the answer; `None` where it is none.
     ///
-    /// As [`classify_frame`], without the keys that the server may echo.
+    /// As [`classify_frame`](error::classify_frame), without the keys that the server may echo.
     #[must_use]
     pub fn error_of(&self, frame: &[u8]) -> Option<WorkerError> {
-        classify_frame(frame).map(|error| self.secrets.take_out_of(error))
+        error::of_frame(frame, &|text| self.secrets.clean(text).into_owned())
     }
 
     /// Makes the error of a frame that is no piece of an answer in any way that is known; keeps it as the error's body.

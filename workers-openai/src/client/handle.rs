@@ -16,7 +16,7 @@ use super::frames::Frames;
 use super::read;
 use super::secrets::Secrets;
 use super::transport::{self, Begun};
-use crate::error::classify;
+use crate::error;
 
 /// The client of one server that speaks HTTP and JSON; what workers of such servers build on.
 ///
@@ -103,7 +103,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Those of the server as [`classify`] tells them; `Transient` where it cannot be reached; `Timeout`; `Protocol` where
+    /// Those of the server as [`classify`](error::classify) tells them; `Transient` where it cannot be reached; `Timeout`; `Protocol` where
     /// what comes is not HTTP, not such JSON, or longer than 64 MiB.
     pub async fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, WorkerError> {
         let page = self.get(path).await?;
@@ -135,7 +135,8 @@ impl Client {
     }
 
     /// Sends JSON and reads the stream of events that comes back; `headers` go beside the client's own, in whose place they
-    /// come where they have the same name.
+    /// come where they have the same name. Those that are [marked as sensitive](HeaderValue::set_sensitive) are taken out of
+    /// errors, as [`ClientBuilder::header`] says.
     ///
     /// It has no time limit but the one for connecting: use [`Timeouts`](orchestrator_core::worker::Timeouts).
     ///
@@ -144,13 +145,15 @@ impl Client {
     /// As [`post_json`](Self::post_json). `Protocol` also where something else than a stream comes, unless it is an error.
     pub async fn stream(&self, path: &str, body: &impl Serialize, headers: HeaderMap) -> Result<Frames, WorkerError> {
         let request = self.request(Method::POST, path).body(json(body)?);
+        let sensitive = headers.values().filter(|value| value.is_sensitive());
+        let secrets = self.0.secrets.and_of_headers(sensitive.filter_map(|value| value.to_str().ok()));
         let request = request.header(CONTENT_TYPE, JSON).header(ACCEPT, EVENTS).headers(headers);
-        let response = self.send(request).await?;
+        let response = self.send(request, &secrets).await?;
         if !is_stream(response.headers()) {
-            return Err(self.refused(response).await);
+            return Err(refused(response, &secrets).await);
         }
         let body = http::Response::from(response).into_body();
-        Ok(Frames::new(body, self.0.secrets.clone()))
+        Ok(Frames::new(body, secrets))
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Page, WorkerError> {
@@ -164,7 +167,7 @@ impl Client {
     async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<Page, WorkerError> {
         let limit = self.0.limits.exchange;
         let exchange = async {
-            let response = self.send(request).await?;
+            let response = self.send(request, &self.0.secrets).await?;
             let headers = response.headers().clone();
             match read::answer(response).await? {
                 Ok(body) => Ok(Page { headers, body }),
@@ -176,32 +179,38 @@ impl Client {
     }
 
     /// Waits for the head of the response; only one of success comes back.
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, WorkerError> {
+    async fn send(&self, request: reqwest::RequestBuilder, secrets: &Secrets) -> Result<Response, WorkerError> {
         let connect = self.0.limits.connect;
         let response = request.send().await.map_err(|error| transport::failed(error, Begun::No, connect))?;
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(self.refused(response).await)
-    }
-
-    async fn refused(&self, response: Response) -> WorkerError {
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = read::refusal(response).await;
-        self.0.secrets.take_out_of(classify(status, &headers, &body))
+        Err(refused(response, secrets).await)
     }
 
     fn parse<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, WorkerError> {
         serde_json::from_slice(body).map_err(|why| {
+            let clean = |text: &str| self.0.secrets.clean(text).into_owned();
             // A server may answer 200 and mean an error.
-            let error = crate::error::classify_frame(body).unwrap_or_else(|| {
+            let error = error::of_frame(body, &clean).unwrap_or_else(|| {
                 let what = format!("the server sent what cannot be read as its answer: {why}");
                 WorkerError::new(Kind::Protocol, what).with_status(StatusCode::OK.as_u16())
             });
-            let start = &body[..body.len().min(KEPT)];
-            self.0.secrets.take_out_of(error.with_body(String::from_utf8_lossy(start)))
+            let mut kept = clean(&String::from_utf8_lossy(body));
+            kept.truncate(kept.floor_char_boundary(KEPT));
+            self.0.secrets.take_out_of(error.with_body(kept))
         })
     }
+}
+
+async fn refused(response: Response, secrets: &Secrets) -> WorkerError {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let (mut body, is_whole) = read::refusal(response).await;
+    if !is_whole {
+        body.truncate(secrets.before_a_begun_one(&body));
+    }
+    // Where it lies may hold a key as well.
+    secrets.take_out_of(error::of_response(status, &headers, &body, &|text| secrets.clean(text).into_owned()))
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

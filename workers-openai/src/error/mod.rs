@@ -14,4 +14,5 @@ mod retry_after;
 mod said;
 
 pub use classify::{classify, classify_frame};
+pub(crate) use classify::{of_frame, of_response};
 pub use config::ConfigError;

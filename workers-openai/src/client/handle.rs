@@ -192,7 +192,7 @@ impl Client {
         serde_json::from_slice(body).map_err(|why| {
             let clean = |text: &str| self.0.secrets.clean(text).into_owned();
             // A server may answer 200 and mean an error.
-            let error = error::of_frame(body, &clean).unwrap_or_else(|| {
+            let error = error::of_success(body, &clean).unwrap_or_else(|| {
                 let what = format!("the server sent what cannot be read as its answer: {why}");
                 WorkerError::new(Kind::Protocol, what).with_status(StatusCode::OK.as_u16())
             });

@@ -2,6 +2,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode};
 use orchestrator_core::error::{WorkerError, WorkerErrorKind as Kind};
+use serde_json::{Value, json};
 
 use super::kind;
 use super::retry_after::retry_after;
@@ -53,7 +54,8 @@ type Clean<'a> = &'a dyn Fn(&str) -> String;
 
 /// Says what an event of a stream means that is an error instead of a piece of the answer; `None` where it is no error.
 ///
-/// An error that neither repeats a status nor has a name that is known is `Transient`: the server took the request, and
+/// It is one where it has an `error`, or neither choices nor a usage, but a `detail`, a `message`, or `error` as its `object` or
+/// `type`. One that neither repeats a status nor has a name that is known is `Transient`: the server took the request, and
 /// failed while it answered.
 #[must_use]
 pub fn classify_frame(frame: &[u8]) -> Option<WorkerError> {
@@ -63,15 +65,38 @@ pub fn classify_frame(frame: &[u8]) -> Option<WorkerError> {
 /// As [`classify_frame`]; `clean` as for [`of_response`].
 pub(crate) fn of_frame(frame: &[u8], clean: Clean<'_>) -> Option<WorkerError> {
     let body: ErrorBody = serde_json::from_slice(frame).ok()?;
-    body.error.get()?;
-    let said = Said::of_body(&body);
-    let kind = kind::of(said.status, &said).unwrap_or(Kind::Transient);
+    is_failure(&body).then(|| broken_off(&Said::of_body(&body), frame, clean))
+}
+
+/// What the body of a response means that has a status of success, and an `error` all the same.
+pub(crate) fn of_success(body: &[u8], clean: Clean<'_>) -> Option<WorkerError> {
+    let read: ErrorBody = serde_json::from_slice(body).ok()?;
+    read.error.get()?;
+    Some(broken_off(&Said::of_body(&read), body, clean))
+}
+
+/// What an event means that is said to be an error, whatever is in it.
+pub(crate) fn of_named_error(frame: &[u8], clean: Clean<'_>) -> WorkerError {
+    broken_off(&Said::read(frame), frame, clean)
+}
+
+fn broken_off(said: &Said, frame: &[u8], clean: Clean<'_>) -> WorkerError {
+    let kind = kind::of(said.status, said).unwrap_or(Kind::Transient);
     let error = WorkerError::new(kind, message(None, &HeaderMap::new(), &clean(&said.message)));
     let error = error.with_body(clean(&String::from_utf8_lossy(frame)));
-    Some(match said.status {
+    match said.status {
         Some(status) => error.with_status(status),
         None => error,
-    })
+    }
+}
+
+fn is_failure(body: &ErrorBody) -> bool {
+    let field = |name: &str| body.extra.get(name).filter(|value| !value.is_null());
+    let is_piece =
+        field("choices").is_some_and(|choices| *choices != json!([])) || field("usage").is_some_and(Value::is_object);
+    let is_told = field("detail").or_else(|| field("message")).is_some();
+    let is_named = ["object", "type"].iter().any(|name| field(name).is_some_and(|value| value == "error"));
+    body.error.get().is_some() || !is_piece && (is_told || is_named)
 }
 
 fn message(status: Option<StatusCode>, headers: &HeaderMap, said: &str) -> String {

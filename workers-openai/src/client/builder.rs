@@ -46,6 +46,14 @@ impl ClientBuilder {
         self
     }
 
+    /// What is wrong without a look at the base URL.
+    pub(crate) fn other_faults(&self) -> Vec<InvalidInput> {
+        let mut faults = Vec::new();
+        self.all_headers(&mut faults);
+        faults.extend(self.conflicts(None));
+        faults
+    }
+
     /// Sets the key, sent as `Authorization: Bearer ..`, without the space around it.
     pub fn key(mut self, key: impl Into<SecretString>) -> Self {
         self.key = Some(key.into());
@@ -61,9 +69,12 @@ impl ClientBuilder {
         self
     }
 
-    /// Uses an HTTP client of one's own: for proxies, certificates, or a pool of connections that is shared.
+    /// Uses an HTTP client of one's own: for proxies, certificates, HTTP/2, or a pool of connections that is shared.
     ///
-    /// Its redirects and time limits hold then; headers set here are sent by it wherever it is redirected to.
+    /// Without one, nothing is redirected or tried twice, proxies that the environment names are not used, and HTTP/1.1 is
+    /// spoken: each stream has a connection of its own, so that a cancelled one closes it, and slots are the only limit.
+    ///
+    /// Its redirects, retries and time limits hold then; headers set here are sent by it wherever it is redirected to.
     pub fn http_client(mut self, client: reqwest::Client) -> Self {
         self.http_client = Some(client);
         self
@@ -152,11 +163,15 @@ fn value(secret: &SecretString) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// No redirect is followed: it would turn a `POST` into a `GET`, and carry keys elsewhere.
+/// No redirect is followed: it would turn a `POST` into a `GET`, and carry keys elsewhere. Whether a request may be sent again is
+/// the stage's to say.
 fn http_client(endpoint: &Endpoint, connect: Option<Duration>) -> Result<reqwest::Client, InvalidInput> {
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("prompt-orchestrator/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .http1_only()
         .referer(false)
         .tcp_nodelay(true)
         .pool_idle_timeout(if endpoint.is_encrypted() { IDLE_ENCRYPTED } else { IDLE_PLAIN });
@@ -169,8 +184,10 @@ fn http_client(endpoint: &Endpoint, connect: Option<Duration>) -> Result<reqwest
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&String> = self.headers.iter().map(|(name, _)| name).collect();
+        // Its query may hold a key.
+        let base_url = self.base_url.split('?').next();
         f.debug_struct("ClientBuilder")
-            .field("base_url", &self.base_url)
+            .field("base_url", &base_url.unwrap_or_default())
             .field("headers", &names)
             .finish_non_exhaustive()
     }

@@ -18,7 +18,8 @@ use crate::sse::SseDecoder;
 /// while nobody polls, at most one chunk waits here, and the server is held back by TCP. After an error, or the end, it yields
 /// `None`.
 ///
-/// Dropping it closes the connection, unless the answer has been read to its end, or, on HTTP/2, cancels the stream.
+/// Dropping it closes the connection, unless the answer has been read to its end; on HTTP/2, which only a caller's own HTTP
+/// client speaks, it cancels the stream.
 ///
 /// # Errors
 ///

@@ -64,7 +64,8 @@ pub(crate) struct Page {
 }
 
 impl Client {
-    /// Starts with the base URL of a server: scheme, host, and the path below which its routes lie.
+    /// Starts with the base URL of a server: scheme, host, and the path below which its routes lie. A query behind it, such as
+    /// Azure's `?api-version=..`, goes with every request.
     pub fn builder(base_url: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(base_url.into())
     }
@@ -79,14 +80,14 @@ impl Client {
         Self(Arc::new(Inner { http, endpoint, headers, secrets, limits }))
     }
 
-    /// Returns the base URL in its normal form, without a slash at the end.
+    /// Returns the base URL in its normal form, without a slash at the end, and without its query, which may hold a key.
     #[must_use]
     pub fn base_url(&self) -> &str {
         self.0.endpoint.url()
     }
 
     /// Returns the server's name for [`Slots::of_server`](orchestrator_core::worker::Slots::of_server): the base URL without a
-    /// `/v1` at its end, so that all workers of a server name it alike.
+    /// `/v1` at its end, and with `127.0.0.1` for `localhost` and `[::1]`, so that all workers of a server name it alike.
     #[must_use]
     pub fn server(&self) -> &str {
         self.0.endpoint.server()
@@ -188,18 +189,24 @@ impl Client {
         Err(refused(response, secrets).await)
     }
 
+    /// A server may answer 200 and mean an error, also where an answer can be read that has nothing in it.
     fn parse<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, WorkerError> {
-        serde_json::from_slice(body).map_err(|why| {
-            let clean = |text: &str| self.0.secrets.clean(text).into_owned();
-            // A server may answer 200 and mean an error.
-            let error = error::of_success(body, &clean).unwrap_or_else(|| {
+        let clean = |text: &str| self.0.secrets.clean(text).into_owned();
+        let failure = || error::of_success(body, &clean);
+        let may_be_failure = || memchr::memmem::find(body, b"\"error\"").is_some();
+        let error = match serde_json::from_slice(body) {
+            Ok(answer) => match may_be_failure().then(failure).flatten() {
+                Some(error) => error,
+                None => return Ok(answer),
+            },
+            Err(why) => failure().unwrap_or_else(|| {
                 let what = format!("the server sent what cannot be read as its answer: {why}");
                 WorkerError::new(Kind::Protocol, what).with_status(StatusCode::OK.as_u16())
-            });
-            let mut kept = clean(&String::from_utf8_lossy(body));
-            kept.truncate(kept.floor_char_boundary(KEPT));
-            self.0.secrets.take_out_of(error.with_body(kept))
-        })
+            }),
+        };
+        let mut kept = clean(&String::from_utf8_lossy(body));
+        kept.truncate(kept.floor_char_boundary(KEPT));
+        Err(self.0.secrets.take_out_of(error.with_body(kept)))
     }
 }
 

@@ -204,9 +204,9 @@ impl Client {
                 WorkerError::new(Kind::Protocol, what).with_status(StatusCode::OK.as_u16())
             }),
         };
-        let mut kept = clean(&String::from_utf8_lossy(body));
-        kept.truncate(kept.floor_char_boundary(KEPT));
-        Err(self.0.secrets.take_out_of(error.with_body(kept)))
+        let shown = clean(&String::from_utf8_lossy(body));
+        let start = &shown.as_bytes()[..shown.len().min(KEPT)];
+        Err(self.0.secrets.take_out_of(error.with_body(String::from_utf8_lossy(start))))
     }
 }
 

@@ -51,7 +51,8 @@ fn held(pieces: impl IntoIterator<Item = (u64, &'static str)>) -> TokenStream {
 
 async fn end(mut stream: TokenStream) -> Result<Finish, WorkerError> {
     loop {
-        if let TokenEvent::Finish(finish) = stream.next().await.expect("an end, however it is")? {
+        let event = tokio::time::timeout(Duration::from_secs(3_600), stream.next()).await.expect("it ends");
+        if let TokenEvent::Finish(finish) = event.expect("an end, however it is")? {
             return Ok(finish);
         }
     }

@@ -5,6 +5,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use async_trait::async_trait;
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
 use orchestrator_core::retrieval::Embedder;
+use orchestrator_core::worker::Slots;
 
 use crate::client::Client;
 use crate::wire::{Embedding, EmbeddingInput, EmbeddingRequest, EmbeddingResponse};
@@ -16,7 +17,8 @@ const BATCH: NonZeroUsize = NonZeroUsize::new(32).expect("not zero");
 ///
 /// Texts go to the server in batches of 32, one batch after the other, so that an index that is built leaves room for others.
 /// Each exchange is limited by [`ClientBuilder::exchange_timeout`](crate::client::ClientBuilder::exchange_timeout). A server
-/// that answers with vectors of other lengths than asked for, or with too few, is not believed.
+/// that answers with vectors of other lengths than asked for, or with too few, is not believed. Where a worker of the server has
+/// told how many [`Slots`] it has, each batch takes one, and waits for it.
 ///
 /// # Examples
 ///
@@ -70,6 +72,11 @@ impl OpenAiEmbedder {
     }
 
     async fn embed_batch(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, WorkerError> {
+        let slots = Slots::known(self.client.server());
+        let _slot = match &slots {
+            Some(slots) => Some(slots.acquire().await),
+            None => None,
+        };
         let input = EmbeddingInput::Texts(texts.iter().map(|text| (*text).to_owned()).collect());
         let mut request = EmbeddingRequest::new(&self.model, input);
         request.dimensions = self.dimensions.map(NonZeroU32::get).into();

@@ -4,10 +4,12 @@
 mod traces;
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::{Arc, OnceLock};
 
 use orchestrator_core::error::{WorkerError, WorkerErrorKind as Kind};
 use orchestrator_core::retrieval::Embedder;
 use orchestrator_core::testing::server::{Reply, Request, ScriptedServer};
+use orchestrator_core::worker::Slots;
 use serde_json::{Value, json};
 use workers_openai::OpenAiEmbedder;
 use workers_openai::client::Client;
@@ -112,4 +114,18 @@ async fn recorded_vectors_are_read_in_either_form() {
         let length: f32 = vectors[0].iter().map(|number| number * number).sum();
         assert!((length - 1.0).abs() < 1e-3, "{trace}: {length}");
     }
+}
+
+#[tokio::test]
+async fn each_batch_takes_one_of_the_slots_that_a_worker_of_the_server_has_told_of() {
+    let told = Arc::new(OnceLock::<Slots>::new());
+    let seen = told.clone();
+    let server = server(move |request| match seen.get().map(Slots::free) {
+        Some(0) => backwards(request),
+        _ => Reply::json(503, "{}"),
+    })
+    .await;
+    let slots = told.get_or_init(|| Slots::of_server(&server.base_url(), NonZeroUsize::MIN));
+    embedder(&server).batch(NonZeroUsize::MIN).embed(&["1", "2"]).await.expect("vectors");
+    assert_eq!(slots.free(), 1);
 }

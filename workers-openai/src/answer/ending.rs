@@ -1,59 +1,46 @@
-use orchestrator_core::error::{WorkerError, WorkerErrorKind};
+use bytes::Bytes;
+use orchestrator_core::error::WorkerError;
 use orchestrator_core::token::{Finish, FinishReason, Usage};
 use serde_json::{Map, Value};
 
-use super::reason::meaning;
+use super::reason::{Meaning, meaning};
 use crate::chunk;
 
 /// Fields of a chunk, its choice and its usage that have a place of their own, or say nothing.
 const OF_CHUNK: &[&str] = &["choices", "created", "id", "model", "object", "system_fingerprint", "usage"];
-const OF_CHOICE: &[&str] = &["delta", "finish_reason", "index", "logprobs", "prompt_token_ids", "text", "token_ids"];
+const OF_CHOICE: &[&str] = &["delta", "finish_reason", "index", "prompt_token_ids", "text", "token_ids"];
 const OF_USAGE: &[&str] = &["completion_tokens", "prompt_tokens", "prompt_tokens_details", "total_tokens"];
 
 /// What is known so far of how the answer ends.
 #[derive(Debug, Default)]
 pub(super) struct Ending {
-    reason: Option<FinishReason>,
-    failure: Option<WorkerErrorKind>,
+    meaning: Option<Meaning>,
+    /// The server's word for it, where that is not known.
+    word: Option<String>,
     usage: Usage,
-    vendor: Map<String, Value>,
+    /// The frame with the reason, and the last one with a usage: some servers send one in every frame.
+    with_reason: Option<Bytes>,
+    with_usage: Option<Bytes>,
 }
 
 impl Ending {
     /// Takes what one of the last chunks says. Where several count, the last one holds.
-    pub(super) fn take(&mut self, reason: Option<&str>, usage: Option<chunk::Usage>, frame: &[u8]) {
-        match reason.and_then(meaning) {
-            Some(Ok(reason)) => self.reason = Some(reason),
-            Some(Err(failure)) => self.failure = Some(failure),
-            None => {}
+    pub(super) fn take(&mut self, reason: Option<&str>, usage: Option<chunk::Usage>, frame: &Bytes) {
+        if let Some(meaning) = reason.and_then(meaning) {
+            self.word = reason.filter(|_| meaning == Meaning::Unknown).map(str::to_owned);
+            self.meaning = Some(meaning);
+            self.with_reason = Some(frame.clone());
         }
         if let Some(came) = usage {
             self.usage = Usage::new(came.prompt().unwrap_or_default(), came.completion().unwrap_or_default());
             self.usage.cached_tokens = came.cached().unwrap_or_default();
-        }
-        // It has been read once already.
-        if let Ok(chunk) = serde_json::from_slice(frame) {
-            self.take_vendor(chunk);
-        }
-    }
-
-    /// Takes what has no place of its own: of the chunk and its choice as they are called there, of the usage below `usage`.
-    fn take_vendor(&mut self, mut chunk: Map<String, Value>) {
-        let choice = chunk.get_mut("choices").and_then(|choices| choices.get_mut(0)).map(Value::take);
-        let usage = chunk.get_mut("usage").map(Value::take);
-        self.vendor.extend(unknown(chunk, OF_CHUNK));
-        if let Some(Value::Object(choice)) = choice {
-            self.vendor.extend(unknown(choice, OF_CHOICE));
-        }
-        if let Some(Value::Object(usage)) = usage {
-            let beyond: Map<_, _> = unknown(usage, OF_USAGE).collect();
-            self.vendor.extend((!beyond.is_empty()).then(|| ("usage".to_owned(), beyond.into())));
+            self.with_usage = Some(frame.clone());
         }
     }
 
     /// Returns whether the server has said how the answer ended.
     pub(super) const fn is_known(&self) -> bool {
-        self.reason.is_some() || self.failure.is_some()
+        self.meaning.is_some()
     }
 
     /// Makes the terminal event; an answer whose end the server did not explain had one all the same.
@@ -62,12 +49,37 @@ impl Ending {
     ///
     /// Where the server gave up.
     pub(super) fn into_finish(self) -> Result<Finish, WorkerError> {
-        if let Some(failure) = self.failure {
-            return Err(WorkerError::new(failure, "the server gave the answer up"));
-        }
-        let mut finish = Finish::new(self.reason.unwrap_or_default(), self.usage);
-        finish.vendor = (!self.vendor.is_empty()).then(|| Box::new(self.vendor));
+        let reason = match self.meaning {
+            Some(Meaning::Failed(kind)) => return Err(WorkerError::new(kind, "the server gave the answer up")),
+            Some(Meaning::Ended(reason)) => reason,
+            Some(Meaning::Unknown) | None => FinishReason::Stop,
+        };
+        let mut finish = Finish::new(reason, self.usage);
+        let mut vendor = Map::new();
+        let same = self.with_usage == self.with_reason;
+        take_vendor(&mut vendor, self.with_reason, true);
+        take_vendor(&mut vendor, self.with_usage.filter(|_| !same), false);
+        vendor.extend(self.word.map(|word| ("finish_reason".to_owned(), word.into())));
+        finish.vendor = (!vendor.is_empty()).then(|| Box::new(vendor));
         Ok(finish)
+    }
+}
+
+/// Takes what has no place of its own: of the chunk and its choice as they are called there, of the usage below `usage`. The
+/// probabilities of text belong to its own event, but for the text that comes with the reason.
+fn take_vendor(vendor: &mut Map<String, Value>, frame: Option<Bytes>, has_reason: bool) {
+    // It has been read once already.
+    let chunk = frame.and_then(|frame| serde_json::from_slice::<Map<String, Value>>(&frame).ok());
+    let Some(mut chunk) = chunk else { return };
+    let choice = chunk.get_mut("choices").and_then(|choices| choices.get_mut(0)).map(Value::take);
+    let usage = chunk.get_mut("usage").map(Value::take);
+    vendor.extend(unknown(chunk, OF_CHUNK));
+    if let Some(Value::Object(choice)) = choice {
+        vendor.extend(unknown(choice, OF_CHOICE).filter(|(name, _)| has_reason || name != "logprobs"));
+    }
+    if let Some(Value::Object(usage)) = usage {
+        let beyond: Map<_, _> = unknown(usage, OF_USAGE).collect();
+        vendor.extend((!beyond.is_empty()).then(|| ("usage".to_owned(), beyond.into())));
     }
 }
 

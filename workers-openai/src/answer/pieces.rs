@@ -8,7 +8,7 @@ use orchestrator_core::token::{TextDelta, TokenEvent};
 use super::calls::Calls;
 use super::ending::Ending;
 use super::template::Template;
-use crate::chunk::{Choice, Chunk};
+use crate::chunk::{Choice, Chunk, mended};
 
 /// A frame that is no piece of an answer.
 #[derive(Debug)]
@@ -42,7 +42,13 @@ impl Pieces {
         {
             return Ok((!text.is_empty()).then(|| TokenEvent::Text(TextDelta::new(text).with_raw(frame.clone()))));
         }
-        let chunk = Chunk::parse(frame).map_err(Unread::Unknown)?;
+        let chunk = match Chunk::parse(frame) {
+            Ok(chunk) => chunk,
+            Err(why) => match mended(frame) {
+                Some(mended) => return self.read(&mended.into(), ending),
+                None => return Err(Unread::Unknown(why)),
+            },
+        };
         if chunk.is_error() {
             return Err(Unread::Failure);
         }

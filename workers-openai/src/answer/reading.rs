@@ -5,14 +5,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use orchestrator_core::error::WorkerError;
-use orchestrator_core::token::{TokenEvent, TokenStream};
-use tokio::time::Sleep;
+use orchestrator_core::token::{Pulse, TokenEvent, TokenStream};
+use tokio::time::{Instant, Sleep};
 
 use super::ending::Ending;
 use super::pieces::{Pieces, Unread};
 use crate::client::Frames;
 
 const DONE: &[u8] = b"[DONE]";
+
+/// How long usage and `[DONE]` are waited for behind the finish reason. Servers send them with it, or right behind it; the
+/// answer is whole, and its slot is waited for.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How long the end of the body is waited for behind `[DONE]`, so that the connection can be used again. Most servers send both
 /// at once, or one right behind the other.
@@ -28,34 +32,90 @@ const LAST_CHUNK: Duration = Duration::from_millis(10);
 /// | pieces of tool calls | the same; id and name in the first piece only |
 /// | a choice other than the first | nothing |
 /// | a finish reason, usage, what the vendor adds to them | the terminal event, behind everything else |
-/// | an error | the error, classified as [`classify_frame`](crate::error::classify_frame) does |
+/// | an error, by what it says or by its event's name | the error, classified as [`classify_frame`](crate::error::classify_frame) does |
 /// | what cannot be read | `Protocol` |
 ///
-/// A finish reason that is not known is `Stop`; one that says that the server gave up is an error. Empty deltas make no event.
+/// A finish reason that is not known is `Stop`, and stands as `finish_reason` among the vendor's fields; one that says that the
+/// server gave up is `Transient`. Empty deltas make no event, but are a [`Pulse`] of the stream; comments are none. A usage that
+/// the server never sent is all zeros.
 ///
 /// The answer is whole if the server gave a finish reason, or said `[DONE]`; without either it was cut
 /// ([`StreamCut`](orchestrator_core::error::WorkerErrorKind::StreamCut)). The terminal event comes with `[DONE]` or the end of
-/// the body; if the connection breaks behind the finish reason, it comes with what is known.
+/// the body. If the connection breaks behind the finish reason, or nothing of these comes within 2 s, it comes with what is
+/// known.
 #[must_use]
 pub fn tokens(frames: Frames) -> TokenStream {
-    TokenStream::from_stream(Reading { frames, pieces: Pieces::default(), ending: Ending::default(), done: None })
+    let pulse = Pulse::default();
+    let reading = Reading {
+        frames,
+        pieces: Pieces::default(),
+        ending: Ending::default(),
+        pulse: pulse.clone(),
+        is_done: false,
+        patience: None,
+    };
+    TokenStream::from_stream(reading).with_pulse(pulse)
 }
 
 struct Reading {
     frames: Frames,
     pieces: Pieces,
     ending: Ending,
-    /// Behind `[DONE]`: how long the end of the body is still waited for.
-    done: Option<Pin<Box<Sleep>>>,
+    pulse: Pulse,
+    /// `[DONE]` has come.
+    is_done: bool,
+    /// How long what comes behind the finish reason, or behind `[DONE]`, is still waited for.
+    patience: Option<Pin<Box<Sleep>>>,
 }
 
 impl Reading {
-    fn poll_done(&mut self, cx: &mut Context<'_>) -> Poll<Result<TokenEvent, WorkerError>> {
-        if self.frames.finish(cx).is_pending() {
-            let patience = self.done.get_or_insert_with(|| Box::pin(tokio::time::sleep(LAST_CHUNK)));
-            ready!(patience.as_mut().poll(cx));
+    /// Goes on until there is an event, or the answer is over.
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<TokenEvent, WorkerError>> {
+        while !self.is_done {
+            if let Some(event) = self.pieces.next() {
+                return Poll::Ready(Ok(event));
+            }
+            let frame = match ready!(Pin::new(&mut self.frames).poll_next(cx)) {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => return Poll::Ready(self.finish_or(error)),
+                None => return Poll::Ready(self.finish_or(WorkerError::stream_cut())),
+            };
+            if let Some(event) = self.read(&frame).transpose() {
+                return Poll::Ready(event);
+            }
         }
+        ready!(self.frames.finish(cx));
         Poll::Ready(self.finish())
+    }
+
+    fn read(&mut self, frame: &Bytes) -> Result<Option<TokenEvent>, WorkerError> {
+        if self.frames.is_named_error() {
+            return self.unread(frame, Unread::Failure).map(Some);
+        }
+        if frame == DONE {
+            self.is_done = true;
+            self.wait(LAST_CHUNK);
+            return Ok(None);
+        }
+        let was_known = self.ending.is_known();
+        let event = match self.pieces.read(frame, &mut self.ending) {
+            Ok(event) => event,
+            Err(unread) => return self.unread(frame, unread).map(Some),
+        };
+        if event.is_none() {
+            self.pulse.beat();
+        }
+        if self.ending.is_known() && !was_known {
+            self.wait(LAST_WORDS);
+        }
+        Ok(event)
+    }
+
+    fn wait(&mut self, patience: Duration) {
+        match &mut self.patience {
+            Some(sleep) => sleep.as_mut().reset(Instant::now() + patience),
+            None => self.patience = Some(Box::pin(tokio::time::sleep(patience))),
+        }
     }
 
     fn finish(&mut self) -> Result<TokenEvent, WorkerError> {
@@ -81,26 +141,13 @@ impl Stream for Reading {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if this.done.is_some() {
-            return this.poll_done(cx).map(Some);
+        if let Poll::Ready(event) = this.poll_event(cx) {
+            return Poll::Ready(Some(event));
         }
-        if let Some(event) = this.pieces.next() {
-            return Poll::Ready(Some(Ok(event)));
-        }
-        loop {
-            let frame = match ready!(Pin::new(&mut this.frames).poll_next(cx)) {
-                Some(Ok(frame)) => frame,
-                Some(Err(error)) => return Poll::Ready(Some(this.finish_or(error))),
-                None => return Poll::Ready(Some(this.finish_or(WorkerError::stream_cut()))),
-            };
-            if frame == DONE {
-                return this.poll_done(cx).map(Some);
-            }
-            match this.pieces.read(&frame, &mut this.ending) {
-                Ok(Some(event)) => return Poll::Ready(Some(Ok(event))),
-                Ok(None) => {}
-                Err(unread) => return Poll::Ready(Some(this.unread(&frame, unread))),
-            }
+        // What is there already is read, however late it is asked for.
+        match &mut this.patience {
+            Some(patience) => patience.as_mut().poll(cx).map(|()| Some(this.finish())),
+            None => Poll::Pending,
         }
     }
 }

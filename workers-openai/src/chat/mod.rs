@@ -13,5 +13,5 @@ pub use dialect::Dialect;
 pub use request::request;
 
 pub(crate) use dialect::Json;
-pub(crate) use request::{float, stops, stream_options};
+pub(crate) use request::{check, float, stops, stream_options};
 pub(crate) use vendor::Vendor;

@@ -1,4 +1,4 @@
-use orchestrator_core::error::WorkerError;
+use orchestrator_core::error::{InvalidInput, WorkerError, WorkerErrorKind};
 use orchestrator_core::request::Sampling;
 use orchestrator_core::worker::InferenceRequest;
 
@@ -13,8 +13,10 @@ use crate::wire::{ChatRequest, Field, Float, Stop, StreamOptions};
 ///
 /// # Errors
 ///
-/// `InvalidRequest` where the vendor's fields ask for more than one answer.
+/// `InvalidRequest` where the vendor's fields ask for more than one answer, or a parameter is
+/// [out of its range](Sampling::validate).
 pub fn request(request: &InferenceRequest, model: Option<&str>, dialect: &Dialect) -> Result<ChatRequest, WorkerError> {
+    check(&request.sampling)?;
     let Sampling { max_tokens, temperature, top_p, ref stop, seed, .. } = request.sampling;
     let mut sent = ChatRequest::new("", request.messages.iter().map(message::message).collect());
     sent.model = request.model.as_deref().or(model).map(str::to_owned).into();
@@ -47,6 +49,12 @@ pub fn request(request: &InferenceRequest, model: Option<&str>, dialect: &Dialec
     extra.extend(seed.map(|seed| (dialect.seed.to_owned(), seed.into())));
     sent.extra = extra;
     Ok(sent)
+}
+
+/// What is no number would be sent as `null`, and then as nothing at all.
+pub(crate) fn check(sampling: &Sampling) -> Result<(), WorkerError> {
+    let refused = |fault: InvalidInput| WorkerError::new(WorkerErrorKind::InvalidRequest, fault.to_string());
+    sampling.validate().map_err(refused)
 }
 
 /// As short as it was written: `0.2`, and not what is nearest to it in 64 bits.

@@ -5,8 +5,10 @@
 //! to them. They read the chunks of chat completions and of completions alike.
 
 mod lenient;
+mod surrogates;
 #[cfg(test)]
 mod tests;
 mod view;
 
+pub(crate) use surrogates::mended;
 pub(crate) use view::{Choice, Chunk, ToolCallDelta, Usage};

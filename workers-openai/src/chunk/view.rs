@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use smallvec::SmallVec;
 
-use super::lenient::{Count, Text, or_default};
+use super::lenient::{Count, Name, Text, object, or_default};
 
 /// The data of one event, unless that is `[DONE]`.
 #[derive(Debug, Default, Deserialize)]
@@ -16,9 +16,15 @@ pub(crate) struct Chunk<'a> {
     /// One in nearly every chunk; none where a chunk has only the usage.
     #[serde(borrow, deserialize_with = "or_default")]
     choices: Choices<'a>,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "object")]
     usage: Option<Usage>,
     error: Option<IgnoredAny>,
+    detail: Option<IgnoredAny>,
+    message: Option<IgnoredAny>,
+    #[serde(borrow)]
+    object: Name<'a>,
+    #[serde(borrow, rename = "type")]
+    kind: Name<'a>,
 }
 
 impl<'a> Chunk<'a> {
@@ -40,8 +46,13 @@ impl<'a> Chunk<'a> {
     }
 
     /// Returns whether this says that the answer has failed; [`ErrorBody`](crate::wire::ErrorBody) reads what it says.
+    ///
+    /// Not every server says so by an `error`: a piece of an answer has choices or a usage, and no message beside nothing.
     pub(crate) fn is_error(&self) -> bool {
-        self.error.is_some()
+        let is_piece = !self.choices().is_empty() || self.usage.is_some();
+        let is_told = self.detail.is_some() || self.message.is_some();
+        let is_named = [&self.object, &self.kind].iter().any(|name| name.0.as_deref() == Some("error"));
+        self.error.is_some() || !is_piece && (is_told || is_named)
     }
 }
 
@@ -142,7 +153,7 @@ struct Delta<'a> {
 pub(crate) struct ToolCallDelta<'a> {
     index: Count,
     #[serde(borrow)]
-    id: Text<'a>,
+    id: Name<'a>,
     #[serde(borrow, deserialize_with = "or_default")]
     function: FunctionDelta<'a>,
 }
@@ -184,8 +195,8 @@ impl ToolCallDelta<'_> {
 pub(crate) struct Usage {
     prompt_tokens: Count,
     completion_tokens: Count,
-    #[serde(deserialize_with = "or_default")]
-    prompt_tokens_details: PromptTokens,
+    #[serde(deserialize_with = "object")]
+    prompt_tokens_details: Option<PromptTokens>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -207,6 +218,6 @@ impl Usage {
 
     /// Returns the tokens of the prompt that the server had in its cache.
     pub(crate) fn cached(self) -> Option<u64> {
-        self.prompt_tokens_details.cached_tokens.0
+        self.prompt_tokens_details?.cached_tokens.0
     }
 }

@@ -46,7 +46,15 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the key, sent as `Authorization: Bearer ..`.
+    /// What is wrong without a look at the base URL.
+    pub(crate) fn other_faults(&self) -> Vec<InvalidInput> {
+        let mut faults = Vec::new();
+        self.all_headers(&mut faults);
+        faults.extend(self.conflicts(None));
+        faults
+    }
+
+    /// Sets the key, sent as `Authorization: Bearer ..`, without the space around it.
     pub fn key(mut self, key: impl Into<SecretString>) -> Self {
         self.key = Some(key.into());
         self
@@ -54,16 +62,19 @@ impl ClientBuilder {
 
     /// Sends a header with every request; another one of the same name is replaced.
     ///
-    /// Its value is treated as a secret, since it may be one (`x-api-key`): if a server echoes it in a refusal, it is taken
-    /// out, unless it is shorter than eight bytes.
+    /// Its value is treated as a secret, since it may be one (`x-api-key`): if a server echoes it in a refusal, or what stands
+    /// behind its last space (`Bearer ..`), that is taken out, unless it is shorter than eight bytes.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<SecretString>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Uses an HTTP client of one's own: for proxies, certificates, or a pool of connections that is shared.
+    /// Uses an HTTP client of one's own: for proxies, certificates, HTTP/2, or a pool of connections that is shared.
     ///
-    /// Its redirects and time limits hold then; headers set here are sent by it wherever it is redirected to.
+    /// Without one, nothing is redirected or tried twice, proxies that the environment names are not used, and HTTP/1.1 is
+    /// spoken: each stream has a connection of its own, so that a cancelled one closes it, and slots are the only limit.
+    ///
+    /// Its redirects, retries and time limits hold then; headers set here are sent by it wherever it is redirected to.
     pub fn http_client(mut self, client: reqwest::Client) -> Self {
         self.http_client = Some(client);
         self
@@ -100,9 +111,8 @@ impl ClientBuilder {
         };
         match (endpoint, http) {
             (Some(endpoint), Some(http)) if faults.is_empty() => {
-                let echoed = self.headers.into_iter().map(|(_, value)| value);
-                let echoed = echoed.filter(|value| value.expose_secret().len() >= SHORTEST);
-                let secrets = Secrets::new(self.key.into_iter().chain(echoed));
+                let echoed = self.headers.iter().map(|(_, value)| value.expose_secret());
+                let secrets = Secrets::new(self.key.into_iter()).and_of_headers(echoed);
                 Ok(Client::new(http, endpoint, headers, secrets, Limits { connect, exchange: self.exchange_timeout }))
             }
             _ => Err(ConfigError::new("client", faults)),
@@ -115,7 +125,8 @@ impl ClientBuilder {
             if key.expose_secret().trim().is_empty() {
                 faults.push(InvalidInput::new("key", "must not be empty"));
             }
-            let bearer = SecretString::from(format!("Bearer {}", key.expose_secret()));
+            // A key out of a file ends with its line.
+            let bearer = SecretString::from(format!("Bearer {}", key.expose_secret().trim()));
             match value(&bearer) {
                 Some(value) => drop(headers.insert(http::header::AUTHORIZATION, value)),
                 None => faults.push(InvalidInput::new("key", "must hold nothing that a header cannot hold")),
@@ -146,20 +157,21 @@ impl ClientBuilder {
     }
 }
 
-/// The shortest value of a header that is looked for in refusals; shorter ones would be found in every second word.
-const SHORTEST: usize = 8;
-
 fn value(secret: &SecretString) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(secret.expose_secret()).ok()?;
     value.set_sensitive(true);
     Some(value)
 }
 
-/// No redirect is followed: it would turn a `POST` into a `GET`, and carry keys elsewhere.
+/// No redirect is followed: it would turn a `POST` into a `GET`, and carry keys elsewhere. Whether a request may be sent again is
+/// the stage's to say.
 fn http_client(endpoint: &Endpoint, connect: Option<Duration>) -> Result<reqwest::Client, InvalidInput> {
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("prompt-orchestrator/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .no_proxy()
+        .http1_only()
         .referer(false)
         .tcp_nodelay(true)
         .pool_idle_timeout(if endpoint.is_encrypted() { IDLE_ENCRYPTED } else { IDLE_PLAIN });
@@ -172,8 +184,10 @@ fn http_client(endpoint: &Endpoint, connect: Option<Duration>) -> Result<reqwest
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&String> = self.headers.iter().map(|(name, _)| name).collect();
+        // Its query may hold a key.
+        let base_url = self.base_url.split('?').next();
         f.debug_struct("ClientBuilder")
-            .field("base_url", &self.base_url)
+            .field("base_url", &base_url.unwrap_or_default())
             .field("headers", &names)
             .finish_non_exhaustive()
     }

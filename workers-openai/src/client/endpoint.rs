@@ -7,8 +7,9 @@ use reqwest::Url;
 #[derive(Debug, Clone)]
 pub(super) struct Endpoint {
     base: Url,
-    /// Without a slash at the end.
+    /// Without a slash at the end, and without the query, which may hold a key.
     url: String,
+    server: String,
 }
 
 impl Endpoint {
@@ -22,11 +23,12 @@ impl Endpoint {
         if !base.username().is_empty() || base.password().is_some() {
             return Err(fault("must not hold a user or a password, which belong into `key` or `header`"));
         }
-        if base.query().is_some() || base.fragment().is_some() {
-            return Err(fault("must end with its path"));
+        if base.fragment().is_some() {
+            return Err(fault("must end with its path or its query"));
         }
-        let url = base.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { base, url })
+        let url = shown(&base);
+        let server = server_of(&base).map_err(|()| fault("must name a host"))?;
+        Ok(Self { base, url, server })
     }
 
     pub(super) fn is_encrypted(&self) -> bool {
@@ -38,7 +40,7 @@ impl Endpoint {
     }
 
     pub(super) fn server(&self) -> &str {
-        self.url.strip_suffix("/v1").unwrap_or(&self.url)
+        &self.server
     }
 
     /// Returns the base URL's path, without a slash at the end: empty for most.
@@ -46,14 +48,31 @@ impl Endpoint {
         self.base.path().trim_end_matches('/')
     }
 
-    /// Returns the URL of a route; a query may stand behind its path.
+    /// Returns the URL of a route; a query may stand behind its path. That of the base URL comes first.
     pub(super) fn route(&self, route: &str) -> Url {
         let (path, query) = route.split_once('?').map_or((route, None), |(path, query)| (path, Some(query)));
         let mut url = self.base.clone();
         url.set_path(&format!("{}/{}", self.path(), path.trim_start_matches('/')));
-        url.set_query(query);
+        let queries: Vec<&str> = self.base.query().into_iter().chain(query).filter(|query| !query.is_empty()).collect();
+        url.set_query((!queries.is_empty()).then(|| queries.join("&")).as_deref());
         url
     }
+}
+
+fn shown(base: &Url) -> String {
+    let mut url = base.clone();
+    url.set_query(None);
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+/// Loopback goes by several names, and is one server.
+fn server_of(base: &Url) -> Result<String, ()> {
+    let mut url = base.clone();
+    if matches!(url.host_str(), Some("localhost" | "[::1]")) {
+        url.set_host(Some("127.0.0.1")).map_err(drop)?;
+    }
+    let shown = shown(&url);
+    Ok(shown.strip_suffix("/v1").unwrap_or(&shown).to_owned())
 }
 
 #[cfg(test)]
@@ -66,6 +85,9 @@ mod tests {
             ("http://h:1", "/v1/models", "http://h:1/v1/models"),
             ("http://h:1/", "v1/models", "http://h:1/v1/models"),
             ("https://h/api/v1/", "/models?limit=1", "https://h/api/v1/models?limit=1"),
+            ("https://h/a/?api-version=2", "/models", "https://h/a/models?api-version=2"),
+            ("https://h/a?api-version=2", "/models?limit=1", "https://h/a/models?api-version=2&limit=1"),
+            ("https://h?", "/models", "https://h/models"),
         ];
         for (base, route, url) in routes {
             assert_eq!(Endpoint::parse(base).expect("a URL").route(route).as_str(), url);
@@ -75,15 +97,24 @@ mod tests {
     #[test]
     fn a_server_has_one_name_however_its_url_is_written() {
         let server = |url| Endpoint::parse(url).expect("a URL").server().to_owned();
-        for url in ["http://LOCALHOST:80/", " http://localhost", "http://localhost/v1", "http://localhost/v1/"] {
-            assert_eq!(server(url), "http://localhost", "{url}");
+        for url in ["http://HOST:80/", " http://host", "http://host/v1", "http://host/v1/", "http://host/v1?key=x"] {
+            assert_eq!(server(url), "http://host", "{url}");
         }
-        assert_eq!(server("http://localhost/a"), "http://localhost/a");
+        assert_eq!(server("http://host/a"), "http://host/a");
+        for loopback in ["http://localhost:8080/v1", "http://127.0.0.1:8080", "http://[::1]:8080/"] {
+            assert_eq!(server(loopback), "http://127.0.0.1:8080");
+        }
+    }
+
+    #[test]
+    fn a_query_is_sent_and_not_shown() {
+        let endpoint = Endpoint::parse("http://localhost:1/v1/?key=secret").expect("a URL");
+        assert_eq!(endpoint.url(), "http://localhost:1/v1");
     }
 
     #[test]
     fn what_is_no_place_of_a_server_is_refused() {
-        for bad in ["", "localhost:8080", "ftp://h", "http://", "http://me:pw@h", "http://h/?v=1", "http://h/#x"] {
+        for bad in ["", "localhost:8080", "ftp://h", "http://", "http://me:pw@h", "http://h/#x"] {
             assert_eq!(Endpoint::parse(bad).expect_err(bad).field(), "base_url", "{bad}");
         }
     }

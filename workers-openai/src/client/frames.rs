@@ -9,7 +9,7 @@ use orchestrator_core::error::{WorkerError, WorkerErrorKind as Kind};
 
 use super::secrets::Secrets;
 use super::transport::{self, Begun};
-use crate::error::classify_frame;
+use crate::error;
 use crate::sse::SseDecoder;
 
 /// The data of the events of a streamed answer, one after the other.
@@ -18,7 +18,8 @@ use crate::sse::SseDecoder;
 /// while nobody polls, at most one chunk waits here, and the server is held back by TCP. After an error, or the end, it yields
 /// `None`.
 ///
-/// Dropping it closes the connection, unless the answer has been read to its end, or, on HTTP/2, cancels the stream.
+/// Dropping it closes the connection, unless the answer has been read to its end; on HTTP/2, which only a caller's own HTTP
+/// client speaks, it cancels the stream.
 ///
 /// # Errors
 ///
@@ -34,11 +35,18 @@ pub struct Frames {
     body: Option<reqwest::Body>,
     events: SseDecoder,
     secrets: Secrets,
+    /// Whether the last event was named `error`.
+    is_named_error: bool,
+    /// Bytes that came behind the last event.
+    behind: usize,
 }
+
+/// How much may come behind the event that is known to be the last one; where it is more, it is not the end of an answer.
+const BEHIND: usize = 64 * 1024;
 
 impl Frames {
     pub(super) fn new(body: reqwest::Body, secrets: Secrets) -> Self {
-        Self { body: Some(body), events: SseDecoder::new(), secrets }
+        Self { body: Some(body), events: SseDecoder::new(), secrets, is_named_error: false, behind: 0 }
     }
 
     /// Frames of a body that has come already.
@@ -49,10 +57,18 @@ impl Frames {
 
     /// Returns what a frame means that is an error instead of a piece of the answer; `None` where it is none.
     ///
-    /// As [`classify_frame`], without the keys that the server may echo.
+    /// As [`classify_frame`](error::classify_frame), without the keys that the server may echo. Any frame is an error whose
+    /// event is [named so](Self::is_named_error).
     #[must_use]
     pub fn error_of(&self, frame: &[u8]) -> Option<WorkerError> {
-        classify_frame(frame).map(|error| self.secrets.take_out_of(error))
+        let clean = |text: &str| self.secrets.clean(text).into_owned();
+        if self.is_named_error { Some(error::of_named_error(frame, &clean)) } else { error::of_frame(frame, &clean) }
+    }
+
+    /// Returns whether the event that came last is named `error`, whatever its data is.
+    #[must_use]
+    pub const fn is_named_error(&self) -> bool {
+        self.is_named_error
     }
 
     /// Makes the error of a frame that is no piece of an answer in any way that is known; keeps it as the error's body.
@@ -72,11 +88,14 @@ impl Frames {
     /// Waits for the end of the body behind the event that is known to be the last one; what comes before it is passed over.
     ///
     /// A connection whose answer has been read to its end is used again, and any other closed when this is dropped. So it is
-    /// worth a moment, and no more: the answer is there already.
+    /// worth a moment, and no more: the answer is there already. Of a body that goes on and on 64 KiB are passed over.
     pub fn finish(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(body) = &mut self.body {
-            while let Some(Ok(_)) = ready!(Pin::new(&mut *body).poll_frame(cx)) {}
-            self.body = None;
+        while let Some(body) = &mut self.body {
+            let more = ready!(Pin::new(body).poll_frame(cx)).and_then(Result::ok);
+            self.behind += more.as_ref().and_then(|frame| frame.data_ref()).map_or(0, Bytes::len);
+            if more.is_none() || self.behind > BEHIND {
+                self.body = None;
+            }
         }
         Poll::Ready(())
     }
@@ -89,7 +108,10 @@ impl Stream for Frames {
         let this = &mut *self;
         loop {
             match this.events.next_event() {
-                Some(Ok(event)) => return Poll::Ready(Some(Ok(event.into_data()))),
+                Some(Ok(event)) => {
+                    this.is_named_error = event.name().is_some_and(|name| name == "error");
+                    return Poll::Ready(Some(Ok(event.into_data())));
+                }
                 Some(Err(error)) => {
                     this.body = None;
                     let what = "the server sent an event that is too long";

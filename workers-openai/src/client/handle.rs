@@ -16,7 +16,7 @@ use super::frames::Frames;
 use super::read;
 use super::secrets::Secrets;
 use super::transport::{self, Begun};
-use crate::error::classify;
+use crate::error;
 
 /// The client of one server that speaks HTTP and JSON; what workers of such servers build on.
 ///
@@ -64,7 +64,8 @@ pub(crate) struct Page {
 }
 
 impl Client {
-    /// Starts with the base URL of a server: scheme, host, and the path below which its routes lie.
+    /// Starts with the base URL of a server: scheme, host, and the path below which its routes lie. A query behind it, such as
+    /// Azure's `?api-version=..`, goes with every request.
     pub fn builder(base_url: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(base_url.into())
     }
@@ -79,14 +80,14 @@ impl Client {
         Self(Arc::new(Inner { http, endpoint, headers, secrets, limits }))
     }
 
-    /// Returns the base URL in its normal form, without a slash at the end.
+    /// Returns the base URL in its normal form, without a slash at the end, and without its query, which may hold a key.
     #[must_use]
     pub fn base_url(&self) -> &str {
         self.0.endpoint.url()
     }
 
     /// Returns the server's name for [`Slots::of_server`](orchestrator_core::worker::Slots::of_server): the base URL without a
-    /// `/v1` at its end, so that all workers of a server name it alike.
+    /// `/v1` at its end, and with `127.0.0.1` for `localhost` and `[::1]`, so that all workers of a server name it alike.
     #[must_use]
     pub fn server(&self) -> &str {
         self.0.endpoint.server()
@@ -103,7 +104,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Those of the server as [`classify`] tells them; `Transient` where it cannot be reached; `Timeout`; `Protocol` where
+    /// Those of the server as [`classify`](error::classify) tells them; `Transient` where it cannot be reached; `Timeout`; `Protocol` where
     /// what comes is not HTTP, not such JSON, or longer than 64 MiB.
     pub async fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, WorkerError> {
         let page = self.get(path).await?;
@@ -135,7 +136,8 @@ impl Client {
     }
 
     /// Sends JSON and reads the stream of events that comes back; `headers` go beside the client's own, in whose place they
-    /// come where they have the same name.
+    /// come where they have the same name. Those that are [marked as sensitive](HeaderValue::set_sensitive) are taken out of
+    /// errors, as [`ClientBuilder::header`] says.
     ///
     /// It has no time limit but the one for connecting: use [`Timeouts`](orchestrator_core::worker::Timeouts).
     ///
@@ -144,13 +146,15 @@ impl Client {
     /// As [`post_json`](Self::post_json). `Protocol` also where something else than a stream comes, unless it is an error.
     pub async fn stream(&self, path: &str, body: &impl Serialize, headers: HeaderMap) -> Result<Frames, WorkerError> {
         let request = self.request(Method::POST, path).body(json(body)?);
+        let sensitive = headers.values().filter(|value| value.is_sensitive());
+        let secrets = self.0.secrets.and_of_headers(sensitive.filter_map(|value| value.to_str().ok()));
         let request = request.header(CONTENT_TYPE, JSON).header(ACCEPT, EVENTS).headers(headers);
-        let response = self.send(request).await?;
+        let response = self.send(request, &secrets).await?;
         if !is_stream(response.headers()) {
-            return Err(self.refused(response).await);
+            return Err(refused(response, &secrets).await);
         }
         let body = http::Response::from(response).into_body();
-        Ok(Frames::new(body, self.0.secrets.clone()))
+        Ok(Frames::new(body, secrets))
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Page, WorkerError> {
@@ -164,7 +168,7 @@ impl Client {
     async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<Page, WorkerError> {
         let limit = self.0.limits.exchange;
         let exchange = async {
-            let response = self.send(request).await?;
+            let response = self.send(request, &self.0.secrets).await?;
             let headers = response.headers().clone();
             match read::answer(response).await? {
                 Ok(body) => Ok(Page { headers, body }),
@@ -176,32 +180,44 @@ impl Client {
     }
 
     /// Waits for the head of the response; only one of success comes back.
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, WorkerError> {
+    async fn send(&self, request: reqwest::RequestBuilder, secrets: &Secrets) -> Result<Response, WorkerError> {
         let connect = self.0.limits.connect;
         let response = request.send().await.map_err(|error| transport::failed(error, Begun::No, connect))?;
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(self.refused(response).await)
+        Err(refused(response, secrets).await)
     }
 
-    async fn refused(&self, response: Response) -> WorkerError {
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = read::refusal(response).await;
-        self.0.secrets.take_out_of(classify(status, &headers, &body))
-    }
-
+    /// A server may answer 200 and mean an error, also where an answer can be read that has nothing in it.
     fn parse<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, WorkerError> {
-        serde_json::from_slice(body).map_err(|why| {
-            // A server may answer 200 and mean an error.
-            let error = crate::error::classify_frame(body).unwrap_or_else(|| {
+        let clean = |text: &str| self.0.secrets.clean(text).into_owned();
+        let failure = || error::of_success(body, &clean);
+        let may_be_failure = || memchr::memmem::find(body, b"\"error\"").is_some();
+        let error = match serde_json::from_slice(body) {
+            Ok(answer) => match may_be_failure().then(failure).flatten() {
+                Some(error) => error,
+                None => return Ok(answer),
+            },
+            Err(why) => failure().unwrap_or_else(|| {
                 let what = format!("the server sent what cannot be read as its answer: {why}");
                 WorkerError::new(Kind::Protocol, what).with_status(StatusCode::OK.as_u16())
-            });
-            let start = &body[..body.len().min(KEPT)];
-            self.0.secrets.take_out_of(error.with_body(String::from_utf8_lossy(start)))
-        })
+            }),
+        };
+        let shown = clean(&String::from_utf8_lossy(body));
+        let start = &shown.as_bytes()[..shown.len().min(KEPT)];
+        Err(self.0.secrets.take_out_of(error.with_body(String::from_utf8_lossy(start))))
     }
+}
+
+async fn refused(response: Response, secrets: &Secrets) -> WorkerError {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let (mut body, is_whole) = read::refusal(response).await;
+    if !is_whole {
+        body.truncate(secrets.before_a_begun_one(&body));
+    }
+    // Where it lies may hold a key as well.
+    secrets.take_out_of(error::of_response(status, &headers, &body, &|text| secrets.clean(text).into_owned()))
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

@@ -30,19 +30,21 @@ pub(super) async fn answer(mut response: Response) -> Result<Result<Bytes, reqwe
     }
 }
 
-/// Reads a refusal, as far as it comes in time and within its limit.
-pub(super) async fn refusal(mut response: Response) -> BytesMut {
+/// Reads a refusal, as far as it comes in time and within its limit; tells whether that is all of it.
+pub(super) async fn refusal(mut response: Response) -> (BytesMut, bool) {
     let mut body = BytesMut::new();
     let read = async {
-        while let Ok(Some(chunk)) = response.chunk().await {
+        loop {
+            let Ok(chunk) = response.chunk().await else { return false };
+            let Some(chunk) = chunk else { return true };
             let room = REFUSAL - body.len();
             body.extend_from_slice(&chunk[..room.min(chunk.len())]);
             if body.len() == REFUSAL {
-                break;
+                return false;
             }
         }
     };
     // Whether the time is over does not matter: there is a status.
-    let _in_time = tokio::time::timeout(REFUSAL_TIME, read).await.is_ok();
-    body
+    let is_whole = tokio::time::timeout(REFUSAL_TIME, read).await.unwrap_or(false);
+    (body, is_whole)
 }

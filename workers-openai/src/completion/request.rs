@@ -1,8 +1,8 @@
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
-use orchestrator_core::request::Sampling;
+use orchestrator_core::request::{Content, Message, Sampling};
 use orchestrator_core::worker::InferenceRequest;
 
-use crate::chat::{Dialect, Vendor, float, stops, stream_options};
+use crate::chat::{Dialect, Vendor, check, float, stops, stream_options};
 use crate::wire::{CompletionRequest, Prompt};
 
 /// Makes the request to go on with `prompt`: the request's own [`raw_prompt`](InferenceRequest::raw_prompt), or the ids of its
@@ -13,8 +13,8 @@ use crate::wire::{CompletionRequest, Prompt};
 ///
 /// # Errors
 ///
-/// `InvalidRequest` where there are tools, which a text without a chat cannot call, and where the vendor's fields ask for more
-/// than one answer.
+/// `InvalidRequest` where there are tools, which a text without a chat cannot call, or a raw prompt holds pictures or calls;
+/// where the vendor's fields ask for more than one answer; and where a parameter is [out of its range](Sampling::validate).
 pub fn request(
     request: &InferenceRequest,
     prompt: Prompt,
@@ -25,6 +25,11 @@ pub fn request(
         let what = "`tools` need a conversation, and the prompt is raw";
         return Err(WorkerError::new(WorkerErrorKind::InvalidRequest, what));
     }
+    if request.raw && !request.messages.iter().all(is_text) {
+        let what = "`messages` hold pictures or calls, and the prompt is raw";
+        return Err(WorkerError::new(WorkerErrorKind::InvalidRequest, what));
+    }
+    check(&request.sampling)?;
     let Sampling { max_tokens, temperature, top_p, ref stop, seed, .. } = request.sampling;
     let mut sent = CompletionRequest::new("", prompt);
     sent.model = request.model.as_deref().or(model).map(str::to_owned).into();
@@ -47,4 +52,8 @@ pub fn request(
     extra.extend(seed.map(|seed| (dialect.seed.to_owned(), seed.into())));
     sent.extra = extra;
     Ok(sent)
+}
+
+fn is_text(message: &Message) -> bool {
+    message.tool_calls().is_empty() && message.parts().iter().all(|part| matches!(part, Content::Text(_)))
 }

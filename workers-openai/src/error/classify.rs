@@ -2,6 +2,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode};
 use orchestrator_core::error::{WorkerError, WorkerErrorKind as Kind};
+use serde_json::{Value, json};
 
 use super::kind;
 use super::retry_after::retry_after;
@@ -30,38 +31,75 @@ const MESSAGE: usize = 300;
 /// does that.
 #[must_use]
 pub fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> WorkerError {
+    of_response(status, headers, body, &str::to_owned)
+}
+
+/// As [`classify`]; `clean` takes out of a text what must not be told on, before anything is cut off.
+pub(crate) fn of_response(status: StatusCode, headers: &HeaderMap, body: &[u8], clean: Clean<'_>) -> WorkerError {
     let said = Said::read(body);
     // A status of success knows nothing of the error in its body.
     let telling = if status.is_success() { said.status } else { Some(status.as_u16()) };
     let kind = kind::of(telling, &said).unwrap_or(Kind::Protocol);
-    let error = WorkerError::new(kind, message(Some(status), headers, &said))
+    let error = WorkerError::new(kind, message(Some(status), headers, &clean(&said.message)))
         .with_status(status.as_u16())
-        .with_body(String::from_utf8_lossy(body));
+        .with_body(clean(&String::from_utf8_lossy(body)));
     match retry_after(headers, SystemTime::now()) {
         Some(pause) => error.with_retry_after(pause),
         None => error,
     }
 }
 
+/// Makes of a text what may be shown of it.
+type Clean<'a> = &'a dyn Fn(&str) -> String;
+
 /// Says what an event of a stream means that is an error instead of a piece of the answer; `None` where it is no error.
 ///
-/// An error that neither repeats a status nor has a name that is known is `Transient`: the server took the request, and
+/// It is one where it has an `error`, or neither choices nor a usage, but a `detail`, a `message`, or `error` as its `object` or
+/// `type`. One that neither repeats a status nor has a name that is known is `Transient`: the server took the request, and
 /// failed while it answered.
 #[must_use]
 pub fn classify_frame(frame: &[u8]) -> Option<WorkerError> {
-    let body: ErrorBody = serde_json::from_slice(frame).ok()?;
-    body.error.get()?;
-    let said = Said::of_body(&body);
-    let kind = kind::of(said.status, &said).unwrap_or(Kind::Transient);
-    let error = WorkerError::new(kind, message(None, &HeaderMap::new(), &said));
-    let error = error.with_body(String::from_utf8_lossy(frame));
-    Some(match said.status {
-        Some(status) => error.with_status(status),
-        None => error,
-    })
+    of_frame(frame, &str::to_owned)
 }
 
-fn message(status: Option<StatusCode>, headers: &HeaderMap, said: &Said) -> String {
+/// As [`classify_frame`]; `clean` as for [`of_response`].
+pub(crate) fn of_frame(frame: &[u8], clean: Clean<'_>) -> Option<WorkerError> {
+    let body: ErrorBody = serde_json::from_slice(frame).ok()?;
+    is_failure(&body).then(|| broken_off(&Said::of_body(&body), frame, clean))
+}
+
+/// What the body of a response means that has a status of success, and an `error` all the same.
+pub(crate) fn of_success(body: &[u8], clean: Clean<'_>) -> Option<WorkerError> {
+    let read: ErrorBody = serde_json::from_slice(body).ok()?;
+    read.error.get()?;
+    Some(broken_off(&Said::of_body(&read), body, clean))
+}
+
+/// What an event means that is said to be an error, whatever is in it.
+pub(crate) fn of_named_error(frame: &[u8], clean: Clean<'_>) -> WorkerError {
+    broken_off(&Said::read(frame), frame, clean)
+}
+
+fn broken_off(said: &Said, frame: &[u8], clean: Clean<'_>) -> WorkerError {
+    let kind = kind::of(said.status, said).unwrap_or(Kind::Transient);
+    let error = WorkerError::new(kind, message(None, &HeaderMap::new(), &clean(&said.message)));
+    let error = error.with_body(clean(&String::from_utf8_lossy(frame)));
+    match said.status {
+        Some(status) => error.with_status(status),
+        None => error,
+    }
+}
+
+fn is_failure(body: &ErrorBody) -> bool {
+    let field = |name: &str| body.extra.get(name).filter(|value| !value.is_null());
+    let is_piece =
+        field("choices").is_some_and(|choices| *choices != json!([])) || field("usage").is_some_and(Value::is_object);
+    let is_told = field("detail").or_else(|| field("message")).is_some();
+    let is_named = ["object", "type"].iter().any(|name| field(name).is_some_and(|value| value == "error"));
+    body.error.get().is_some() || !is_piece && (is_told || is_named)
+}
+
+fn message(status: Option<StatusCode>, headers: &HeaderMap, said: &str) -> String {
     let who = match status {
         Some(status) => format!("the server answered {}", status.as_u16()),
         None => "the server broke its answer off".to_owned(),
@@ -69,7 +107,7 @@ fn message(status: Option<StatusCode>, headers: &HeaderMap, said: &Said) -> Stri
     let place = headers.get(http::header::LOCATION).and_then(|place| place.to_str().ok());
     let what = match place {
         Some(place) if status.is_some_and(|status| status.is_redirection()) => format!("it lies at {place}"),
-        _ => said.message.chars().take(MESSAGE).collect(),
+        _ => said.chars().take(MESSAGE).collect(),
     };
     if what.is_empty() { who } else { format!("{who}: {what}") }
 }

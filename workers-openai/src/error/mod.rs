@@ -14,4 +14,5 @@ mod retry_after;
 mod said;
 
 pub use classify::{classify, classify_frame};
+pub(crate) use classify::{of_frame, of_named_error, of_response, of_success};
 pub use config::ConfigError;

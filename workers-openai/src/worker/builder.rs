@@ -48,7 +48,8 @@ impl OpenAiBuilder {
     /// Says where the server is; a preset has a place of its own.
     ///
     /// A URL without a path, such as `http://127.0.0.1:8000`, has its routes below `/v1`; one with a path, such as
-    /// `https://api.example.com/openai/v1`, has them below that.
+    /// `https://api.example.com/openai/v1`, has them below that. A query, such as Azure's `?api-version=..`, goes with every
+    /// request.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
         self
@@ -102,7 +103,8 @@ impl OpenAiBuilder {
         self
     }
 
-    /// Says how many requests the server takes at once, over all workers of this process that talk to it.
+    /// Says how many requests the server takes at once, over all workers of this process that talk to it. Unless set, those
+    /// hold that another worker of this server has told of, if there is one.
     pub const fn slots(mut self, slots: NonZeroUsize) -> Self {
         self.slots = Some(slots);
         self
@@ -113,11 +115,6 @@ impl OpenAiBuilder {
     /// # Errors
     ///
     /// Reports every setting that is wrong, at once.
-    ///
-    /// # Panics
-    ///
-    /// Panics above 2^61 slots.
-    #[track_caller]
     pub fn build(self) -> Result<OpenAi, ConfigError> {
         let mut faults = Vec::new();
         for (field, text) in [("name", &self.name), ("model", &self.model)] {
@@ -125,10 +122,13 @@ impl OpenAiBuilder {
                 faults.push(InvalidInput::new(field, "must not be empty"));
             }
         }
+        if self.slots.is_some_and(|slots| slots.get() > Slots::MOST) {
+            faults.push(InvalidInput::new("slots", format!("must be at most {}", Slots::MOST)));
+        }
         let base_url = self.base_url.or_else(|| Some(self.preset?.base_url().to_owned()));
         let Some(base_url) = base_url else {
-            faults.insert(0, InvalidInput::new("base_url", "must be set, or a preset that has one"));
-            return Err(ConfigError::new("worker", faults));
+            let missing = InvalidInput::new("base_url", "must be set, or a preset that has one");
+            return Err(ConfigError::new("worker", [vec![missing], self.client.other_faults(), faults].concat()));
         };
         let client = match self.client.base_url(base_url).build() {
             Ok(client) if faults.is_empty() => client,
@@ -144,6 +144,7 @@ impl OpenAiBuilder {
             model: self.model.or_else(|| preset?.model().map(str::to_owned)),
             context_length: self.context_length,
             health: preset.map_or("models", Preset::health),
+            takes_raw_prompts: preset.is_none_or(Preset::takes_raw_prompts),
             timeouts: self.timeouts,
         }))
     }

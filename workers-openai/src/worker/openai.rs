@@ -49,6 +49,7 @@ pub(super) struct Settings {
     pub(super) context_length: Option<u64>,
     pub(super) slots: Option<Slots>,
     pub(super) health: &'static str,
+    pub(super) takes_raw_prompts: bool,
     pub(super) timeouts: Timeouts,
 }
 
@@ -73,6 +74,10 @@ impl OpenAi {
                 let body = chat::request(request, model.as_deref(), dialect)?;
                 client.stream(&client.route("chat/completions"), &body, HeaderMap::new()).await?
             }
+            Some(_) if !self.0.takes_raw_prompts => {
+                let what = "this server takes no raw prompts, only conversations";
+                return Err(WorkerError::new(WorkerErrorKind::InvalidRequest, what));
+            }
             Some(prompt) => {
                 let prompt = Prompt::Text(prompt.into_owned());
                 let body = completion::request(request, prompt, model.as_deref(), dialect)?;
@@ -96,16 +101,20 @@ impl ModelWorker for OpenAi {
         info
     }
 
+    /// Those that were set, or else those that another worker of this server has told of.
     fn slots(&self) -> Option<Slots> {
-        self.0.slots.clone()
+        self.0.slots.clone().or_else(|| Slots::known(self.0.client.server()))
     }
 
-    /// Asks for the models, or what the preset asks for; a server that does not know that route says nothing by it.
+    /// Asks for the models, or what the preset asks for. A server that does not know that route, or keeps it from this key, says
+    /// nothing by it; one that has had enough requests is there.
     async fn health(&self) -> Health {
         let client = &self.0.client;
         match tokio::time::timeout(HEALTH, client.get_text(&client.route(self.0.health))).await {
             Ok(Ok(_)) => Health::ready(),
+            Ok(Err(error)) if error.kind() == WorkerErrorKind::RateLimited => Health::ready(),
             Ok(Err(error)) if error.kind() == WorkerErrorKind::NotFound => Health::unknown(),
+            Ok(Err(error)) if matches!(error.status(), Some(403 | 405)) => Health::unknown(),
             Ok(Err(error)) => Health::unavailable(error.to_string()),
             Err(_) => Health::unavailable(format!("no answer within {HEALTH:?}")),
         }

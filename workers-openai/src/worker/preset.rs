@@ -77,6 +77,11 @@ impl Preset {
         }
     }
 
+    /// Whether it has a route for prompts without a chat template.
+    pub(super) const fn takes_raw_prompts(self) -> bool {
+        !matches!(self, Self::Mistral)
+    }
+
     /// The route that answers only if requests would be taken.
     pub(super) const fn health(self) -> &'static str {
         match self {

@@ -98,3 +98,40 @@ async fn a_client_of_ones_own_is_used_with_its_limits() {
     assert_eq!(error.kind(), Kind::Timeout(Phase::Total));
     assert_eq!(server.seen().exchanges[0].request.header("user-agent"), Some("mine"));
 }
+
+#[tokio::test]
+async fn an_answer_that_can_be_read_and_has_an_error_is_one() {
+    let server = server(|request| match request.path() {
+        "/error" => Reply::json(200, r#"{"error":{"message":"no such model","code":404}}"#),
+        _ => Reply::json(200, r#"{"error":null,"data":{"error":"no matter"}}"#),
+    })
+    .await;
+    let client = crate::client(&server);
+    let error = client.get_json::<Value>("/error").await.expect_err("an error");
+    assert_eq!(error.kind(), Kind::NotFound);
+    assert_eq!(client.post_json::<Value>("/", &json!({})).await.expect("JSON")["data"]["error"], "no matter");
+}
+
+#[tokio::test]
+async fn a_query_of_the_base_url_goes_with_every_request_and_is_shown_nowhere() {
+    let server = server(|_| Reply::json(200, "{}")).await;
+    let builder = Client::builder(server.base_url() + "/base/?api-version=2&key=sk-secret");
+    let said = format!("{builder:?}");
+    let client = builder.build().expect("a client");
+    client.get_text("/models").await.expect("text");
+    let request = server.seen().exchanges[0].request.clone();
+    assert_eq!((request.path(), request.query()), ("/base/models", "api-version=2&key=sk-secret"));
+    assert!(!(said + &format!("{client:?}") + client.server()).contains("sk-secret"));
+}
+
+/// The environment is the process's own: the test that talks to a server runs once more, in another one.
+#[test]
+fn a_proxy_of_the_environment_is_not_used() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").and_then(|bound| bound.local_addr()).expect("a port");
+    let mut test = std::process::Command::new(std::env::current_exe().expect("this test"));
+    test.args(["--exact", "settings::json_and_text_are_read_and_sent"]).env_remove("no_proxy").env_remove("NO_PROXY");
+    let proxy = format!("http://{closed}");
+    let run = test.env("http_proxy", &proxy).env("HTTP_PROXY", &proxy).output().expect("it runs");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && said.contains("1 passed"), "{said}");
+}

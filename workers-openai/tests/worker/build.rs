@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use orchestrator_core::error::{Phase, WorkerErrorKind as Kind};
 use orchestrator_core::testing::server::Reply;
-use orchestrator_core::worker::{ModelWorker, Timeouts, WorkerInfo};
+use orchestrator_core::worker::{ModelWorker, Slots, Timeouts, WorkerInfo};
 use workers_openai::{OpenAi, Preset};
 
 use crate::{answer, finish, inference, server};
@@ -14,9 +14,17 @@ fn all_faults_are_told_at_once() {
     let error = OpenAi::builder().base_url("nowhere").key("").name(" ").model("").build().expect_err("four faults");
     let fields: Vec<_> = error.faults().iter().map(|fault| fault.field()).collect();
     assert_eq!(fields, ["base_url", "key", "name", "model"]);
-    let error = OpenAi::builder().model("").build().expect_err("two faults");
+    let error = OpenAi::builder().key("").header("a b", "c").model("").build().expect_err("four faults");
     let fields: Vec<_> = error.faults().iter().map(|fault| fault.field()).collect();
-    assert_eq!(fields, ["base_url", "model"]);
+    assert_eq!(fields, ["base_url", "key", "header", "model"]);
+}
+
+#[test]
+fn more_slots_than_there_can_be_are_a_fault() {
+    let builder =
+        |slots: usize| OpenAi::builder().base_url("http://127.0.0.1:9").slots(slots.try_into().expect("not zero"));
+    let error = builder(Slots::MOST + 1).build().expect_err("too many");
+    assert_eq!(error.faults()[0].field(), "slots");
 }
 
 #[test]

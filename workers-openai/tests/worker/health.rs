@@ -46,7 +46,16 @@ async fn one_that_refuses_or_breaks_is_unavailable_and_says_why() {
 
 #[tokio::test]
 async fn one_without_that_route_says_nothing_by_it() {
-    assert_eq!(health(Reply::json(404, "{}")).await, Health::unknown());
+    for status in [403, 404, 405, 501] {
+        assert_eq!(health(Reply::json(status, "{}")).await, Health::unknown(), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_has_had_enough_requests_is_there() {
+    assert!(health(Reply::json(429, "{}")).await.is_ready());
+    let without_means = r#"{"error":{"message":"pay","type":"insufficient_quota"}}"#;
+    assert_eq!(health(Reply::json(429, without_means)).await.status, HealthStatus::Unavailable);
 }
 
 #[tokio::test]

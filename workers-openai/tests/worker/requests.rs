@@ -139,11 +139,37 @@ async fn what_it_cannot_do_is_refused_before_anything_is_sent() {
     let mut continued = inference("?".into());
     continued.prefix = Some(Prefix::new("so far"));
     let tool = Tool { name: "f".into(), description: String::new(), parameters: json!({}) };
-    for request in [continued, inference(PromptRequest::raw("?").tool(tool))] {
+    let raw = |message: Message| {
+        let mut request = inference(PromptRequest::from_messages([message]));
+        request.raw = true;
+        request
+    };
+    let call = ToolCall { id: "1".into(), name: "f".into(), arguments: "{}".into() };
+    let mut no_number = inference("?".into());
+    no_number.sampling.temperature = Some(f32::NAN);
+    let mut raw_without_number = inference(PromptRequest::raw("?"));
+    raw_without_number.sampling.top_p = Some(f32::NAN);
+    let refused = [
+        continued,
+        inference(PromptRequest::raw("?").tool(tool)),
+        raw(Message::user("look").part(Image::new("data:image/png;base64,AA=="))),
+        raw(Message::assistant("so").tool_call(call)),
+        no_number,
+        raw_without_number,
+    ];
+    for request in refused {
         let error = finish(&worker, request).await.expect_err("it cannot");
         assert_eq!(error.kind(), Kind::InvalidRequest);
     }
     assert_eq!(server.seen().connections.total, 0);
+}
+
+#[tokio::test]
+async fn a_server_without_a_route_for_raw_prompts_is_not_sent_one() {
+    let server = server(|_| answer()).await;
+    let worker = OpenAi::builder().preset(Preset::Mistral).base_url(server.base_url()).build().expect("a worker");
+    let error = finish(&worker, inference(PromptRequest::raw("?"))).await.expect_err("it cannot");
+    assert_eq!((error.kind(), server.seen().connections.total), (Kind::InvalidRequest, 0));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use orchestrator_core::error::{WorkerError, WorkerErrorKind as Kind};
 use orchestrator_core::token::{Finish, FinishReason, TokenEvent, ToolCallDelta, Usage};
 use serde_json::{Value, json};
 
-use super::tokens;
+use crate::answer::tokens;
 use crate::client::Frames;
 
 /// Everything that comes of a body.
@@ -231,6 +231,80 @@ async fn an_empty_reason_is_none() {
 #[tokio::test]
 async fn a_server_that_gives_up_says_so_by_its_reason() {
     assert_eq!(answer(&[end("abort")]).await.error().kind(), Kind::Transient);
+    assert_eq!(answer(&[end("Cancelled")]).await.error().kind(), Kind::Transient);
+}
+
+#[tokio::test]
+async fn a_reason_that_is_not_known_is_kept_as_the_server_says_it() {
+    let finish = answer(&[end("Tired")]).await.finish();
+    assert_eq!(finish.reason, FinishReason::Stop);
+    assert_eq!(Value::Object(*finish.vendor.expect("the word")), json!({"finish_reason": "Tired"}));
+}
+
+#[tokio::test]
+async fn a_failure_without_an_error_is_one_though_done_comes_behind_it() {
+    for failure in [
+        json!({"detail": "no such adapter"}),
+        json!({"message": "no such adapter", "choices": []}),
+        json!({"object": "error", "message": "no such adapter", "type": "BadRequestError", "code": 400}),
+        json!({"type": "error", "reason": "no such adapter"}),
+    ] {
+        let error = read(format!("data: {failure}\n\ndata: [DONE]\n\n")).await.error();
+        assert!(error.to_string().contains("no such adapter"), "{error}");
+        let kind = if failure.get("code").is_some() { Kind::InvalidRequest } else { Kind::Transient };
+        assert_eq!((error.kind(), error.body()), (kind, Some(failure.to_string().as_str())));
+    }
+    let piece = json!({"object": "error", "message": "?", "choices": [{"text": "a", "finish_reason": "stop"}]});
+    assert_eq!(answer(&[piece]).await.text(), "a");
+    let other = read("data: {\"type\":\"ping\"}\n\ndata: [DONE]\n\n".into()).await;
+    assert_eq!(other.finish().reason, FinishReason::Stop);
+}
+
+#[tokio::test]
+async fn an_event_that_is_named_error_is_one_whatever_it_says() {
+    for said in ["out of memory", "{\"why\":\"out of memory\"}", "{\"choices\":[],\"x\":\"out of memory\"}"] {
+        let error = read(format!("event: error\ndata: {said}\n\ndata: [DONE]\n\n")).await.error();
+        assert_eq!((error.kind(), error.body()), (Kind::Transient, Some(said)));
+        assert!(error.to_string().contains("out of memory"), "{error}");
+    }
+    let named = read("event: message\ndata: {\"choices\":[{\"text\":\"a\"}]}\n\ndata: [DONE]\n\n".into()).await;
+    assert_eq!(named.text(), "a");
+}
+
+#[tokio::test]
+async fn half_a_character_is_replaced_and_what_is_around_it_stays() {
+    let body = "data: {\"choices\":[{\"text\":\"a\\ud83d\"}]}\n\ndata: {\"choices\":[{\"text\":\"\\ude00b\"}]}\n\n";
+    let read = read(format!("{body}data: [DONE]\n\n")).await;
+    assert_eq!(read.text(), "a\u{fffd}\u{fffd}b");
+}
+
+#[tokio::test]
+async fn what_is_odd_beside_the_text_does_not_matter() {
+    let call = json!({"index": 0, "id": 17, "function": {"name": "f", "arguments": "{}"}});
+    let mut last = end("tool_calls");
+    last["usage"] = json!("none");
+    let counted = json!({"choices": [], "usage": {"prompt_tokens": 2, "prompt_tokens_details": []}});
+    let read = answer(&[delta(&json!({"tool_calls": [call]})), last, counted]).await;
+    assert_eq!(read.calls()[0].id.as_deref(), Some("17"));
+    assert_eq!(read.finish().usage, Usage::new(2, 0));
+}
+
+#[tokio::test]
+async fn the_probabilities_of_the_last_text_are_kept() {
+    let of = |text: &str| json!({"content": [{"token": text, "logprob": -0.5}]});
+    let piece = json!({"choices": [{"delta": {"content": "a"}, "logprobs": of("a")}], "usage": {"prompt_tokens": 1}});
+    let last = json!({"choices": [{"delta": {"content": "b"}, "logprobs": of("b"), "finish_reason": "stop"}]});
+    let counted = json!({"choices": [{"delta": {}, "logprobs": of("c")}], "usage": {"prompt_tokens": 1}});
+    let vendor = answer(&[piece, last, counted]).await.finish().vendor.expect("some");
+    assert_eq!(Value::Object(*vendor), json!({"logprobs": of("b")}));
+}
+
+#[tokio::test]
+async fn of_many_usages_the_last_one_tells_what_the_vendor_adds() {
+    let counting = |usage: Value| json!({"choices": [{"text": "a"}], "usage": usage});
+    let read = answer(&[counting(json!({"early": 1})), counting(json!({"late": 2})), end("stop")]).await;
+    let vendor = read.finish().vendor.expect("some");
+    assert_eq!(Value::Object(*vendor), json!({"usage": {"late": 2}}));
 }
 
 #[tokio::test]

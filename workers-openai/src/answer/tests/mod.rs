@@ -1,0 +1,4 @@
+//! What becomes of frames, and of time.
+
+mod frames;
+mod time;

@@ -22,7 +22,8 @@ use crate::{LlamaEmbedder, LlamaTokens};
 /// The worker of a llama.cpp server. Cheap to clone; clones share connections, slots and what is known of sessions.
 ///
 /// It asks for streams only, also where the caller wants none: the server notices at once when nobody reads a stream any more,
-/// and finishes any other answer for nobody.
+/// and finishes any other answer for nobody. While it evaluates a prompt it tells how far that is, batch by batch, and so notices
+/// it then too.
 ///
 /// **Sessions.** The turns of a session go to the slot that keeps the tokens of those before, so that only what is new is
 /// evaluated; [`Usage::cached_tokens`](orchestrator_core::token::Usage) says how many were there. Requests without a session
@@ -153,10 +154,14 @@ impl LlamaCpp {
 }
 
 /// Names the slot, and has the server use what that holds.
+///
+/// The server is asked to tell how far the prompt is: only when it has something to say, it notices that nobody listens any
+/// more, and a long prompt takes seconds before the first token.
 fn place(fields: &mut wire::Extra, lease: &Lease) {
     if let Some(slot) = lease.slot() {
         fields.insert("id_slot".to_owned(), slot.into());
     }
+    fields.insert("return_progress".to_owned(), true.into());
     fields.entry("cache_prompt").or_insert(true.into());
 }
 

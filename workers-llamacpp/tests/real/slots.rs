@@ -2,9 +2,8 @@ use futures_util::future::{join, try_join_all};
 use orchestrator_core::prelude::*;
 use test_peers::{LlamaServer, Model, TestResult};
 use workers_llamacpp::{LlamaCpp, Route};
-use workers_openai::client::Client;
 
-use crate::rig::{client, greedy, slots};
+use crate::rig::{client, greedy, watch};
 
 fn pipeline(worker: LlamaCpp) -> Result<Pipeline<PromptRequest, Tokens>, BuildError> {
     Pipeline::builder("callers").stage(InferenceStage::new(worker)).stage(StreamStage::default()).build()
@@ -38,25 +37,4 @@ pub(crate) async fn two_pipelines_keep_to_the_slots(_shared: &LlamaServer) -> Te
     assert_eq!(watched.most_waiting, 0, "somebody waited at the server");
     assert!(watched.looks > 10, "{}", watched.looks);
     Ok(())
-}
-
-#[derive(Default)]
-struct Watched {
-    looks: usize,
-    most_running: usize,
-    most_waiting: u64,
-}
-
-async fn watch(client: &Client, done: &std::cell::Cell<bool>) -> Watched {
-    let mut watched = Watched::default();
-    while !done.get() {
-        let running = slots(client).await.iter().filter(|slot| slot.is_processing.get() == Some(&true)).count();
-        let metrics = client.get_text("/metrics").await.expect("metrics");
-        let deferred = metrics.lines().find_map(|line| line.strip_prefix("llamacpp:requests_deferred "));
-        let deferred = deferred.and_then(|count| count.trim().parse().ok()).expect("a count");
-        watched.looks += 1;
-        watched.most_running = watched.most_running.max(running);
-        watched.most_waiting = watched.most_waiting.max(deferred);
-    }
-    watched
 }

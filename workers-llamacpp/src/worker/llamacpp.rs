@@ -13,6 +13,7 @@ use workers_openai::{answer, wire};
 
 use super::builder::LlamaCppBuilder;
 use super::chat::Leased;
+use super::recall;
 use super::route::Route;
 use crate::native;
 use crate::pin::{Lease, Pins, Session};
@@ -124,7 +125,7 @@ impl LlamaCpp {
         if let Some(seed) = request.sampling.seed {
             body.extra.insert("seed".to_owned(), native::seed(seed).into());
         }
-        let lease = self.lease(request);
+        let lease = self.lease(request, || recall::chat(&body, &request.sampling.vendor));
         place(&mut body.extra, &lease);
         let frames = self.0.client.stream("/v1/chat/completions", &body, self.0.headers.clone()).await?;
         Ok(TokenStream::from_stream(Leased::new(answer::tokens(frames), lease)))
@@ -133,24 +134,34 @@ impl LlamaCpp {
     async fn native(&self, request: &InferenceRequest) -> Result<TokenStream, WorkerError> {
         let prompt = native::prompt(&self.0.client, request).await?;
         let mut body = native::request(request, prompt)?;
-        let lease = self.lease(request);
+        let lease = self.lease(request, || recall::completion(&body));
         place(&mut body.extra, &lease);
         let frames = self.0.client.stream("/completion", &body, self.0.headers.clone()).await?;
         Ok(native::tokens(frames, lease))
     }
 
-    /// Finds a slot for a request whose caller has not named one.
-    fn lease(&self, request: &InferenceRequest) -> Lease {
-        let vendor = &request.sampling.vendor;
-        if !self.0.pin_sessions || vendor.contains_key("id_slot") {
-            return self.0.pins.unplaced();
+    /// Finds a slot for a request, or notes the one that its caller has named.
+    fn lease(&self, request: &InferenceRequest, prompt: impl FnOnce() -> Vec<u8>) -> Lease {
+        let (vendor, pins) = (&request.sampling.vendor, &self.0.pins);
+        let session = session(request);
+        let prompt = session.as_ref().map(|_| prompt()).unwrap_or_default();
+        match vendor.get("id_slot") {
+            Some(slot) => match slot.as_u64().and_then(|slot| usize::try_from(slot).ok()) {
+                Some(slot) => pins.named(slot, session.as_ref(), &prompt),
+                None => pins.unplaced(),
+            },
+            None if self.0.pin_sessions => pins.place(session.as_ref(), &prompt),
+            None => pins.unplaced(),
         }
-        let cached = vendor.get("cache_prompt") != Some(&Value::Bool(false));
-        let options = request.context.options();
-        let session = options.session.clone().filter(|_| cached);
-        let session = session.map(|name| Session { tenant: options.tenant.clone(), name });
-        self.0.pins.place(session.as_ref())
     }
+}
+
+/// Whose tokens a slot keeps when it has answered; nobody's where its cache is not to be used.
+fn session(request: &InferenceRequest) -> Option<Session> {
+    let uses_cache = request.sampling.vendor.get("cache_prompt") != Some(&Value::Bool(false));
+    let options = request.context.options();
+    let name = options.session.clone().filter(|_| uses_cache)?;
+    Some(Session { tenant: options.tenant.clone(), name })
 }
 
 /// Names the slot, and has the server use what that holds.

@@ -10,6 +10,7 @@ use workers_openai::client::Frames;
 
 use super::piece::{Piece, Tally, is_error};
 use crate::pin::Lease;
+use crate::server::Doubt;
 use crate::wire::{Completion, Field};
 
 /// Reads an answer, and ends the lease of its slot with it.
@@ -17,9 +18,9 @@ use crate::wire::{Completion, Field};
 /// The last event says `stop`: an answer that ends without one was cut. What comes behind it is not waited for, as the server
 /// does not use the connection again. Events without text, such as those that tell how far the prompt is, are the stream's
 /// pulse.
-pub(crate) fn tokens(frames: Frames, lease: Lease) -> TokenStream {
+pub(crate) fn tokens(frames: Frames, lease: Lease, doubt: Doubt) -> TokenStream {
     let pulse = Pulse::default();
-    let reading = Reading { frames, tally: Tally::default(), lease: Some(lease), pulse: pulse.clone() };
+    let reading = Reading { frames, tally: Tally::default(), lease: Some(lease), pulse: pulse.clone(), doubt };
     TokenStream::from_stream(reading).with_pulse(pulse)
 }
 
@@ -29,6 +30,7 @@ struct Reading {
     /// `None` behind the last event.
     lease: Option<Lease>,
     pulse: Pulse,
+    doubt: Doubt,
 }
 
 impl Reading {
@@ -77,6 +79,9 @@ impl Stream for Reading {
                 Some(Err(error)) => Some(Err(error)),
                 None => Some(Err(WorkerError::stream_cut())),
             };
+            if let Some(Err(error)) = &event {
+                this.doubt.note(error);
+            }
             if event.is_some() {
                 return Poll::Ready(event);
             }

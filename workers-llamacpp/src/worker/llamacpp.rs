@@ -17,7 +17,7 @@ use super::recall;
 use super::route::Route;
 use crate::native;
 use crate::pin::{Lease, Pins, Session};
-use crate::server::{self, Facts};
+use crate::server::{self, Doubt, Facts};
 use crate::{LlamaEmbedder, LlamaTokens};
 
 /// The worker of a llama.cpp server. Cheap to clone; clones share connections, slots and what is known of sessions.
@@ -29,6 +29,9 @@ use crate::{LlamaEmbedder, LlamaTokens};
 /// **Sessions.** The turns of a session go to the slot that keeps the tokens of those before, so that only what is new is
 /// evaluated; [`Usage::cached_tokens`](orchestrator_core::token::Usage) says how many were there. Requests without a session
 /// stay out of these slots as long as there are others. See [`LlamaCppBuilder::pin_sessions`].
+///
+/// **Restarts.** Behind an error that a server makes that has ended, the next call asks it first what it is, for at most 1 s: it
+/// may have come back with other slots, another context or another model.
 ///
 /// **Grammars.** [`ResponseFormat`](orchestrator_core::request::ResponseFormat) holds on both routes; a grammar in GBNF goes
 /// into the vendor's field `grammar`.
@@ -67,6 +70,7 @@ pub(super) struct Settings {
     pub(super) pins: Pins,
     pub(super) pin_sessions: bool,
     pub(super) facts: Mutex<Facts>,
+    pub(super) doubt: Doubt,
 }
 
 impl LlamaCpp {
@@ -113,7 +117,26 @@ impl LlamaCpp {
         self.0.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes the server as it says it is; at no time there are more permits than places.
+    fn take_as_it_is(&self, facts: Facts) {
+        let Settings { slots, pins, .. } = &*self.0;
+        if facts.slots.get() > slots.total() {
+            pins.resize(facts.slots.get());
+            slots.resize(facts.slots);
+        } else {
+            slots.resize(facts.slots);
+            pins.resize(facts.slots.get());
+        }
+        *self.facts() = facts;
+        self.0.doubt.end();
+    }
+
     async fn call(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        if self.0.doubt.is_there()
+            && let Some(facts) = server::glance(&self.0.client).await
+        {
+            self.take_as_it_is(facts);
+        }
         match Route::of(&request, self.0.route)? {
             Route::Chat => self.chat(&request).await,
             Route::Native => self.native(&request).await,
@@ -128,7 +151,7 @@ impl LlamaCpp {
         let lease = self.lease(request, || recall::chat(&body, &request.sampling.vendor));
         place(&mut body.extra, &lease);
         let frames = self.0.client.stream("/v1/chat/completions", &body, self.0.headers.clone()).await?;
-        Ok(TokenStream::from_stream(Leased::new(answer::tokens(frames), lease)))
+        Ok(TokenStream::from_stream(Leased::new(answer::tokens(frames), lease, self.0.doubt.clone())))
     }
 
     async fn native(&self, request: &InferenceRequest) -> Result<TokenStream, WorkerError> {
@@ -137,7 +160,7 @@ impl LlamaCpp {
         let lease = self.lease(request, || recall::completion(&body));
         place(&mut body.extra, &lease);
         let frames = self.0.client.stream("/completion", &body, self.0.headers.clone()).await?;
-        Ok(native::tokens(frames, lease))
+        Ok(native::tokens(frames, lease, self.0.doubt.clone()))
     }
 
     /// Finds a slot for a request, or notes the one that its caller has named.
@@ -179,7 +202,8 @@ fn place(fields: &mut wire::Extra, lease: &Lease) {
 #[async_trait]
 impl ModelWorker for LlamaCpp {
     async fn infer(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
-        self.0.timeouts.run(self.call(request)).await
+        let answer = self.0.timeouts.run(self.call(request)).await;
+        answer.inspect_err(|error| self.0.doubt.note(error))
     }
 
     fn info(&self) -> WorkerInfo {
@@ -199,9 +223,7 @@ impl ModelWorker for LlamaCpp {
     async fn health(&self) -> Health {
         match server::look(&self.0.client).await {
             Ok((facts, load)) => {
-                self.0.slots.resize(facts.slots);
-                self.0.pins.resize(facts.slots.get());
-                *self.facts() = facts;
+                self.take_as_it_is(facts);
                 Health::ready().load(load)
             }
             Err(why) => Health::unavailable(why),

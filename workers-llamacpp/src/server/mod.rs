@@ -3,7 +3,6 @@
 mod doubt;
 mod facts;
 mod load;
-mod metrics;
 
 pub(crate) use doubt::Doubt;
 pub(crate) use facts::Facts;

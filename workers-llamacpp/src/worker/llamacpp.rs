@@ -37,7 +37,9 @@ use crate::{LlamaEmbedder, LlamaTokens};
 /// into the vendor's field `grammar`.
 ///
 /// **Continuing.** It goes on with an answer that was begun: by the ids of its tokens where they are known, exactly where it
-/// broke off; else by its text.
+/// broke off; else by its text, whose last token may be another one then. Where the model's template has it think first, text that
+/// does not hold all of that is refused (`InvalidRequest`): it would become part of the thoughts. A `stop` text that begins in
+/// what there is already and ends in what is added is not found: the server looks at what it adds.
 ///
 /// # Examples
 ///

@@ -80,10 +80,15 @@ pub(crate) fn has_seed(slots: &[Slot], seed: u64) -> bool {
 /// Asks again and again until it is so, and returns how long that took.
 ///
 /// The server answers between two tokens, so that asking takes the place of a pause.
-pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) -> Duration {
+pub(crate) async fn until(what: &str, holds: impl AsyncFnMut() -> bool) -> Duration {
+    until_within(Duration::from_secs(10), what, holds).await
+}
+
+/// As [`until`], with a limit of its own.
+pub(crate) async fn until_within(limit: Duration, what: &str, mut holds: impl AsyncFnMut() -> bool) -> Duration {
     let started = Instant::now();
     while !holds().await {
-        assert!(started.elapsed() < Duration::from_secs(10), "waited for {what}");
+        assert!(started.elapsed() < limit, "waited for {what}");
     }
     started.elapsed()
 }

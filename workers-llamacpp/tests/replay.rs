@@ -98,6 +98,10 @@ async fn ids_are_told_where_all_of_them_are_known() {
     let some = read(vec![split.response().to_vec()]).await.expect("an answer");
     assert!(!some.ids.contains(&368), "{:?}", some.ids);
     assert_eq!((some.ids.len(), some.unknown), (12, 1));
+    // It begins with four events that tell of the prompt, and each names a token; the third and fourth are one text.
+    let progress = traces::load("llamacpp/completion_progress_stream");
+    let all = read(vec![progress.response().to_vec()]).await.expect("an answer");
+    assert_eq!((all.ids.as_slice(), all.unknown), (&[393, 221, 105, 71, 227, 57][..], 1));
 }
 
 #[tokio::test]

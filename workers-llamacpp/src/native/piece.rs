@@ -20,6 +20,8 @@ pub(super) struct Piece<'a> {
     /// Tokens of the answer so far, those included whose text is held back.
     #[serde(default)]
     pub(super) tokens_predicted: u64,
+    /// How far the prompt is evaluated. An event that tells it has nothing of the answer, though it names a token.
+    prompt_progress: Option<IgnoredAny>,
 }
 
 /// An event that is an error instead of a piece.
@@ -32,6 +34,11 @@ struct Refusal {
 impl<'a> Piece<'a> {
     pub(super) fn parse(frame: &'a [u8]) -> serde_json::Result<Self> {
         serde_json::from_slice(frame)
+    }
+
+    /// Returns whether it tells how far the prompt is, and nothing of the answer.
+    pub(super) const fn is_progress(&self) -> bool {
+        self.prompt_progress.is_some()
     }
 }
 
@@ -56,6 +63,9 @@ pub(super) struct Tally {
 impl Tally {
     /// Takes a piece; where it has text, returns the ids of it, empty where they are not known.
     pub(super) fn take(&mut self, piece: &Piece<'_>) -> Option<Ids> {
+        if piece.is_progress() {
+            return None;
+        }
         let came = piece.tokens_predicted.saturating_sub(self.predicted);
         self.predicted = piece.tokens_predicted;
         self.gap |= came != piece.tokens.len() as u64;
@@ -95,6 +105,15 @@ mod tests {
         assert_eq!(ids(&mut tally, held), None);
         let more = r#"{"content":"ab","tokens":[2],"stop":false,"tokens_predicted":2}"#;
         assert_eq!(ids(&mut tally, more), Some(vec![1, 2]));
+    }
+
+    #[test]
+    fn what_is_told_of_the_prompt_is_no_token() {
+        let mut tally = Tally::default();
+        let progress = r#"{"content":"","tokens":[0],"stop":false,"tokens_predicted":0,"prompt_progress":{"total":9,"processed":4}}"#;
+        assert_eq!((ids(&mut tally, progress), ids(&mut tally, progress)), (None, None));
+        let first = r#"{"content":"a","tokens":[7],"stop":false,"tokens_predicted":1}"#;
+        assert_eq!(ids(&mut tally, first), Some(vec![7]));
     }
 
     #[test]

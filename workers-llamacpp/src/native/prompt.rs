@@ -9,19 +9,43 @@ use crate::wire::{Extra, Prompt, PromptPart, TemplateRequest, TemplateResponse};
 /// Fields of a vendor that the server's template knows.
 const OF_TEMPLATE: &[&str] = &["chat_template_kwargs", "reasoning_format", "add_generation_prompt"];
 
+/// How templates open what a model thinks, and how it closes that.
+const REASONING: &[(&str, &str)] =
+    &[("<think>", "</think>"), ("<seed:think>", "</seed:think>"), ("[THINK]", "[/THINK]")];
+
 /// Makes the prompt: the raw one, or the messages in the model's template, and what there is of the answer already.
 ///
 /// Ids of the answer's tokens go behind the text as they are. The server makes tokens of the text by itself, as it does for a
 /// chat: with the mark of the beginning, and with the names of special tokens read as these.
+///
+/// # Errors
+///
+/// `InvalidRequest` for pictures, and for a text to go on with that the template would make part of what the model thinks.
 pub(crate) async fn prompt(client: &Client, request: &InferenceRequest) -> Result<Prompt, WorkerError> {
     let text = match request.raw_prompt() {
         Some(text) => text.into_owned(),
-        None => templated(client, request).await?,
+        None => {
+            let text = templated(client, request).await?;
+            refuse_as_reasoning(&text, request.prefix.as_ref())?;
+            text
+        }
     };
     Ok(match &request.prefix {
         None => Prompt::Text(text),
         Some(prefix) => behind(text, prefix),
     })
+}
+
+/// An answer's text does not tell what the model thought before it.
+fn refuse_as_reasoning(prompt: &str, prefix: Option<&Prefix>) -> Result<(), WorkerError> {
+    let Some(begun) = prefix.filter(|prefix| prefix.token_ids.is_empty()) else { return Ok(()) };
+    let prompt = prompt.trim_end();
+    let mut opened = REASONING.iter().filter(|(open, _)| prompt.ends_with(open));
+    if opened.any(|(_, close)| !begun.text.contains(close)) {
+        let what = "the template has the model think first: an answer can be gone on with by its token ids only";
+        return Err(WorkerError::new(WorkerErrorKind::InvalidRequest, what));
+    }
+    Ok(())
 }
 
 fn behind(text: String, prefix: &Prefix) -> Prompt {

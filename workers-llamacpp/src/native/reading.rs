@@ -4,20 +4,24 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use futures_util::Stream;
 use orchestrator_core::error::WorkerError;
-use orchestrator_core::token::{Finish, FinishReason, TextDelta, TokenEvent, TokenStream, Usage};
+use orchestrator_core::token::{Finish, FinishReason, Pulse, TextDelta, TokenEvent, TokenStream, Usage};
 use serde_json::{Map, Value};
 use workers_openai::client::Frames;
 
 use super::piece::{Piece, Tally, is_error};
 use crate::pin::Lease;
+use crate::server::Doubt;
 use crate::wire::{Completion, Field};
 
 /// Reads an answer, and ends the lease of its slot with it.
 ///
 /// The last event says `stop`: an answer that ends without one was cut. What comes behind it is not waited for, as the server
-/// does not use the connection again.
-pub(crate) fn tokens(frames: Frames, lease: Lease) -> TokenStream {
-    TokenStream::from_stream(Reading { frames, tally: Tally::default(), lease: Some(lease) })
+/// does not use the connection again. Events without text, such as those that tell how far the prompt is, are the stream's
+/// pulse.
+pub(crate) fn tokens(frames: Frames, lease: Lease, doubt: Doubt) -> TokenStream {
+    let pulse = Pulse::default();
+    let reading = Reading { frames, tally: Tally::default(), lease: Some(lease), pulse: pulse.clone(), doubt };
+    TokenStream::from_stream(reading).with_pulse(pulse)
 }
 
 struct Reading {
@@ -25,10 +29,12 @@ struct Reading {
     tally: Tally,
     /// `None` behind the last event.
     lease: Option<Lease>,
+    pulse: Pulse,
+    doubt: Doubt,
 }
 
 impl Reading {
-    /// Reads a frame: an event, or nothing where text is held back.
+    /// Reads a frame: an event, or nothing where it has no text.
     fn read(&mut self, frame: &Bytes) -> Option<Result<TokenEvent, WorkerError>> {
         let piece = match Piece::parse(frame) {
             Ok(piece) => piece,
@@ -37,7 +43,10 @@ impl Reading {
         if piece.stop {
             return Some(self.finish(frame));
         }
-        let ids = self.tally.take(&piece)?;
+        let Some(ids) = self.tally.take(&piece) else {
+            self.pulse.beat();
+            return None;
+        };
         let delta = TextDelta::new(piece.content).with_token_ids(&ids).with_raw(frame.clone());
         Some(Ok(TokenEvent::Text(delta)))
     }
@@ -70,6 +79,9 @@ impl Stream for Reading {
                 Some(Err(error)) => Some(Err(error)),
                 None => Some(Err(WorkerError::stream_cut())),
             };
+            if let Some(Err(error)) = &event {
+                this.doubt.note(error);
+            }
             if event.is_some() {
                 return Poll::Ready(event);
             }

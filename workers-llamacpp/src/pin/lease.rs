@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::table::{Place, Session, Table};
+use super::table::{Ending, Place, Session, Table};
 use crate::registry::Registry;
 
 type Shared = Arc<Mutex<Table>>;
@@ -25,16 +25,25 @@ impl Pins {
         lock(&self.0).resize(slots);
     }
 
-    /// Finds a place for a request; it is free again when the lease has ended.
-    pub(crate) fn place(&self, session: Option<&Session>) -> Lease {
-        let place = lock(&self.0).place(session);
-        Lease { table: self.0.clone(), place, cached: None }
+    /// Finds a place for a request; it is free again when the lease has ended. `prompt` is what shall be found again when the
+    /// session comes back with more behind it.
+    pub(crate) fn place(&self, session: Option<&Session>, prompt: &[u8]) -> Lease {
+        self.lease(|table| table.place(session, prompt))
+    }
+
+    /// Notes a request whose caller has named a slot.
+    pub(crate) fn named(&self, slot: usize, session: Option<&Session>, prompt: &[u8]) -> Lease {
+        self.lease(|table| table.named(slot, session, prompt))
     }
 
     /// Notes a request that goes where the server wants.
     pub(crate) fn unplaced(&self) -> Lease {
-        let place = lock(&self.0).unplaced();
-        Lease { table: self.0.clone(), place, cached: None }
+        self.lease(Table::unplaced)
+    }
+
+    fn lease(&self, place: impl FnOnce(&mut Table) -> Place) -> Lease {
+        let place = place(&mut lock(&self.0));
+        Lease { table: self.0.clone(), place, ending: Ending::Abandoned }
     }
 }
 
@@ -49,7 +58,7 @@ impl fmt::Debug for Pins {
 pub(crate) struct Lease {
     table: Shared,
     place: Place,
-    cached: Option<u64>,
+    ending: Ending,
 }
 
 impl Lease {
@@ -60,13 +69,13 @@ impl Lease {
 
     /// Ends it with an answer that was whole, and how many tokens of its prompt the server had already, where it says so.
     pub(crate) fn finish(mut self, cached_tokens: Option<u64>) {
-        self.cached = cached_tokens;
+        self.ending = Ending::Whole { cached: cached_tokens };
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        lock(&self.table).leave(&self.place, self.cached);
+        lock(&self.table).leave(&self.place, self.ending);
     }
 }
 

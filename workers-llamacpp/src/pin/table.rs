@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-/// How many returns that find something make up for one that does not.
-const HITS_PER_MISS: usize = 8;
+use super::seen::Seen;
+use super::worth::Worth;
 
 /// A conversation; those of different tenants are different ones, whatever their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,12 +15,18 @@ pub(crate) struct Session {
 struct Entry {
     /// Whose tokens it keeps.
     owner: Option<Session>,
-    /// A request of ours was placed here and has not ended.
-    busy: bool,
+    /// Requests that were placed here and have not ended; more than one only where callers name slots themselves.
+    busy: usize,
     /// When it was last taken; a later time is a larger number.
     taken: u64,
     /// The owner's last answer came to its end here, and nobody can have been here since.
     kept: bool,
+    /// The prompt that was here last.
+    seen: Seen,
+    /// The last answer did not come to its end: the server may not have noticed yet.
+    abandoned: bool,
+    /// A request may be here of which only the server knows where it is.
+    clouded: bool,
 }
 
 /// Where a request goes.
@@ -30,6 +36,8 @@ pub(super) struct Place {
     slot: Option<usize>,
     /// Its session has left its tokens there.
     returns: bool,
+    /// The prompt begins with the one that was there last.
+    goes_on: bool,
     /// Of which table it is.
     epoch: u64,
 }
@@ -40,15 +48,24 @@ impl Place {
     }
 }
 
+/// How a request left its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Its answer did not come to its end.
+    Abandoned,
+    /// With a whole answer, and how many tokens of its prompt the server had already, where it says so.
+    Whole { cached: Option<u64> },
+}
+
 /// Who is where, and who owns what. Knows no locks and no server.
 #[derive(Debug)]
 pub(super) struct Table {
     slots: Vec<Entry>,
-    /// Requests of which only the server knows where they are.
+    /// Requests of which only the server knows where they are. They are in clouded slots, or wait there for one.
     unplaced: usize,
-    /// How often a session came back and found what it had left, and how often it found nothing.
-    hits: usize,
-    misses: usize,
+    /// Requests left to the server though there was room, since one was placed in a clouded slot.
+    strays: usize,
+    worth: Worth,
     clock: u64,
     /// Counts the tables that there were before this one.
     epoch: u64,
@@ -56,7 +73,8 @@ pub(super) struct Table {
 
 impl Table {
     pub(super) fn new(slots: usize) -> Self {
-        Self { slots: vec![Entry::default(); slots], unplaced: 0, hits: 0, misses: 0, clock: 0, epoch: 0 }
+        let slots = vec![Entry::default(); slots];
+        Self { slots, unplaced: 0, strays: 0, worth: Worth::default(), clock: 0, epoch: 0 }
     }
 
     /// Starts again where the server was started again with another number of slots; requests placed before are forgotten.
@@ -66,69 +84,111 @@ impl Table {
         }
     }
 
-    /// Finds a place; it is taken until [`leave`](Self::leave).
-    pub(super) fn place(&mut self, session: Option<&Session>) -> Place {
-        let slot = if self.pays() && self.unplaced == 0 { self.choose(session) } else { None };
-        let Some(slot) = slot else { return self.unplaced() };
+    /// Finds a place for a prompt; it is taken until [`leave`](Self::leave).
+    pub(super) fn place(&mut self, session: Option<&Session>, prompt: &[u8]) -> Place {
+        let pays = self.worth.try_it(self.slots.len());
+        let slot = if pays { self.choose(session) } else { None };
+        match slot {
+            Some(slot) => self.take(slot, session, prompt),
+            None => self.unplaced(),
+        }
+    }
+
+    /// Takes a slot that the caller has named; the server chooses where there is none of that number.
+    pub(super) fn named(&mut self, slot: usize, session: Option<&Session>, prompt: &[u8]) -> Place {
+        if slot < self.slots.len() { self.take(slot, session, prompt) } else { self.unplaced() }
+    }
+
+    /// Takes a request that goes where the server wants: to any slot that is idle now, or that is so first.
+    pub(super) fn unplaced(&mut self) -> Place {
+        self.unplaced += 1;
+        for entry in self.slots.iter_mut().filter(|entry| entry.busy == 0) {
+            (entry.clouded, entry.kept) = (true, false);
+        }
+        Place { slot: None, returns: false, goes_on: false, epoch: self.epoch }
+    }
+
+    /// Frees a place.
+    pub(super) fn leave(&mut self, place: &Place, ending: Ending) {
+        if place.epoch != self.epoch {
+            return;
+        }
+        match place.slot {
+            Some(slot) => self.leave_slot(slot, place, ending),
+            None => self.leave_nowhere(),
+        }
+    }
+
+    fn leave_nowhere(&mut self) {
+        self.unplaced -= 1;
+        if self.unplaced == 0 {
+            self.strays = 0;
+            self.slots.iter_mut().for_each(|entry| entry.clouded = false);
+        }
+    }
+
+    fn leave_slot(&mut self, slot: usize, place: &Place, ending: Ending) {
+        let entry = &mut self.slots[slot];
+        entry.busy -= 1;
+        entry.abandoned = ending == Ending::Abandoned;
+        // Who was answered was alone there.
+        entry.clouded &= entry.abandoned;
+        // The slots that those without a place can be in are too few: one may have waited for this one.
+        let waits = self.unplaced > self.slots.iter().filter(|entry| entry.clouded && entry.busy == 0).count();
+        let entry = &mut self.slots[slot];
+        entry.clouded |= waits;
+        let Ending::Whole { cached } = ending else { return };
+        entry.kept = cached.is_some() && entry.owner.is_some() && entry.busy == 0 && !entry.clouded;
+        if let Some(cached) = cached.filter(|cached| place.returns && (place.goes_on || *cached > 0)) {
+            self.worth.came_back(cached > 0, self.slots.len());
+        }
+    }
+
+    fn take(&mut self, slot: usize, session: Option<&Session>, prompt: &[u8]) -> Place {
         self.clock += 1;
         let at_home = session.is_none() || self.home(session).is_none_or(|home| home == slot);
         let entry = &mut self.slots[slot];
         let returns = entry.kept && entry.owner.as_ref() == session;
+        let goes_on = returns && entry.seen.begins(prompt);
         // A guest has its own slot elsewhere, and leaves this one to nobody.
-        let owner = session.filter(|_| at_home).cloned();
-        *entry = Entry { owner, busy: true, taken: self.clock, kept: false };
-        Place { slot: Some(slot), returns, epoch: self.epoch }
+        entry.owner = session.filter(|_| at_home).cloned();
+        entry.seen = Seen::new(if entry.owner.is_some() { prompt } else { &[] });
+        (entry.taken, entry.kept) = (self.clock, false);
+        entry.busy += 1;
+        Place { slot: Some(slot), returns, goes_on, epoch: self.epoch }
     }
 
-    /// Takes a request that goes where the server wants.
-    pub(super) fn unplaced(&mut self) -> Place {
-        self.unplaced += 1;
-        self.slots.iter_mut().for_each(|entry| entry.kept = false);
-        Place { slot: None, returns: false, epoch: self.epoch }
-    }
-
-    /// Frees a place. `cached` is what the server said it had of the prompt; `None` where the answer did not come to its end,
-    /// or it did not say.
-    pub(super) fn leave(&mut self, place: &Place, cached: Option<u64>) {
-        if place.epoch != self.epoch {
-            return;
+    /// Chooses a slot where nobody is. Where somebody may be in each of them, and there is room, it is left to the server; but
+    /// once in a while one is taken all the same, as who is answered there makes sure of it.
+    fn choose(&mut self, session: Option<&Session>) -> Option<usize> {
+        let chosen = self.choose_of(session, |entry| entry.busy == 0 && !entry.clouded);
+        let busy: usize = self.slots.iter().map(|entry| entry.busy).sum();
+        if chosen.is_some() || busy + self.unplaced >= self.slots.len() {
+            return chosen;
         }
-        let Some(slot) = place.slot else {
-            self.unplaced -= 1;
-            return;
-        };
-        let certain = self.unplaced == 0;
-        let entry = &mut self.slots[slot];
-        entry.busy = false;
-        entry.kept = certain && cached.is_some() && entry.owner.is_some();
-        match cached.filter(|_| place.returns) {
-            Some(0) => self.misses += 1,
-            Some(_) => self.hits += 1,
-            None => {}
+        self.strays += 1;
+        if self.strays <= self.slots.len() {
+            return None;
         }
+        self.strays = 0;
+        self.choose_of(session, |entry| entry.busy == 0)
     }
 
-    /// Whether sessions find what they have left. A restart of the server, after which each finds nothing once, is no reason to
-    /// doubt it.
-    const fn pays(&self) -> bool {
-        self.misses <= self.slots.len() + self.hits / HITS_PER_MISS
-    }
-
-    fn choose(&self, session: Option<&Session>) -> Option<usize> {
+    fn choose_of(&self, session: Option<&Session>, is_free: impl Fn(&Entry) -> bool) -> Option<usize> {
         let home = self.home(session);
-        if let Some(home) = home.filter(|home| !self.slots[*home].busy) {
+        if let Some(home) = home.filter(|home| is_free(&self.slots[*home])) {
             return Some(home);
         }
         // Who has no home to make takes the slot that was used last: the others' tokens are more likely to be other ones.
         let guest = session.is_none() || home.is_some();
-        let idle = || self.slots.iter().enumerate().filter(|(_, entry)| !entry.busy);
+        let idle = || self.slots.iter().enumerate().filter(|(_, entry)| is_free(entry));
         let unowned = idle().filter(|(_, entry)| entry.owner.is_none());
         let chosen = if guest {
-            unowned.max_by_key(|(_, entry)| entry.taken)
+            unowned.max_by_key(|(_, entry)| (!entry.abandoned, entry.taken))
         } else {
-            unowned.min_by_key(|(_, entry)| entry.taken)
+            unowned.min_by_key(|(_, entry)| (entry.abandoned, entry.taken))
         };
-        let chosen = chosen.or_else(|| idle().min_by_key(|(_, entry)| entry.taken));
+        let chosen = chosen.or_else(|| idle().min_by_key(|(_, entry)| (entry.abandoned, entry.taken)));
         chosen.map(|(slot, _)| slot)
     }
 
@@ -142,5 +202,9 @@ impl Table {
 impl Table {
     pub(super) fn owners(&self) -> Vec<Option<Session>> {
         self.slots.iter().map(|entry| entry.owner.clone()).collect()
+    }
+
+    pub(super) fn is_clouded(&self, slot: usize) -> bool {
+        self.slots[slot].clouded
     }
 }

@@ -1,27 +1,29 @@
 use futures_util::future::join;
 use orchestrator_core::worker::Load;
-use workers_openai::client::Client;
+use workers_openai::client::{Client, Metrics};
 
 use super::facts::Facts;
-use super::metrics::Metrics;
 use crate::wire::Slot;
 
 /// Asks `/metrics` and `/slots`. Either may be turned off, and what it would tell is then not told.
 pub(super) async fn ask(client: &Client, facts: &Facts) -> Load {
     let (metrics, slots) = join(client.get_text("/metrics"), client.get_json::<Vec<Slot>>("/slots")).await;
-    let metrics = metrics.map(|text| Metrics::parse(&text)).unwrap_or_default();
-    load(metrics, slots.ok().as_deref(), facts)
+    load(&metrics.unwrap_or_default(), slots.ok().as_deref(), facts)
 }
 
-fn load(metrics: Metrics, slots: Option<&[Slot]>, facts: &Facts) -> Load {
+fn load(metrics: &str, slots: Option<&[Slot]>, facts: &Facts) -> Load {
+    let metrics = Metrics::read(metrics);
+    let cached = metrics.count("llamacpp:prompt_tokens_cached_total");
     let mut load = Load::default();
-    load.running = metrics.processing.or_else(|| slots.map(|slots| busy(slots).count() as u64));
-    load.waiting = metrics.deferred;
+    load.running =
+        metrics.count("llamacpp:requests_processing").or_else(|| slots.map(|slots| busy(slots).count() as u64));
+    load.waiting = metrics.count("llamacpp:requests_deferred");
     load.slots = Some(facts.slots.get() as u64);
     load.kv_cache_use = slots.and_then(kv_cache_use);
     // The server counts those that it evaluated apart from those that it had.
-    load.prompt_tokens = metrics.evaluated.map(|evaluated| evaluated + metrics.cached.unwrap_or_default());
-    load.cached_tokens = metrics.cached;
+    let evaluated = metrics.count("llamacpp:prompt_tokens_total");
+    load.prompt_tokens = evaluated.map(|evaluated| evaluated.saturating_add(cached.unwrap_or_default()));
+    load.cached_tokens = cached;
     load
 }
 
@@ -59,7 +61,8 @@ mod tests {
 
     #[test]
     fn tokens_of_prompts_are_those_evaluated_and_those_cached() {
-        let metrics = Metrics { processing: Some(2), deferred: Some(3), evaluated: Some(70), cached: Some(183) };
+        let metrics = "llamacpp:requests_processing 2\nllamacpp:requests_deferred 3\nllamacpp:prompt_tokens_total 7e+01\n\
+                       llamacpp:prompt_tokens_cached_total 183\n";
         let load = load(metrics, None, &facts());
         assert_eq!((load.running, load.waiting, load.slots), (Some(2), Some(3), Some(2)));
         assert_eq!((load.prompt_tokens, load.cached_tokens, load.kv_cache_use), (Some(253), Some(183), None));
@@ -67,7 +70,7 @@ mod tests {
 
     #[test]
     fn what_one_route_does_not_tell_the_other_may() {
-        let load = load(Metrics::default(), Some(&slots()), &facts());
+        let load = load("", Some(&slots()), &facts());
         assert_eq!((load.running, load.waiting, load.prompt_tokens), (Some(1), None, None));
         assert_eq!(load.kv_cache_use, Some(0.25), "only what is worked on counts");
     }

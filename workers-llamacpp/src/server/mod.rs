@@ -1,9 +1,10 @@
 //! What the server says of itself and of its load.
 
+mod doubt;
 mod facts;
 mod load;
-mod metrics;
 
+pub(crate) use doubt::Doubt;
 pub(crate) use facts::Facts;
 
 use std::time::Duration;
@@ -13,6 +14,14 @@ use workers_openai::client::Client;
 
 /// How long the server is waited for when it is asked how it is.
 const HEALTH: Duration = Duration::from_secs(5);
+
+/// How long it is waited for before a call, where it may be another one.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Asks what it is, for a moment.
+pub(crate) async fn glance(client: &Client) -> Option<Facts> {
+    tokio::time::timeout(AGAIN, Facts::ask(client)).await.ok()?.ok()
+}
 
 /// Asks what it is and what it does; an error is why it cannot be used.
 pub(crate) async fn look(client: &Client) -> Result<(Facts, Load), String> {

@@ -12,7 +12,7 @@ use workers_openai::error::ConfigError;
 use super::llamacpp::{LlamaCpp, Settings};
 use super::route::Route;
 use crate::pin::Pins;
-use crate::server::Facts;
+use crate::server::{Doubt, Facts};
 
 /// Makes the server go on with an answer whose reader has gone.
 const CONVERSATION: &str = "x-conversation-id";
@@ -144,6 +144,7 @@ impl LlamaCppBuilder {
             slots: Slots::of_server(client.server(), facts.slots),
             pins: Pins::of_server(client.server(), facts.slots.get()),
             facts: facts.into(),
+            doubt: Doubt::default(),
             client,
             headers,
             name: self.name,

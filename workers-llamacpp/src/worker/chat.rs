@@ -6,17 +6,19 @@ use orchestrator_core::error::WorkerError;
 use orchestrator_core::token::{Finish, TokenEvent, TokenStream};
 
 use crate::pin::Lease;
+use crate::server::Doubt;
 
 /// A chat's answer, which ends the lease of its slot.
 pub(super) struct Leased {
     stream: TokenStream,
     /// `None` behind the last event.
     lease: Option<Lease>,
+    doubt: Doubt,
 }
 
 impl Leased {
-    pub(super) const fn new(stream: TokenStream, lease: Lease) -> Self {
-        Self { stream, lease: Some(lease) }
+    pub(super) const fn new(stream: TokenStream, lease: Lease, doubt: Doubt) -> Self {
+        Self { stream, lease: Some(lease), doubt }
     }
 }
 
@@ -34,7 +36,11 @@ impl Stream for Leased {
                 }
             }
             Some(Ok(_)) => {}
-            Some(Err(_)) | None => self.lease = None,
+            Some(Err(error)) => {
+                self.doubt.note(error);
+                self.lease = None;
+            }
+            None => self.lease = None,
         }
         Poll::Ready(event)
     }

@@ -13,26 +13,33 @@ use workers_openai::{answer, wire};
 
 use super::builder::LlamaCppBuilder;
 use super::chat::Leased;
+use super::recall;
 use super::route::Route;
 use crate::native;
 use crate::pin::{Lease, Pins, Session};
-use crate::server::{self, Facts};
+use crate::server::{self, Doubt, Facts};
 use crate::{LlamaEmbedder, LlamaTokens};
 
 /// The worker of a llama.cpp server. Cheap to clone; clones share connections, slots and what is known of sessions.
 ///
 /// It asks for streams only, also where the caller wants none: the server notices at once when nobody reads a stream any more,
-/// and finishes any other answer for nobody.
+/// and finishes any other answer for nobody. While it evaluates a prompt it tells how far that is, batch by batch, and so notices
+/// it then too.
 ///
 /// **Sessions.** The turns of a session go to the slot that keeps the tokens of those before, so that only what is new is
 /// evaluated; [`Usage::cached_tokens`](orchestrator_core::token::Usage) says how many were there. Requests without a session
 /// stay out of these slots as long as there are others. See [`LlamaCppBuilder::pin_sessions`].
 ///
+/// **Restarts.** Behind an error that a server makes that has ended, the next call asks it first what it is, for at most 1 s: it
+/// may have come back with other slots, another context or another model.
+///
 /// **Grammars.** [`ResponseFormat`](orchestrator_core::request::ResponseFormat) holds on both routes; a grammar in GBNF goes
 /// into the vendor's field `grammar`.
 ///
 /// **Continuing.** It goes on with an answer that was begun: by the ids of its tokens where they are known, exactly where it
-/// broke off; else by its text.
+/// broke off; else by its text, whose last token may be another one then. Where the model's template has it think first, text that
+/// does not hold all of that is refused (`InvalidRequest`): it would become part of the thoughts. A `stop` text that begins in
+/// what there is already and ends in what is added is not found: the server looks at what it adds.
 ///
 /// # Examples
 ///
@@ -65,6 +72,7 @@ pub(super) struct Settings {
     pub(super) pins: Pins,
     pub(super) pin_sessions: bool,
     pub(super) facts: Mutex<Facts>,
+    pub(super) doubt: Doubt,
 }
 
 impl LlamaCpp {
@@ -111,7 +119,26 @@ impl LlamaCpp {
         self.0.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes the server as it says it is; at no time there are more permits than places.
+    fn take_as_it_is(&self, facts: Facts) {
+        let Settings { slots, pins, .. } = &*self.0;
+        if facts.slots.get() > slots.total() {
+            pins.resize(facts.slots.get());
+            slots.resize(facts.slots);
+        } else {
+            slots.resize(facts.slots);
+            pins.resize(facts.slots.get());
+        }
+        *self.facts() = facts;
+        self.0.doubt.end();
+    }
+
     async fn call(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        if self.0.doubt.is_there()
+            && let Some(facts) = server::glance(&self.0.client).await
+        {
+            self.take_as_it_is(facts);
+        }
         match Route::of(&request, self.0.route)? {
             Route::Chat => self.chat(&request).await,
             Route::Native => self.native(&request).await,
@@ -123,47 +150,62 @@ impl LlamaCpp {
         if let Some(seed) = request.sampling.seed {
             body.extra.insert("seed".to_owned(), native::seed(seed).into());
         }
-        let lease = self.lease(request);
+        let lease = self.lease(request, || recall::chat(&body, &request.sampling.vendor));
         place(&mut body.extra, &lease);
         let frames = self.0.client.stream("/v1/chat/completions", &body, self.0.headers.clone()).await?;
-        Ok(TokenStream::from_stream(Leased::new(answer::tokens(frames), lease)))
+        Ok(TokenStream::from_stream(Leased::new(answer::tokens(frames), lease, self.0.doubt.clone())))
     }
 
     async fn native(&self, request: &InferenceRequest) -> Result<TokenStream, WorkerError> {
         let prompt = native::prompt(&self.0.client, request).await?;
         let mut body = native::request(request, prompt)?;
-        let lease = self.lease(request);
+        let lease = self.lease(request, || recall::completion(&body));
         place(&mut body.extra, &lease);
         let frames = self.0.client.stream("/completion", &body, self.0.headers.clone()).await?;
-        Ok(native::tokens(frames, lease))
+        Ok(native::tokens(frames, lease, self.0.doubt.clone()))
     }
 
-    /// Finds a slot for a request whose caller has not named one.
-    fn lease(&self, request: &InferenceRequest) -> Lease {
-        let vendor = &request.sampling.vendor;
-        if !self.0.pin_sessions || vendor.contains_key("id_slot") {
-            return self.0.pins.unplaced();
+    /// Finds a slot for a request, or notes the one that its caller has named.
+    fn lease(&self, request: &InferenceRequest, prompt: impl FnOnce() -> Vec<u8>) -> Lease {
+        let (vendor, pins) = (&request.sampling.vendor, &self.0.pins);
+        let session = session(request);
+        let prompt = session.as_ref().map(|_| prompt()).unwrap_or_default();
+        match vendor.get("id_slot") {
+            Some(slot) => match slot.as_u64().and_then(|slot| usize::try_from(slot).ok()) {
+                Some(slot) => pins.named(slot, session.as_ref(), &prompt),
+                None => pins.unplaced(),
+            },
+            None if self.0.pin_sessions => pins.place(session.as_ref(), &prompt),
+            None => pins.unplaced(),
         }
-        let cached = vendor.get("cache_prompt") != Some(&Value::Bool(false));
-        let options = request.context.options();
-        let session = options.session.clone().filter(|_| cached);
-        let session = session.map(|name| Session { tenant: options.tenant.clone(), name });
-        self.0.pins.place(session.as_ref())
     }
 }
 
+/// Whose tokens a slot keeps when it has answered; nobody's where its cache is not to be used.
+fn session(request: &InferenceRequest) -> Option<Session> {
+    let uses_cache = request.sampling.vendor.get("cache_prompt") != Some(&Value::Bool(false));
+    let options = request.context.options();
+    let name = options.session.clone().filter(|_| uses_cache)?;
+    Some(Session { tenant: options.tenant.clone(), name })
+}
+
 /// Names the slot, and has the server use what that holds.
+///
+/// The server is asked to tell how far the prompt is: only when it has something to say, it notices that nobody listens any
+/// more, and a long prompt takes seconds before the first token.
 fn place(fields: &mut wire::Extra, lease: &Lease) {
     if let Some(slot) = lease.slot() {
         fields.insert("id_slot".to_owned(), slot.into());
     }
+    fields.insert("return_progress".to_owned(), true.into());
     fields.entry("cache_prompt").or_insert(true.into());
 }
 
 #[async_trait]
 impl ModelWorker for LlamaCpp {
     async fn infer(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
-        self.0.timeouts.run(self.call(request)).await
+        let answer = self.0.timeouts.run(self.call(request)).await;
+        answer.inspect_err(|error| self.0.doubt.note(error))
     }
 
     fn info(&self) -> WorkerInfo {
@@ -183,9 +225,7 @@ impl ModelWorker for LlamaCpp {
     async fn health(&self) -> Health {
         match server::look(&self.0.client).await {
             Ok((facts, load)) => {
-                self.0.slots.resize(facts.slots);
-                self.0.pins.resize(facts.slots.get());
-                *self.facts() = facts;
+                self.take_as_it_is(facts);
                 Health::ready().load(load)
             }
             Err(why) => Health::unavailable(why),

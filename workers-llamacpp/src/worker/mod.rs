@@ -3,6 +3,7 @@
 mod builder;
 mod chat;
 mod llamacpp;
+mod recall;
 mod route;
 
 pub use builder::LlamaCppBuilder;

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         .test("a_server_that_empties_idle_slots_chooses", sessions::a_server_that_empties_idle_slots_chooses)
         .test("cancelled_streams_free_their_slots", cancel::cancelled_streams_free_their_slots)
         .test("two_pipelines_keep_to_the_slots", slots::two_pipelines_keep_to_the_slots)
+        .test("callers_that_leave_do_not_hold_slots", slots::callers_that_leave_do_not_hold_slots)
         .test("a_killed_server_cuts_the_stream", faults::a_killed_server_cuts_the_stream)
         .test("a_server_that_ends_is_given_up", faults::a_server_that_ends_is_given_up)
         .test("a_frozen_server_is_given_up", faults::a_frozen_server_is_given_up)

@@ -1,5 +1,6 @@
 //! What the tests have in common.
 
+use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use orchestrator_core::token::Finish;
 use serde_json::Value;
 use test_peers::LlamaServer;
 use workers_llamacpp::wire::Slot;
-use workers_openai::client::Client;
+use workers_openai::client::{Client, Metrics};
 
 /// What the tiny model says to "the quick brown fox" without chance.
 pub(crate) const GREEDY: [u32; 24] =
@@ -79,10 +80,44 @@ pub(crate) fn has_seed(slots: &[Slot], seed: u64) -> bool {
 /// Asks again and again until it is so, and returns how long that took.
 ///
 /// The server answers between two tokens, so that asking takes the place of a pause.
-pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) -> Duration {
+pub(crate) async fn until(what: &str, holds: impl AsyncFnMut() -> bool) -> Duration {
+    until_within(Duration::from_secs(10), what, holds).await
+}
+
+/// As [`until`], with a limit of its own.
+pub(crate) async fn until_within(limit: Duration, what: &str, mut holds: impl AsyncFnMut() -> bool) -> Duration {
     let started = Instant::now();
     while !holds().await {
-        assert!(started.elapsed() < Duration::from_secs(10), "waited for {what}");
+        assert!(started.elapsed() < limit, "waited for {what}");
     }
     started.elapsed()
+}
+
+/// What a server was seen to do at once.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    pub(crate) looks: usize,
+    pub(crate) most_running: usize,
+    pub(crate) most_waiting: u64,
+    /// How long somebody waited at the server without a break.
+    pub(crate) longest_wait: Duration,
+}
+
+/// Looks at slots and metrics again and again until it is done.
+pub(crate) async fn watch(client: &Client, done: &Cell<bool>) -> Watched {
+    let mut watched = Watched::default();
+    let mut nobody_waited = Instant::now();
+    while !done.get() {
+        let running = slots(client).await.iter().filter(|slot| slot.is_processing.get() == Some(&true)).count();
+        let metrics = client.get_text("/metrics").await.expect("metrics");
+        let waiting = Metrics::read(&metrics).count("llamacpp:requests_deferred").expect("a count");
+        if waiting == 0 {
+            nobody_waited = Instant::now();
+        }
+        watched.looks += 1;
+        watched.most_running = watched.most_running.max(running);
+        watched.most_waiting = watched.most_waiting.max(waiting);
+        watched.longest_wait = watched.longest_wait.max(nobody_waited.elapsed());
+    }
+    watched
 }

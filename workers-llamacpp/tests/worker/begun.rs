@@ -42,6 +42,27 @@ async fn what_there_is_of_an_answer_stands_behind_the_prompt() {
 }
 
 #[tokio::test]
+async fn a_text_is_not_made_part_of_what_the_model_thinks() {
+    let server = server(|request| match request.path() {
+        "/apply-template" => Reply::json(200, r#"{"prompt":"<user>?<model><think>\n"}"#),
+        _ => native(0),
+    })
+    .await;
+    let worker = LlamaCpp::connect(server.base_url()).await.expect("a worker");
+    let begun = |prefix| {
+        let mut request = call(PromptRequest::new("?"), None);
+        request.prefix = Some(prefix);
+        request
+    };
+    let error = finish(&worker, begun(Prefix::new("so far"))).await.expect_err("it thinks first");
+    assert_eq!(error.kind(), WorkerErrorKind::InvalidRequest);
+    assert_eq!(server.seen().on("/completion").count(), 0);
+    for prefix in [Prefix::new("so far").token_ids(vec![5]), Prefix::new("hm</think>so far")] {
+        finish(&worker, begun(prefix)).await.expect("an answer");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_done_is_refused_before_anybody_is_asked() {
     let server = server(|_| native(0)).await;
     let worker = LlamaCpp::builder(server.base_url()).route(Route::Native).connect().await.expect("a worker");

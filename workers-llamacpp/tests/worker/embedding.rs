@@ -1,13 +1,15 @@
 use futures_util::future::join;
 use orchestrator_core::error::WorkerErrorKind;
 use orchestrator_core::prelude::*;
-use orchestrator_core::testing::server::Reply;
+use orchestrator_core::testing::server::{Outcome, Reply, Signal};
 use workers_llamacpp::LlamaCpp;
 
 use super::{bodies, server};
 
+const VECTOR: &str = r#"{"data":[{"index":0,"embedding":[0.5,-1]}]}"#;
+
 fn vector() -> Reply {
-    Reply::json(200, r#"{"data":[{"index":0,"embedding":[0.5,-1]}]}"#)
+    Reply::json(200, VECTOR)
 }
 
 #[tokio::test]
@@ -35,6 +37,37 @@ async fn a_text_waits_for_a_slot() {
     drop(taken);
     assert_eq!(embedding.await.expect("a vector"), [0.5, -1.0]);
     assert_eq!(slots.free(), 2);
+}
+
+#[tokio::test]
+async fn a_text_whose_caller_has_gone_keeps_slot_and_turn_until_the_server_has_answered() {
+    let signal = Signal::new();
+    let answered = signal.clone();
+    let server = server(move |request| match &request.json()["input"] {
+        input if *input == "left" => {
+            Reply::chunked(200, "application/json").until(&answered).chunk(VECTOR).last_chunk()
+        }
+        _ => vector(),
+    })
+    .await;
+    let worker = LlamaCpp::connect(server.base_url()).await.expect("a worker");
+    let left = worker.embedder();
+    let left = tokio::spawn(async move { left.embed_query("left").await });
+    server.wait_for("the text", |seen| seen.on("/v1/embeddings").count() == 1).await;
+    left.abort();
+    assert!(left.await.expect_err("nobody waits for it").is_cancelled());
+
+    let slots = worker.slots().expect("slots");
+    let embedder = worker.embedder();
+    let mut next = std::pin::pin!(embedder.embed_query("next"));
+    assert!(futures_util::poll!(&mut next).is_pending());
+    assert_eq!((slots.free(), server.seen().on("/v1/embeddings").count()), (1, 1));
+    signal.raise();
+    next.await.expect("a vector");
+    let seen = server.seen();
+    assert_eq!((seen.on("/v1/embeddings").count(), seen.in_flight.most, slots.free()), (2, 1, 2));
+    let first = seen.on("/v1/embeddings").next().expect("it came");
+    assert_eq!(first.outcome, Some(Outcome::Answered), "the connection was closed");
 }
 
 #[tokio::test]

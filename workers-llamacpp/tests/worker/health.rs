@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use http::StatusCode;
 use orchestrator_core::prelude::*;
 use orchestrator_core::testing::server::{Reply, Request, ScriptedServer};
 use workers_llamacpp::LlamaCpp;
@@ -52,6 +53,39 @@ async fn a_server_started_again_with_other_slots_is_taken_as_it_is() {
         finish(&worker, call(raw(), Some(session))).await.expect("an answer");
     }
     assert!(bodies(&server.seen(), "/completion").iter().all(|body| body["id_slot"] == 0), "there is one slot");
+}
+
+#[tokio::test]
+async fn a_call_behind_a_failure_asks_first_what_the_server_is_now() {
+    for failure in [StatusCode::OK, StatusCode::INTERNAL_SERVER_ERROR, StatusCode::SERVICE_UNAVAILABLE] {
+        for path in ["/completion", "/v1/chat/completions"] {
+            a_failure_is_followed_by_a_question(failure.as_u16(), path).await;
+        }
+    }
+}
+
+/// 200 is a stream that is cut.
+async fn a_failure_is_followed_by_a_question(failure: u16, path: &'static str) {
+    let total = Arc::new(AtomicUsize::new(2));
+    let told = total.clone();
+    let script = move |request: &Request| match (request.path(), told.load(Ordering::Relaxed)) {
+        ("/props", total) => Reply::json(200, format!(r#"{{"total_slots":{total},"model_alias":"with-{total}"}}"#)),
+        (failing, 2) if failing == path && failure == 200 => Reply::chunked(200, "text/event-stream").close(),
+        (failing, 2) if failing == path => Reply::json(failure, r#"{"error":{"message":"it ends"}}"#),
+        _ => native(3),
+    };
+    let server = ScriptedServer::start(script).await.expect("a port");
+    let worker = LlamaCpp::connect(server.base_url()).await.expect("a worker");
+    let asked = || server.seen().on("/props").count();
+    let failing = if path == "/completion" { raw() } else { PromptRequest::new("?") };
+    finish(&worker, call(failing, None)).await.expect_err("it fails");
+    assert_eq!(asked(), 1);
+    for slots in [5, 1] {
+        total.store(slots, Ordering::Relaxed);
+        worker.infer(call(raw(), None)).await.expect("an answer");
+    }
+    let now = (worker.slots().expect("slots").total(), worker.info().model);
+    assert_eq!((now, asked()), ((5, Some("with-5".to_owned())), 2), "{failure} on {path}: nothing was wrong any more");
 }
 
 #[tokio::test]

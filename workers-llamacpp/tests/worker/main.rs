@@ -7,6 +7,7 @@ mod embedding;
 mod headers;
 mod health;
 mod pinning;
+mod pulse;
 
 use orchestrator_core::error::WorkerError;
 use orchestrator_core::prelude::*;

@@ -19,7 +19,10 @@ async fn a_session_names_its_slot_on_both_routes() {
     let slots = |path| bodies(&seen, path).iter().map(|body| body["id_slot"].clone()).collect::<Vec<_>>();
     assert_eq!(slots("/completion"), [0, 1, 0, 1].map(Value::from));
     assert_eq!(slots("/completion"), slots("/v1/chat/completions"));
-    assert!(bodies(&seen, "/completion").iter().all(|body| body["cache_prompt"] == true && body["stream"] == true));
+    for body in [bodies(&seen, "/completion"), bodies(&seen, "/v1/chat/completions")].concat() {
+        assert_eq!((&body["cache_prompt"], &body["stream"]), (&json!(true), &json!(true)));
+        assert_eq!(body["return_progress"], true, "else nobody notices while it evaluates that the reader has gone");
+    }
 }
 
 #[tokio::test]

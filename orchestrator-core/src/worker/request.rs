@@ -15,8 +15,8 @@ pub struct InferenceRequest {
     /// Whether the text of the messages is the prompt as it is, without the model's chat template: see
     /// [`raw_prompt`](Self::raw_prompt).
     pub raw: bool,
-    /// What there is of the answer already. The worker goes on behind it, and its stream holds only what is new. A prefix without
-    /// text and ids is none.
+    /// What there is of the answer already. The worker goes on behind it, and its stream holds only what is new. A prefix
+    /// without text and ids is none.
     ///
     /// Only for workers that say that they [`continue`](crate::worker::WorkerInfo::continues):
     /// [`InferenceStage`](crate::worker::InferenceStage) refuses it for the others, and a worker that hands requests on to

@@ -1,7 +1,7 @@
 //! Whether the key of a worker turns up where it should not: in errors, and in the spans and events of `tracing`.
 //!
-//! The `Debug` form of the worker is not looked at, as a `dyn ModelWorker` has none, and records of the `log` crate are not heard,
-//! as their logger is one for the whole process.
+//! The `Debug` form of the worker is not looked at, as a `dyn ModelWorker` has none, and records of the `log` crate are not
+//! heard, as their logger is one for the whole process.
 
 use std::error::Error;
 use std::fmt::Debug;

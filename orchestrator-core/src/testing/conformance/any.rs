@@ -91,7 +91,7 @@ impl Check {
         in_flight()
     }
 
-    /// `whole` is what the worker answers where nothing has begun.
+    /// `whole` is what the worker answers where nothing has begun. One that answers otherwise each time may start anew unseen.
     async fn goes_on(&self, whole: Result<&Reading, &Verdict>) -> Judged {
         const BEGUN: &str = "The answer begins with";
         if !self.worker.info().continues {

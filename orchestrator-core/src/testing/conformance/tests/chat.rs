@@ -34,6 +34,7 @@ pub(super) enum Flaw {
     AsksTwice,
     FromTheBeginning,
     KeyInEvent,
+    KeyInBegun,
     Unbounded,
     WrongKinds,
     LooksWhole,
@@ -90,6 +91,9 @@ impl Chat {
 #[async_trait]
 impl ModelWorker for Chat {
     async fn infer(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        if self.flaw == Flaw::KeyInBegun && request.prefix.is_some() {
+            return Err(WorkerError::new(Kind::InvalidRequest, "cannot").with_source(Quoting(self.target.key.clone())));
+        }
         let mut body = json!({"stream": true, "messages": [{"role": "user", "content": request.question()}]});
         if let Some(prefix) = request.prefix.filter(|_| self.flaw != Flaw::FromTheBeginning) {
             body["prefix"] = prefix.text.into();

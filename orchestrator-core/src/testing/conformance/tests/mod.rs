@@ -90,6 +90,11 @@ async fn a_key_in_an_error_or_behind_it_is_found() {
 }
 
 #[tokio::test]
+async fn a_key_in_an_error_of_any_check_is_found() {
+    assert_found(&suite(Flaw::KeyInBegun).await, &["errors hold no secret"]);
+}
+
+#[tokio::test]
 async fn a_key_in_an_event_is_found() {
     assert_eq!(suite(Flaw::KeyInTrace).await.failed(), ["spans and events hold no secret"]);
 }

@@ -10,5 +10,6 @@ mod door;
 mod limits;
 mod order;
 mod policies;
+mod prefixes;
 mod reports;
 mod service;

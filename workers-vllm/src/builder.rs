@@ -41,7 +41,7 @@ impl VllmBuilder {
             timeouts: Timeouts::default(),
             priorities: false,
             cache_secret: None,
-            token_ids: true,
+            token_ids: false,
         }
     }
 
@@ -117,12 +117,14 @@ impl VllmBuilder {
         self
     }
 
-    /// Does without the ids of tokens (`return_token_ids`), which are in every text delta otherwise.
+    /// Asks for the ids of tokens (`return_token_ids`), which are in every text delta then.
     ///
-    /// They cost a few bytes for each token, and once those of the prompt; without them, an answer that breaks off can be gone
-    /// on with by its text only. Servers before 0.10.2 don't send them anyway.
-    pub const fn without_token_ids(mut self) -> Self {
-        self.token_ids = false;
+    /// With them an answer that breaks off can be gone on with exactly; without them, by its text. They cost a few bytes for
+    /// each token, and for each request all ids of its prompt, which the server sends in the first event. A request that goes
+    /// on with an answer by its ids asks for them in any case: whoever has the ids up to there needs the others, too, if it
+    /// breaks off again. Servers before 0.10.2 don't send them.
+    pub const fn with_token_ids(mut self) -> Self {
+        self.token_ids = true;
         self
     }
 

@@ -16,11 +16,12 @@ impl Fields {
     /// Adds them to those that the caller has set for this vendor.
     ///
     /// The caller's own come first, but for the salt: whoever could choose it could look into the cache of another tenant.
-    pub(crate) fn add_to(&self, extra: &mut Extra, context: &Context) {
+    /// `by_ids` says that the prompt is made of ids, so that those of the answer are wanted too.
+    pub(crate) fn add_to(&self, extra: &mut Extra, context: &Context, by_ids: bool) {
         if self.priorities {
             extra.entry("priority").or_insert_with(|| rank(context.priority()).into());
         }
-        if self.token_ids {
+        if self.token_ids || by_ids {
             extra.entry("return_token_ids").or_insert(true.into());
         }
         if let Some(salt) = &self.salt {

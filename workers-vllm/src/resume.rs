@@ -41,6 +41,10 @@ pub(crate) fn prefix(request: &InferenceRequest) -> Result<Option<&Prefix>, Work
         let what = "an answer with tools or of a given form cannot be gone on with";
         return Err(WorkerError::new(WorkerErrorKind::InvalidRequest, what));
     }
+    if prefix.text.is_empty() && !request.raw {
+        let what = "an answer that has no text yet may still be reasoning, and cannot be gone on with";
+        return Err(WorkerError::new(WorkerErrorKind::InvalidRequest, what));
+    }
     Ok(Some(prefix))
 }
 

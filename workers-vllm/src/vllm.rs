@@ -34,9 +34,13 @@ use crate::{health, request_id, resume, tokenize};
 /// | its text | the text behind a raw prompt; else as the last message, with `continue_final_message` |
 /// | both, and there are pictures | as if only the text were known |
 ///
-/// The usage counts what there was among the tokens of the prompt. The model's template may drop white space at the end of a
-/// text. On `/v1/completions` the server's parsers of reasoning and tool calls do nothing. An answer with tools or of a given
-/// form is refused.
+/// The ids are known where the first call asked for them: [`VllmBuilder::with_token_ids`]. The usage counts what there was
+/// among the tokens of the prompt. On `/v1/completions` the server's parsers of reasoning and tool calls do nothing.
+///
+/// What is not carried over the seam: a stop text that begins before it and ends behind it is not seen; and where only the text
+/// is known, the model does not see its reasoning again, and its template may drop white space at the end. Refused, with
+/// [`InvalidRequest`](orchestrator_core::error::WorkerErrorKind::InvalidRequest), are answers with tools or of a given form,
+/// and in a conversation those with ids and no text: they were still reasoning, and the rest of that would come as text.
 ///
 /// # Slots
 ///
@@ -123,18 +127,19 @@ impl Vllm {
         if let Some(prefix) = prefix {
             resume::with_text(&mut body, prefix);
         }
-        self.0.fields.add_to(&mut body.extra, &request.context);
+        self.0.fields.add_to(&mut body.extra, &request.context, false);
         self.stream(CHAT, &body, request).await
     }
 
     async fn complete(&self, request: &InferenceRequest, prompt: Prompt) -> Result<TokenStream, WorkerError> {
+        let by_ids = matches!(prompt, Prompt::Tokens(_));
         let mut body = completion::request(request, prompt, self.model(), &Dialect::default())?;
         resume::without_template(&mut body.extra);
         if body.max_tokens.is_absent() && !body.extra.contains_key("max_tokens") {
             // As many as fit; left out, it would be 16.
             body.max_tokens = Field::Null;
         }
-        self.0.fields.add_to(&mut body.extra, &request.context);
+        self.0.fields.add_to(&mut body.extra, &request.context, by_ids);
         self.stream(COMPLETIONS, &body, request).await
     }
 
@@ -176,8 +181,8 @@ impl ModelWorker for Vllm {
         self.0.slots.clone()
     }
 
-    /// Asks `/health`, and `/metrics` for the load, each for 2 s at most. Where the server has no metrics
-    /// (`--disable-log-stats`), what it has in all, by `/load`, counts as running, if it tracks that.
+    /// Asks `/health`, and `/metrics` and `/load` for the load, all at once and for 2 s at most. Where the server has no
+    /// metrics (`--disable-log-stats`), what it has in all, by `/load`, counts as running, if it tracks that.
     async fn health(&self) -> Health {
         let mut health = health::ask(self.client()).await;
         health.load.slots = self.0.slots.as_ref().map(|slots| slots.total() as u64);

@@ -83,6 +83,7 @@ fn dialect() -> Dialect {
         .noise(piece(""))
         .marker("data: [DONE]\n\n")
         .marker_optional(true)
+        .slots(2)
         .oversize(r#"data: {"choices":[{"index":0,"delta":{"content":""#)
         .nonsense("data: {\"choices\": 7\n\n")
         .failure(event(&failure), Kind::Transient)

@@ -1,16 +1,24 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-use crate::find;
 use crate::log::Log;
+use crate::{Peer, find};
 
 /// How long a server may take to load its model; it takes a tenth of a second.
 const START: Duration = Duration::from_secs(60);
+
+/// Becomes the server, beside a watcher that kills it when its input ends without a line: that is when our process does,
+/// however it ends. The number of the process is that of the server.
+const WATCHED: &str = r#"
+exec 3<&0
+(read -r _ <&3 || kill -9 $$) >/dev/null 2>&1 &
+exec "$@" </dev/null 3<&-
+"#;
 
 /// Which model of random weights a server loads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,7 +39,8 @@ impl Model {
     }
 }
 
-/// A genuine llama-server on a loopback port of its own; killed and reaped when dropped.
+/// A genuine llama-server on a loopback port of its own; killed and reaped when dropped, and killed when the process ends in
+/// which that cannot happen any more.
 ///
 /// It loads one of the models of `dev/tiny-model` under the name `tiny` or `slow`, computes on one thread, and serves
 /// `/metrics` and `/slots` too. Whatever else it shall do is said with [`arg`](Builder::arg).
@@ -46,6 +55,8 @@ impl Model {
 #[derive(Debug)]
 pub struct LlamaServer {
     process: Child,
+    /// `None` once nobody watches, as the number of the process may become another one's.
+    watcher: Option<ChildStdin>,
     log: Log,
     address: String,
 }
@@ -76,18 +87,13 @@ impl LlamaServer {
         &self.address
     }
 
-    /// Returns the last lines that it has written, for messages of failed tests.
-    #[must_use]
-    pub fn log(&self) -> String {
-        self.log.tail()
-    }
-
     /// Kills it (SIGKILL) and waits until it is gone; its port is free then.
     ///
     /// # Errors
     ///
     /// Fails where the process cannot be waited for.
     pub fn kill(&mut self) -> io::Result<()> {
+        self.dismiss();
         self.process.kill()?;
         self.process.wait()?;
         self.log.join();
@@ -128,9 +134,18 @@ impl LlamaServer {
     fn signal(&mut self, signal: Signal) -> io::Result<()> {
         // While it has not been waited for, nobody else can have its number.
         if let Some(status) = self.process.try_wait()? {
+            self.dismiss();
             return Err(io::Error::other(format!("llama-server has ended: {status}")));
         }
         Ok(kill_process(Pid::from_child(&self.process), signal)?)
+    }
+
+    /// Ends the watcher without a kill.
+    fn dismiss(&mut self) {
+        if let Some(mut watcher) = self.watcher.take() {
+            // One that has gone needs no line.
+            let _ = watcher.write_all(b"\n");
+        }
     }
 
     /// Fails unless `/health` says 200.
@@ -142,6 +157,12 @@ impl LlamaServer {
         connection.read_to_string(&mut answer)?;
         let status = answer.split(' ').nth(1).unwrap_or_default();
         if status == "200" { Ok(()) } else { Err(io::Error::other(format!("/health says {answer:?}"))) }
+    }
+}
+
+impl Peer for LlamaServer {
+    fn log(&self) -> String {
+        self.log.tail()
     }
 }
 
@@ -207,13 +228,14 @@ impl Builder {
         let binary = find::server().map_err(io::Error::other)?;
         let model = find::model(self.model.kind()).map_err(io::Error::other)?;
         let (reader, writer) = io::pipe()?;
-        let mut command = Command::new(binary);
-        command.args(self.arguments(model)).args(&self.arguments);
+        let mut command = Command::new("sh");
+        command.args(["-c", WATCHED, "sh"]).arg(binary).args(self.arguments(model)).args(&self.arguments);
         let log = Log::read(reader)?;
-        let process = command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).spawn()?;
+        let mut process = command.stdin(Stdio::piped()).stdout(writer.try_clone()?).stderr(writer).spawn()?;
         // The command holds writing ends of the pipe, which would never be closed.
         drop(command);
-        let mut server = LlamaServer { process, log, address: String::new() };
+        let watcher = process.stdin.take();
+        let mut server = LlamaServer { process, watcher, log, address: String::new() };
         let Some(address) = server.log.address(START) else {
             return Err(io::Error::other(format!("llama-server did not start:\n{}", server.log())));
         };

@@ -1,10 +1,11 @@
 //! The server that all real-server suites stand on: it starts, answers what was recorded, and can be killed and frozen.
 
-use std::process::ExitCode;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use test_peers::{LlamaServer, Model, Suite, TestResult};
+use test_peers::{LlamaServer, Model, Peer, Suite, TestResult};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -15,7 +16,13 @@ const GREEDY: [u64; 24] =
 /// Where no other header matters.
 const HEADER: &str = "Accept: application/json";
 
+/// Makes this program start a server, tell its address and wait for its end.
+const HOLD: &str = "TEST_PEERS_HOLD_A_SERVER";
+
 fn main() -> ExitCode {
+    if std::env::var_os(HOLD).is_some() {
+        return hold();
+    }
     Suite::new("llama_server", LlamaServer::missing(), || LlamaServer::builder().start())
         .test("health_answers", health_answers)
         .test("greedy_tokens_are_those_recorded", greedy_tokens_are_those_recorded)
@@ -25,6 +32,7 @@ fn main() -> ExitCode {
             a_server_that_is_asked_to_end_closes_its_connections,
         )
         .test("a_killed_server_is_gone", a_killed_server_is_gone)
+        .test("a_server_does_not_outlive_a_killed_process", a_server_does_not_outlive_a_killed_process)
         .test("a_frozen_server_answers_once_it_goes_on", a_frozen_server_answers_once_it_goes_on)
         .run()
 }
@@ -84,6 +92,33 @@ async fn a_killed_server_is_gone(_shared: &LlamaServer) -> TestResult {
     let refused = TcpStream::connect(server.address()).await.expect_err("nobody listens");
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
     assert!(server.freeze().is_err(), "its number may be another process's by now");
+    Ok(())
+}
+
+fn hold() -> ExitCode {
+    let Ok(mut server) = LlamaServer::builder().start() else { return ExitCode::FAILURE };
+    println!("{}", server.address());
+    let frozen = std::env::var(HOLD).is_ok_and(|how| how == "frozen") && server.freeze().is_ok();
+    println!("{frozen}");
+    // Ends with the process.
+    loop {
+        std::thread::park();
+    }
+}
+
+async fn a_server_does_not_outlive_a_killed_process(_shared: &LlamaServer) -> TestResult {
+    for how in ["running", "frozen"] {
+        let mut holder = Command::new(std::env::current_exe()?).env(HOLD, how).stdout(Stdio::piped()).spawn()?;
+        let mut lines = BufReader::new(holder.stdout.take().ok_or("no output")?).lines();
+        let address = lines.next().ok_or("no address")??;
+        assert_eq!(lines.next().ok_or("no state")??, (how == "frozen").to_string());
+        assert!(TcpStream::connect(&address).await.is_ok(), "it listens, frozen or not");
+        holder.kill()?;
+        holder.wait()?;
+        while TcpStream::connect(&address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    }
     Ok(())
 }
 

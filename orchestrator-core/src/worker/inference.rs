@@ -7,7 +7,7 @@ use std::task::{Context as TaskContext, Poll};
 use futures_util::Stream;
 
 use crate::context::{Context, Permit};
-use crate::error::WorkerError;
+use crate::error::{WorkerError, WorkerErrorKind};
 use crate::request::PromptRequest;
 use crate::runtime::cell::Cell;
 use crate::stage::{Stage, StageConfig};
@@ -19,7 +19,9 @@ use crate::worker::{InferenceRequest, ModelWorker};
 ///
 /// It takes one of the worker's [`Slots`](crate::worker::Slots), if it has any, before a request leaves the queue, and
 /// keeps it, like the stage's own permit, until the token stream has ended or was dropped. It turns a stream that ends
-/// without its terminal event into [`WorkerError::stream_cut`], and measures the tokens.
+/// without its terminal event into [`WorkerError::stream_cut`], and measures the tokens. It refuses a request with a
+/// [`prefix`](InferenceRequest::prefix) where the worker does not say that it [`continues`](crate::worker::WorkerInfo), with
+/// [`InvalidRequest`](WorkerErrorKind::InvalidRequest): the worker is not called.
 ///
 /// Stands behind whatever hands on an [`InferenceRequest`], or directly behind the door: a bare [`PromptRequest`] goes
 /// to the worker as it is.
@@ -41,6 +43,12 @@ impl InferenceStage {
 
     async fn call(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
         let cx = request.context.clone();
+        if request.is_begun() && !self.worker.info().continues {
+            return Err(WorkerError::new(
+                WorkerErrorKind::InvalidRequest,
+                "the worker cannot go on with a begun answer",
+            ));
+        }
         let stream = self.worker.infer(request).await?;
         Ok(TokenStream::in_stage(&cx, Metered::new(stream, &cx)))
     }

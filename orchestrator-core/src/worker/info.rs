@@ -9,7 +9,7 @@ pub struct WorkerInfo {
     /// How many tokens prompt and answer may have together, where it is known.
     pub context_length: Option<u64>,
     /// Whether it can go on with an answer that another call began:
-    /// [`InferenceRequest::prefix`](crate::worker::InferenceRequest::prefix).
+    /// [`InferenceRequest::prefix`](crate::worker::InferenceRequest::prefix). It gets none without this.
     pub continues: bool,
 }
 

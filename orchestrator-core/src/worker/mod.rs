@@ -28,10 +28,13 @@ use crate::token::TokenStream;
 /// - Dropping the stream, or the future of `infer`, stops the work behind it, as far as the server.
 /// - It never queues. How much it takes at once it says with [`slots`](Self::slots); waiting is the pipeline's business.
 /// - Errors carry the kind that tells what may be retried.
+/// - If its [`info`](Self::info) says that it continues, it goes on behind the [`prefix`](InferenceRequest::prefix) of a
+///   request, or refuses it. If it hands requests on to another worker, it says so only where that one does.
 ///
 /// # What it may rely on
 ///
 /// - With slots, there are never more streams alive than the slots hold, counted over all pipelines that share them.
+/// - Without `continues` in its `info` it gets no prefix.
 /// - A panic fails one request and is reported; the worker is called again.
 ///
 /// # Examples

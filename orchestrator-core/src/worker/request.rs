@@ -15,8 +15,12 @@ pub struct InferenceRequest {
     /// Whether the text of the messages is the prompt as it is, without the model's chat template: see
     /// [`raw_prompt`](Self::raw_prompt).
     pub raw: bool,
-    /// What there is of the answer already. The worker goes on behind it, and its stream holds only what is new; a worker
-    /// that cannot do that refuses with [`InvalidRequest`](crate::error::WorkerErrorKind::InvalidRequest).
+    /// What there is of the answer already. The worker goes on behind it, and its stream holds only what is new. A prefix
+    /// without text and ids is none.
+    ///
+    /// Only for workers that say that they [`continue`](crate::worker::WorkerInfo::continues):
+    /// [`InferenceStage`](crate::worker::InferenceStage) refuses it for the others, and a worker that hands requests on to
+    /// another owes the same, as that one would answer from the beginning.
     pub prefix: Option<Prefix>,
     /// The model asked for, where the caller named one.
     pub model: Option<Arc<str>>,
@@ -51,6 +55,11 @@ impl InferenceRequest {
             metadata: parts.metadata,
             context,
         }
+    }
+
+    /// Whether there is something of the answer already.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.prefix.as_ref().is_some_and(|prefix| !prefix.text.is_empty() || !prefix.token_ids.is_empty())
     }
 
     /// Returns the prompt where it is to be gone on with as it is, `None` where a chat template goes around the messages.

@@ -38,6 +38,7 @@ async fn an_answer_is_gone_on_with_by_the_ids_of_its_tokens() {
     let sent = asked(&server);
     assert_eq!(sent["prompt"], json!([402, 364, 379, 334, 7, 8]), "those of the prompt, and of the answer");
     assert_eq!((&sent["top_k"], sent.get("chat_template_kwargs")), (&5.into(), None));
+    assert_eq!(sent["return_token_ids"], true, "it may break off again");
     assert_eq!(server.seen().on(CHAT).count(), 0);
 }
 
@@ -71,7 +72,7 @@ async fn an_answer_is_gone_on_with_by_its_text() {
     assert_eq!((&sent["continue_final_message"], &sent["add_generation_prompt"]), (&true.into(), &false.into()));
 
     let raw = ask(begun(PromptRequest::raw("once "), Prefix::new("upon"))).await;
-    assert_eq!(asked(&raw)["prompt"], "once upon");
+    assert_eq!((&asked(&raw)["prompt"], asked(&raw).get("return_token_ids")), (&"once upon".into(), None));
     assert_eq!(raw.seen().on(COMPLETIONS).count(), 1);
     assert!(tokenized(&server).is_empty() && tokenized(&raw).is_empty());
 }
@@ -137,6 +138,16 @@ async fn answers_with_a_form_are_not_gone_on_with() {
     assert_eq!(server.seen().on(COMPLETIONS).count() + server.seen().on(CHAT).count(), 0);
 }
 
+#[tokio::test]
+async fn an_answer_that_may_still_be_reasoning_is_not_gone_on_with() {
+    let server = recorded::server_of("completions_stream_usage").await;
+    let only_ids = Prefix::new("").token_ids(vec![7]);
+    let error = connect(&server).await.infer(begun("hello", only_ids.clone())).await.expect_err("refused");
+    assert_eq!(error.kind(), WorkerErrorKind::InvalidRequest);
+    let raw = ask(begun(PromptRequest::raw("the quick brown fox"), only_ids)).await;
+    assert_eq!(asked(&raw)["prompt"], json!([402, 364, 379, 334, 7]), "nobody takes reasoning out of it");
+}
+
 /// As its sources say: no such stream was recorded.
 #[tokio::test]
 async fn ids_come_with_the_text_and_go_back_as_a_prefix() {
@@ -150,7 +161,7 @@ async fn ids_come_with_the_text_and_go_back_as_a_prefix() {
         _ => recorded::reply(&recorded::load("completions_stream_usage")),
     })
     .await;
-    let worker = connect(&server).await;
+    let worker = recorded::builder(&server).with_token_ids().connect().await.expect("connects");
     let first = recorded::read(worker.infer(request("hello")).await.expect("accepted")).await;
     assert_eq!(first.end.as_ref().expect_err("cut").kind(), WorkerErrorKind::StreamCut);
     let prefix = Prefix::new(first.text()).token_ids(first.token_ids());

@@ -1,13 +1,14 @@
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 
-use crate::error::WorkerErrorKind;
+use crate::error::Error;
 use crate::testing::conformance::Verdict;
 use crate::testing::conformance::any::{ends_at_its_end, has_name, request};
 use crate::testing::conformance::bench::{Bench, Rig, SOON};
-use crate::testing::conformance::reading::read;
 use crate::testing::conformance::report::Judged;
-use crate::testing::conformance::slots;
-use crate::testing::server::Reply;
+use crate::testing::conformance::slots::{self, Held};
+use crate::testing::server::{Reply, Signal};
 use crate::token::FinishReason;
 use crate::worker::{Prefix, Timeouts};
 
@@ -32,8 +33,10 @@ pub(super) async fn run(bench: &Bench) {
     bench.judge("nothing comes behind the terminal event", judged).await;
     bench.judge("the usage is the server's", bench.rig(limits, whole.clone(), usage)).await;
     bench.judge("a second call is answered too", bench.rig(limits, whole.clone(), twice)).await;
-    bench.judge("slots are honoured", bench.rig(limits, whole.clone(), keeps_slots)).await;
-    bench.judge("a begun answer is gone on with or refused", bench.rig(limits, whole, goes_on)).await;
+    let judged = bench.rig(limits, whole.clone(), async |rig| slots::are_one(&*rig.worker));
+    bench.judge("slots are one object", judged).await;
+    bench.judge("slots are honoured", keeps_slots(bench)).await;
+    bench.judge("a begun answer is gone on with", bench.rig(limits, whole, goes_on)).await;
     bench.judge("calls do not queue in the worker", bench.rig(limits, || Reply::raw().stall(), does_not_queue)).await;
     bench.judge("a filtered answer says so", filtered(bench)).await;
     for (how, reply) in framings(bench) {
@@ -90,9 +93,44 @@ async fn twice(rig: &Rig<'_>) -> Judged {
     rig.ask().await?.is_answer(TEXT)
 }
 
-async fn keeps_slots(rig: &Rig<'_>) -> Judged {
-    slots::are_one(&*rig.worker)?;
-    slots::honoured(&rig.worker, &(std::sync::Arc::new(request) as _)).await
+/// Two workers of one server, as two pipelines of a process may have.
+async fn keeps_slots(bench: &Bench) -> Judged {
+    let dialect = &bench.dialect;
+    let go = Signal::new();
+    let rest = [dialect.ending(FinishReason::Stop, 1).as_bytes(), &dialect.marker].concat();
+    let reply = dialect.texts(&["one"]).until(&go).chunk(rest).last_chunk();
+    let check = async |rig: &Rig<'_>| {
+        let total = rig.worker.slots().map(|slots| slots.total());
+        if let (Some(total), Some(most)) = (total, dialect.slots.filter(|most| total > Some(*most))) {
+            return Err(Verdict::failed(format!("it has {total} slots, and the server {most}")));
+        }
+        let workers = [rig.worker.clone(), rig.another().await];
+        slots::honoured_by(workers, &(Arc::new(request) as _), &AtServer { rig, go: &go }).await
+    };
+    bench.rig(Timeouts::default(), move || reply.clone(), check).await
+}
+
+/// Calls that the server holds, and counts.
+struct AtServer<'a> {
+    rig: &'a Rig<'a>,
+    go: &'a Signal,
+}
+
+impl Held for AtServer<'_> {
+    fn most(&self) -> usize {
+        let seen = self.rig.server.seen();
+        let calls: Vec<_> = self.rig.calls(&seen).collect();
+        let at = |time| calls.iter().filter(|c| c.received <= time && c.ended.is_none_or(|end| end > time)).count();
+        calls.iter().map(|call| at(call.received)).max().unwrap_or(0)
+    }
+
+    fn let_go(&self) {
+        self.go.raise();
+    }
+
+    fn failed(&self, error: &Error) {
+        self.rig.look_at(error);
+    }
 }
 
 /// All calls that the slots allow are at the server at once.
@@ -110,17 +148,15 @@ async fn does_not_queue(rig: &Rig<'_>) -> Judged {
 
 async fn goes_on(rig: &Rig<'_>) -> Judged {
     const BEGUN: &str = "The answer begins with";
+    if !rig.worker.info().continues {
+        return Err(Verdict::left_out("it says that it cannot, and so is never asked to"));
+    }
     let mut request = request();
     request.prefix = Some(Prefix::new(BEGUN));
-    let reading = read(rig.worker.infer(request)).await?;
-    match (&reading.error, rig.worker.info().continues) {
-        (None, false) => Err(Verdict::left_out("it says that it cannot, and answers from the beginning")),
-        // By whatever route: a worker may have one of its own for this.
-        (None, true) if rig.server.seen().exchanges.iter().any(|call| said(&call.request, BEGUN)) => Ok(()),
-        (None, true) => Err(Verdict::failed("the server did not see the beginning")),
-        (Some(_), true) => Err(Verdict::failed("it says that it can, and fails")),
-        (Some(_), false) => reading.is_failure(&[WorkerErrorKind::InvalidRequest]).map(drop),
-    }
+    rig.ask_for(request).await?.is_whole()?;
+    // By whatever route: a worker may have one of its own for this.
+    let told = rig.server.seen().exchanges.iter().any(|call| said(&call.request, BEGUN));
+    if told { Ok(()) } else { Err(Verdict::failed("it says that it can, and the server did not see the beginning")) }
 }
 
 fn said(request: &crate::testing::server::Request, text: &str) -> bool {
@@ -137,7 +173,7 @@ async fn filtered(bench: &Bench) -> Judged {
         match &reading.finish {
             Some(finish) if finish.reason == FinishReason::ContentFilter => Ok(()),
             Some(finish) => Err(Verdict::failed(format!("the reason is {:?}", finish.reason))),
-            None => reading.is_failure(&[WorkerErrorKind::ContentFilter]).map(drop),
+            None => reading.is_failure(&[crate::error::WorkerErrorKind::ContentFilter]).map(drop),
         }
     };
     bench.rig(Timeouts::default(), move || reply.clone(), check).await

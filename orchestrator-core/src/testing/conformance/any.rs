@@ -5,7 +5,6 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use crate::context::Context;
-use crate::error::WorkerErrorKind;
 use crate::request::{PromptRequest, RequestOptions};
 use crate::testing::conformance::reading::{PATIENCE, Reading, read};
 use crate::testing::conformance::report::Judged;
@@ -36,7 +35,7 @@ impl Check {
     }
 
     /// Looks here for how many calls the worker, or what stands behind it, works on. Without it nobody can see whether a
-    /// call that is dropped stops, and these checks are left out.
+    /// call that is dropped stops, and these checks are left out. It must count a stream that is open behind its first event.
     pub fn in_flight(mut self, probe: impl Fn() -> usize + Send + Sync + 'static) -> Self {
         self.in_flight = Some(Box::new(probe));
         self
@@ -55,41 +54,58 @@ impl Check {
             ("dropping the call stops the work", self.stops(false).await),
             ("slots are honoured", slots::honoured(&self.worker, &self.ask).await),
             ("slots are one object", slots::are_one(&*self.worker)),
-            ("a begun answer is gone on with or refused", self.goes_on().await),
+            ("a begun answer is gone on with", self.goes_on(reading).await),
         ];
         let finding = |(check, judged): (&str, Judged)| Finding { check: check.to_owned(), verdict: judged.into() };
         ConformanceReport::new(self.worker.info().name, judged.into_iter().map(finding).collect())
     }
 
-    /// Drops a stream behind its first event, or a call behind its first poll.
+    /// Drops a stream behind its first event, or a call behind its first poll; the probe must have seen the work before.
     async fn stops(&self, stream: bool) -> Judged {
         let Some(in_flight) = &self.in_flight else { return Err(Verdict::left_out("no probe says what is in flight")) };
         let before = in_flight();
-        let mut call = self.worker.infer((self.ask)());
-        if stream {
-            let started = tokio::time::timeout(PATIENCE, call).await;
-            let mut stream =
-                started.map_err(|_| too_long())?.map_err(|e| Verdict::failed(format!("it failed: {e}")))?;
-            tokio::time::timeout(PATIENCE, stream.next()).await.map_err(|_| too_long())?;
-        } else {
-            drop((&mut call).now_or_never());
-            drop(call);
+        let working = if stream { self.streaming(in_flight).await? } else { self.calling(in_flight) };
+        if working <= before {
+            return Err(if stream {
+                Verdict::failed("the probe saw no work while a stream was open")
+            } else {
+                Verdict::left_out("the probe saw no work before the stream")
+            });
         }
         let idle = until(PATIENCE, || in_flight() <= before).await;
         if idle { Ok(()) } else { Err(Verdict::failed(format!("{} still in flight after {PATIENCE:?}", in_flight()))) }
     }
 
-    async fn goes_on(&self) -> Judged {
+    /// How much is in flight with a stream behind its first event.
+    async fn streaming(&self, in_flight: impl Fn() -> usize) -> Result<usize, Verdict> {
+        let started = tokio::time::timeout(PATIENCE, self.worker.infer((self.ask)())).await;
+        let mut stream = started.map_err(|_| too_long())?.map_err(|e| Verdict::failed(format!("it failed: {e}")))?;
+        tokio::time::timeout(PATIENCE, stream.next()).await.map_err(|_| too_long())?;
+        Ok(in_flight())
+    }
+
+    /// How much is in flight with a call behind its first poll, or the stream that it has come to already.
+    fn calling(&self, in_flight: impl Fn() -> usize) -> usize {
+        let mut call = self.worker.infer((self.ask)());
+        let _stream = (&mut call).now_or_never();
+        in_flight()
+    }
+
+    /// `whole` is what the worker answers where nothing has begun. One that answers otherwise each time may start anew unseen.
+    async fn goes_on(&self, whole: Result<&Reading, &Verdict>) -> Judged {
         const BEGUN: &str = "The answer begins with";
+        if !self.worker.info().continues {
+            return Err(Verdict::left_out("it says that it cannot, and so is never asked to"));
+        }
+        let whole = whole.map_err(Clone::clone)?;
         let mut request = (self.ask)();
         request.prefix = Some(Prefix::new(BEGUN));
         let reading = read(self.worker.infer(request)).await?;
-        match (&reading.error, self.worker.info().continues) {
-            (None, false) => Err(Verdict::left_out("it says that it cannot, and answers from the beginning")),
-            (None, true) if reading.text.starts_with(BEGUN) => Err(Verdict::failed("it says the beginning again")),
-            (None, true) => reading.is_whole(),
-            (Some(_), true) => Err(Verdict::failed("it says that it can, and fails")),
-            (Some(_), false) => reading.is_failure(&[WorkerErrorKind::InvalidRequest]).map(drop),
+        reading.is_whole()?;
+        match reading.text {
+            text if text.starts_with(BEGUN) => Err(Verdict::failed("it says the beginning again")),
+            text if text == whole.text => Err(Verdict::failed("it answers as if nothing had begun")),
+            _ => Ok(()),
         }
     }
 }

@@ -1,3 +1,4 @@
+use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,8 +11,8 @@ use crate::testing::conformance::report::Judged;
 use crate::testing::conformance::secrets::Secrets;
 use crate::testing::conformance::{ConformanceReport, Dialect, Finding, Target, Verdict};
 use crate::testing::server::{Exchange, Reply, Request, ScriptedServer, Seen};
-use crate::token::TokenStream;
-use crate::worker::{ModelWorker, Timeouts};
+use crate::token::{TokenEvent, TokenStream};
+use crate::worker::{InferenceRequest, ModelWorker, Timeouts};
 
 /// Makes the worker that is held to the contract.
 pub(super) type Make = dyn Fn(Target) -> Pin<Box<dyn Future<Output = Arc<dyn ModelWorker>>>>;
@@ -69,8 +70,8 @@ impl Bench {
         let script = move |request: &Request| side.side_reply(request).unwrap_or_else(|| reply(request));
         let server = ScriptedServer::start(script).await.map_err(|e| Verdict::left_out(format!("no server: {e}")))?;
         let target = Target { base_url: server.base_url(), timeouts, key: self.secrets.key().to_owned() };
-        let worker = (self.make)(target).await;
-        let rig = Rig { bench: self, server, worker };
+        let worker = (self.make)(target.clone()).await;
+        let rig = Rig { bench: self, server, worker, target };
         let judged = check(&rig).await;
         rig.clear(tasks).await;
         judged
@@ -99,28 +100,53 @@ pub(super) struct Rig<'a> {
     bench: &'a Bench,
     pub(super) server: ScriptedServer,
     pub(super) worker: Arc<dyn ModelWorker>,
+    target: Target,
 }
 
 impl Rig<'_> {
+    /// Makes another worker of the same server.
+    pub(super) async fn another(&self) -> Arc<dyn ModelWorker> {
+        (self.bench.make)(self.target.clone()).await
+    }
+
     /// Makes a call.
     pub(super) async fn infer(&self) -> Result<TokenStream, WorkerError> {
-        self.worker.infer(request()).await.inspect_err(|error| self.bench.secrets.look_at(error))
+        self.worker.infer(request()).await.inspect_err(|error| self.look_at(error))
     }
 
     /// Makes a call and reads all of it.
     pub(super) async fn ask(&self) -> Result<Reading, Verdict> {
-        let reading = read(self.worker.infer(request())).await?;
+        self.ask_for(request()).await
+    }
+
+    /// The same, with a request of one's own.
+    pub(super) async fn ask_for(&self, request: InferenceRequest) -> Result<Reading, Verdict> {
+        let reading = read(self.worker.infer(request)).await?;
         if let Some(error) = &reading.error {
-            self.bench.secrets.look_at(error);
+            self.look_at(error);
         }
         Ok(reading)
+    }
+
+    /// Reads on in a stream.
+    pub(super) async fn next(&self, stream: &mut TokenStream) -> Option<Result<TokenEvent, WorkerError>> {
+        let item = stream.next().await;
+        if let Some(Err(error)) = &item {
+            self.look_at(error);
+        }
+        item
+    }
+
+    /// Looks for secrets in an error: every error of every check comes by here.
+    pub(super) fn look_at(&self, error: &(dyn Error + 'static)) {
+        self.bench.secrets.look_at(error);
     }
 
     /// Makes a call and reads its first event.
     pub(super) async fn started(&self) -> Result<TokenStream, Verdict> {
         let failed = |error: WorkerError| Verdict::failed(format!("it failed before its first text: {error}"));
         let mut stream = self.infer().await.map_err(failed)?;
-        match stream.next().await {
+        match self.next(&mut stream).await {
             Some(Ok(_)) => Ok(stream),
             Some(Err(error)) => Err(failed(error)),
             None => Err(Verdict::failed("the stream ended before its first text")),
@@ -141,7 +167,7 @@ impl Rig<'_> {
 
     /// Drops the worker and the server, and waits until nothing is left of them.
     async fn clear(self, tasks: usize) {
-        let Self { bench, server, worker } = self;
+        let Self { bench, server, worker, .. } = self;
         bench.secrets.look_at_requests(&server.seen());
         drop(worker);
         if !locked(&bench.left_behind).is_empty() {

@@ -47,6 +47,7 @@ pub struct Dialect {
     pub(super) nonsense: Bytes,
     pub(super) failure: Option<(Bytes, WorkerErrorKind)>,
     pub(super) refusals: Vec<Refusal>,
+    pub(super) slots: Option<usize>,
     text: Arc<dyn Fn(&str) -> String + Send + Sync>,
     ending: Arc<dyn Fn(Ending) -> String + Send + Sync>,
     side: Arc<Side>,
@@ -69,6 +70,7 @@ impl Dialect {
             nonsense: Bytes::new(),
             failure: None,
             refusals: Vec::new(),
+            slots: None,
             text: Arc::new(text),
             ending: Arc::new(ending),
             side: Arc::new(|_| None),
@@ -127,6 +129,13 @@ impl Dialect {
     /// Removes the refusals of a name, for servers that say it otherwise or never.
     pub fn without_refusal(mut self, name: &str) -> Self {
         self.refusals.retain(|refusal| refusal.name != name);
+        self
+    }
+
+    /// Sets how many calls the server takes at once, as [`side`](Self::side) replies or the worker's settings tell: no worker
+    /// may have more slots than this.
+    pub const fn slots(mut self, total: usize) -> Self {
+        self.slots = Some(total);
         self
     }
 

@@ -72,7 +72,7 @@ async fn reset(bench: &Bench) -> Judged {
     let check = async |rig: &Rig<'_>| {
         let mut stream = rig.started().await?;
         read.raise();
-        match stream.next().await {
+        match rig.next(&mut stream).await {
             Some(Err(error)) if matches!(error.kind(), StreamCut | Transient) => Ok(()),
             other => Err(Verdict::failed(format!("{other:?}, not StreamCut or Transient"))),
         }

@@ -48,7 +48,7 @@ pub(super) async fn run(bench: &Bench) {
 /// Drops a call that waits for its first event, once the server has written so much.
 async fn waiting(rig: &Rig<'_>, written: u64) -> Judged {
     {
-        let call = pin!(async { rig.infer().await?.next().await.transpose() });
+        let call = pin!(async { rig.next(&mut rig.infer().await?).await.transpose() });
         let arrived = pin!(rig.call_with("the call", SOON, |call| call.written >= written));
         match select(call, arrived).await {
             Either::Left((Err(error), _)) => return Err(Verdict::failed(format!("it failed: {error}"))),

@@ -34,6 +34,11 @@
 //! # }
 //! ```
 //!
+//! The key that a suite gives its workers is looked for in every error that they give, with all that stands behind it, and in
+//! the spans and events of `tracing`. Two places it cannot look into, and a test of your own should: what the worker's `Debug`
+//! form shows, which a [`ModelWorker`](crate::worker::ModelWorker) need not have, and records of the `log` crate, whose one
+//! logger belongs to the process.
+//!
 //! Both return a [`ConformanceReport`], in which every check has passed, failed, or was left out, and why. They run on the
 //! running clock, in two to three seconds; run them on a current-thread runtime of their own, as they count its tasks and
 //! listen to the spans and events of its thread.

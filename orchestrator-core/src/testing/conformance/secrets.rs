@@ -1,3 +1,8 @@
+//! Whether the key of a worker turns up where it should not: in errors, and in the spans and events of `tracing`.
+//!
+//! The `Debug` form of the worker is not looked at, as a `dyn ModelWorker` has none, and records of the `log` crate are not
+//! heard, as their logger is one for the whole process.
+
 use std::error::Error;
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -44,12 +49,13 @@ impl Secrets {
         KEY
     }
 
-    /// Looks for the key in everything that an error says.
-    pub(super) fn look_at(&self, error: &WorkerError) {
-        let mut said = vec![error.body().unwrap_or_default().to_owned()];
-        let mut next: Option<&dyn Error> = Some(error);
+    /// Looks for the key in everything that an error and those behind it say.
+    pub(super) fn look_at(&self, error: &(dyn Error + 'static)) {
+        let mut said = Vec::new();
+        let mut next = Some(error);
         while let Some(error) = next {
             said.extend([error.to_string(), format!("{error:?}"), format!("{error:#?}")]);
+            said.extend(error.downcast_ref().and_then(WorkerError::body).map(str::to_owned));
             next = error.source();
         }
         let leaks = said.into_iter().filter(|text| text.contains(KEY));

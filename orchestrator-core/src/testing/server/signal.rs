@@ -18,7 +18,7 @@ impl Signal {
         self.0.cancel();
     }
 
-    pub(super) async fn raised(&self) {
+    pub(in crate::testing) async fn raised(&self) {
         self.0.cancelled().await;
     }
 }

@@ -72,7 +72,7 @@ async fn the_scripted_worker_conforms() {
     report.assert();
     let left_out: Vec<_> = report.findings().iter().filter(|f| f.verdict != Verdict::Passed).collect();
     assert_eq!(left_out.len(), 1, "{report}");
-    assert_eq!(left_out[0].check, "a begun answer is gone on with or refused");
+    assert_eq!(left_out[0].check, "a begun answer is gone on with");
 }
 
 #[tokio::test]
@@ -125,26 +125,47 @@ async fn a_detached_task_is_found() {
 #[tokio::test]
 async fn slots_of_every_call_are_found() {
     let worker = Made { slots: two, ..made(|_| answer(&[text(), end()])) };
-    assert_eq!(check(worker).run().await.failed(), ["slots are one object"]);
+    assert_eq!(check(worker).run().await.failed(), ["slots are honoured", "slots are one object"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slots_that_nobody_else_can_use_are_found() {
+    let slots = two().expect("slots");
+    let taken = slots.try_acquire();
+    let report = check(MockWorker::new(Script::tokens(1)).slots(slots)).run().await;
+    drop(taken);
+    assert_eq!(report.failed(), ["slots are honoured"], "{report}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_sees_nothing_is_found() {
+    let hanging = Script::new().streaming().text("one ").hang();
+    let report = check(MockWorker::new(hanging)).in_flight(|| 0).run().await;
+    assert!(report.failed().contains(&"dropping the stream stops the work"), "{report}");
+    assert!(matches!(verdict(&report, "dropping the call stops the work"), Verdict::LeftOut(_)), "{report}");
 }
 
 #[tokio::test]
 async fn what_a_worker_says_of_begun_answers_is_held_against_it() {
-    const CHECK: &str = "a begun answer is gone on with or refused";
-    let again = made(|request: InferenceRequest| {
-        let begun = request.prefix.map(|prefix| prefix.text).unwrap_or_default();
-        answer(&[TokenEvent::text_delta(begun), text(), end()])
-    });
-    let again = Made { info: WorkerInfo::new("again").continues(), ..again };
-    assert_eq!(check(again).run().await.failed(), [CHECK]);
-
-    let refusing = |kind| {
-        made(move |request: InferenceRequest| match request.prefix {
-            Some(_) => Err(WorkerError::new(kind, "cannot go on")),
-            None => answer(&[text(), end()]),
-        })
+    const CHECK: &str = "a begun answer is gone on with";
+    let saying = |say: fn(&str) -> String| {
+        let worker = made(move |request: InferenceRequest| {
+            let begun = request.prefix.map(|prefix| prefix.text).unwrap_or_default();
+            answer(&[TokenEvent::text_delta(say(&begun)), end()])
+        });
+        Made { info: WorkerInfo::new("saying").continues(), ..worker }
     };
-    let report = check(refusing(WorkerErrorKind::InvalidRequest)).run().await;
+    let again = check(saying(|begun| format!("{begun} text"))).run().await;
+    assert_eq!(again.failed(), [CHECK]);
+    let from_the_beginning = check(saying(|_| "text".to_owned())).run().await;
+    assert_eq!(from_the_beginning.failed(), [CHECK]);
+    let report = check(saying(|begun| format!("behind {} letters", begun.len()))).run().await;
     assert_eq!(*verdict(&report, CHECK), Verdict::Passed);
-    assert_eq!(check(refusing(WorkerErrorKind::Transient)).run().await.failed(), [CHECK]);
+
+    let refusing = made(|request: InferenceRequest| match request.prefix {
+        Some(_) => Err(WorkerError::new(WorkerErrorKind::InvalidRequest, "cannot go on")),
+        None => answer(&[text(), end()]),
+    });
+    let refusing = Made { info: WorkerInfo::new("refusing").continues(), ..refusing };
+    assert_eq!(check(refusing).run().await.failed(), [CHECK]);
 }

@@ -13,6 +13,8 @@ use crate::testing::conformance::Target;
 use crate::token::{Emitter, FinishReason, TokenEvent, TokenStream, Usage};
 use crate::worker::{InferenceRequest, ModelWorker, Slots, WorkerInfo};
 
+const THREE: NonZeroUsize = NonZeroUsize::new(3).expect("not zero");
+
 /// What is wrong with a [`Chat`] worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flaw {
@@ -28,6 +30,11 @@ pub(super) enum Flaw {
     KeyInTrace,
     Queues,
     ManySlots,
+    OwnSlots,
+    AsksTwice,
+    FromTheBeginning,
+    KeyInEvent,
+    KeyInBegun,
     Unbounded,
     WrongKinds,
     LooksWhole,
@@ -47,7 +54,8 @@ impl Chat {
         if flaw == Flaw::LeavesTask {
             tokio::spawn(std::future::pending::<()>());
         }
-        Self { target, flaw, slots: slots(), queue }
+        let slots = if flaw == Flaw::OwnSlots { slots() } else { Slots::of_server(&target.base_url, THREE) };
+        Self { target, flaw, slots, queue }
     }
 
     async fn call(target: Target, flaw: Flaw, body: String) -> Result<TokenStream, WorkerError> {
@@ -56,13 +64,22 @@ impl Chat {
             tracing::debug!(headers = ?[("authorization", &target.key)], "asking");
         }
         let response = Response::ask(address, &target.key, &body).await?;
+        let second = match flaw {
+            Flaw::AsksTwice => Some(Response::ask(address, &target.key, &body).await?),
+            _ => None,
+        };
         if response.status != 200 {
             return Err(refused(response, &target.key, flaw).await);
         }
         if response.header("content-type") != Some("text/event-stream") {
             return Err(WorkerError::new(Kind::Protocol, "that is no event stream"));
         }
-        let work = move |out: Emitter| read(response, out, flaw);
+        let key = target.key;
+        let work = async move |out: Emitter| {
+            let _second = second;
+            let read = read(response, out, flaw).await;
+            read.map_err(|error| if flaw == Flaw::KeyInEvent { error.with_source(Quoting(key)) } else { error })
+        };
         Ok(match flaw {
             Flaw::Unbounded => TokenStream::spawn(1 << 40, work),
             Flaw::Detached => detached(TokenStream::generate(work)),
@@ -74,8 +91,11 @@ impl Chat {
 #[async_trait]
 impl ModelWorker for Chat {
     async fn infer(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        if self.flaw == Flaw::KeyInBegun && request.prefix.is_some() {
+            return Err(WorkerError::new(Kind::InvalidRequest, "cannot").with_source(Quoting(self.target.key.clone())));
+        }
         let mut body = json!({"stream": true, "messages": [{"role": "user", "content": request.question()}]});
-        if let Some(prefix) = request.prefix {
+        if let Some(prefix) = request.prefix.filter(|_| self.flaw != Flaw::FromTheBeginning) {
             body["prefix"] = prefix.text.into();
         }
         let _place = match self.flaw {
@@ -108,7 +128,7 @@ impl ModelWorker for Chat {
 }
 
 fn slots() -> Slots {
-    Slots::new(NonZeroUsize::new(3).expect("not zero"))
+    Slots::new(THREE)
 }
 
 async fn refused(response: Response, key: &str, flaw: Flaw) -> WorkerError {

@@ -16,7 +16,11 @@ const NO_MARKER: &str = "the end without the marker is what the dialect says";
 
 /// Holds the hand-written chat worker, which insists on the marker, to the contract, with a flaw in it.
 async fn suite(flaw: Flaw) -> ConformanceReport {
-    suite_of(Dialect::openai_chat().marker_optional(false), flaw).await
+    suite_of(dialect(), flaw).await
+}
+
+fn dialect() -> Dialect {
+    Dialect::openai_chat().marker_optional(false).slots(3)
 }
 
 async fn suite_of(dialect: Dialect, flaw: Flaw) -> ConformanceReport {
@@ -80,9 +84,14 @@ async fn a_task_that_outlives_its_worker_is_found() {
 
 #[tokio::test]
 async fn a_key_in_an_error_or_behind_it_is_found() {
-    for flaw in [Flaw::KeyInError, Flaw::KeyInSource] {
+    for flaw in [Flaw::KeyInError, Flaw::KeyInSource, Flaw::KeyInEvent] {
         assert_eq!(suite(flaw).await.failed(), ["errors hold no secret"], "{flaw:?}");
     }
+}
+
+#[tokio::test]
+async fn a_key_in_an_error_of_any_check_is_found() {
+    assert_found(&suite(Flaw::KeyInBegun).await, &["errors hold no secret"]);
 }
 
 #[tokio::test]
@@ -97,7 +106,24 @@ async fn a_queue_in_the_worker_is_found() {
 
 #[tokio::test]
 async fn slots_of_every_call_are_found() {
-    assert_eq!(suite(Flaw::ManySlots).await.failed(), ["slots are honoured"]);
+    assert_eq!(suite(Flaw::ManySlots).await.failed(), ["slots are one object", "slots are honoured"]);
+}
+
+#[tokio::test]
+async fn a_server_that_sees_more_calls_than_slots_is_found() {
+    for flaw in [Flaw::OwnSlots, Flaw::AsksTwice] {
+        assert_found(&suite(flaw).await, &["slots are honoured"]);
+    }
+}
+
+#[tokio::test]
+async fn more_slots_than_the_server_has_are_found() {
+    assert_eq!(suite_of(dialect().slots(2), Flaw::None).await.failed(), ["slots are honoured"]);
+}
+
+#[tokio::test]
+async fn a_begun_answer_that_is_begun_anew_is_found() {
+    assert_eq!(suite(Flaw::FromTheBeginning).await.failed(), ["a begun answer is gone on with"]);
 }
 
 #[tokio::test]

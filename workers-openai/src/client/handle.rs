@@ -1,9 +1,10 @@
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, SERVER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use orchestrator_core::error::{Phase, WorkerError, WorkerErrorKind as Kind};
 use reqwest::Response;
@@ -46,6 +47,11 @@ struct Inner {
     headers: HeaderMap,
     secrets: Secrets,
     limits: Limits,
+    /// Whether streams ask for a connection of their own, which nobody uses after them.
+    ///
+    /// llama.cpp's server closes a connection behind a stream after it has promised to keep it, and a request that is sent at
+    /// that moment is lost. So this holds until a server has said in an answer that it is another one.
+    closes: AtomicBool,
 }
 
 /// Time limits of a client.
@@ -77,7 +83,9 @@ impl Client {
         secrets: Secrets,
         limits: Limits,
     ) -> Self {
-        Self(Arc::new(Inner { http, endpoint, headers, secrets, limits }))
+        // Behind TLS there is a proxy, whose connections are another matter.
+        let closes = endpoint.url().starts_with("http://").into();
+        Self(Arc::new(Inner { http, endpoint, headers, secrets, limits, closes }))
     }
 
     /// Returns the base URL in its normal form, without a slash at the end, and without its query, which may hold a key.
@@ -148,8 +156,15 @@ impl Client {
         let request = self.request(Method::POST, path).body(json(body)?);
         let sensitive = headers.values().filter(|value| value.is_sensitive());
         let secrets = self.0.secrets.and_of_headers(sensitive.filter_map(|value| value.to_str().ok()));
-        let request = request.header(CONTENT_TYPE, JSON).header(ACCEPT, EVENTS).headers(headers);
-        let response = self.send(request, &secrets).await?;
+        let mut request = request.header(CONTENT_TYPE, JSON).header(ACCEPT, EVENTS);
+        if self.0.closes.load(Ordering::Relaxed) {
+            request = request.header(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let response = self.send(request.headers(headers), &secrets).await?;
+        let is_llama = response.headers().get(SERVER).is_some_and(|name| name.as_bytes().starts_with(b"llama.cpp"));
+        if !is_llama {
+            self.0.closes.store(false, Ordering::Relaxed);
+        }
         if !is_stream(response.headers()) {
             return Err(refused(response, &secrets).await);
         }

@@ -137,7 +137,7 @@ impl OpenAiBuilder {
         };
         let preset = self.preset;
         Ok(OpenAi::new(Settings {
-            slots: self.slots.map(|slots| Slots::of_server(client.server(), slots)),
+            slots: self.slots.map(|slots| Slots::at_most(client.server(), slots)),
             client,
             dialect: preset.map_or_else(Dialect::default, Preset::dialect),
             name: self.name.unwrap_or_else(|| preset.map_or("openai", Preset::name).to_owned()),

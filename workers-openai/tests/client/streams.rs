@@ -108,9 +108,28 @@ async fn a_reader_that_does_not_read_holds_the_server_back() {
 async fn a_stream_that_was_read_to_its_end_leaves_its_connection_for_the_next() {
     let server = server(|_| Reply::chunked(200, EVENTS).chunk("data: a\n\n").last_chunk()).await;
     let client = client(&server);
+    for _ in 0..4 {
+        let mut frames = open(&client).await.expect("a stream");
+        while next(&mut frames).await.is_some() {}
+    }
+    // But for the first, when it was not known yet what the server is.
+    let seen = server.seen();
+    assert_eq!(seen.connections.total, 2);
+    let asked = seen.exchanges.iter().map(|exchange| exchange.request.header("connection"));
+    assert_eq!(asked.collect::<Vec<_>>(), [Some("close"), None, None, None]);
+}
+
+/// It closes a connection behind a stream after it has promised to keep it.
+#[tokio::test]
+async fn no_connection_of_llama_cpp_is_used_behind_a_stream() {
+    let headers = [("content-type", EVENTS), ("server", "llama.cpp")];
+    let server = server(move |_| Reply::full(200, &headers, "data: a\n\n")).await;
+    let client = client(&server);
     for _ in 0..3 {
         let mut frames = open(&client).await.expect("a stream");
         while next(&mut frames).await.is_some() {}
     }
-    assert_eq!(server.seen().connections.total, 1);
+    let seen = server.seen();
+    assert_eq!(seen.connections.total, 3);
+    assert!(seen.exchanges.iter().all(|exchange| exchange.request.header("connection") == Some("close")));
 }

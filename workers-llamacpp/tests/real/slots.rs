@@ -8,7 +8,7 @@ use workers_llamacpp::{LlamaCpp, Route};
 use crate::rig::{client, greedy, has_seed, slots, until_within, watch};
 
 /// Until the last of all callers has had its turn.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn pipeline(worker: LlamaCpp) -> Result<Pipeline<PromptRequest, Tokens>, BuildError> {
     Pipeline::builder("callers").stage(InferenceStage::new(worker)).stage(StreamStage::default()).build()

@@ -167,8 +167,9 @@ impl TokenStream {
         self.pulse.as_ref().is_some_and(Pulse::take)
     }
 
-    /// Puts a stream around this one, which keeps what it has.
-    pub(crate) fn within<S>(self, wrap: impl FnOnce(Self) -> S) -> Self
+    /// Puts a stream around this one, for workers around workers: its pulse, and the task that works for it, are kept.
+    #[must_use]
+    pub fn wrap<S>(self, wrap: impl FnOnce(Self) -> S) -> Self
     where
         S: Stream<Item = Result<TokenEvent, WorkerError>> + Send + 'static,
     {

@@ -119,7 +119,7 @@ impl Timeouts {
                 Err(_) => return Err(self.error(started, None)),
             },
         };
-        Ok(stream.within(|stream| Timed {
+        Ok(stream.wrap(|stream| Timed {
             flowing: Some(stream),
             limits: self,
             started,

@@ -153,7 +153,7 @@ impl LlamaCpp {
         let lease = self.lease(request, || recall::chat(&body, &request.sampling.vendor));
         place(&mut body.extra, &lease);
         let frames = self.0.client.stream("/v1/chat/completions", &body, self.0.headers.clone()).await?;
-        Ok(TokenStream::from_stream(Leased::new(answer::tokens(frames), lease, self.0.doubt.clone())))
+        Ok(answer::tokens(frames).wrap(|stream| Leased::new(stream, lease, self.0.doubt.clone())))
     }
 
     async fn native(&self, request: &InferenceRequest) -> Result<TokenStream, WorkerError> {

@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         .test("turns_of_other_sessions_come_in_between", sessions::turns_of_other_sessions_come_in_between)
         .test("a_server_that_empties_idle_slots_chooses", sessions::a_server_that_empties_idle_slots_chooses)
         .test("cancelled_streams_free_their_slots", cancel::cancelled_streams_free_their_slots)
+        .test("streams_cancelled_in_prefill_free_their_slots", cancel::streams_cancelled_in_prefill_free_their_slots)
         .test("two_pipelines_keep_to_the_slots", slots::two_pipelines_keep_to_the_slots)
         .test("callers_that_leave_do_not_hold_slots", slots::callers_that_leave_do_not_hold_slots)
         .test("a_killed_server_cuts_the_stream", faults::a_killed_server_cuts_the_stream)

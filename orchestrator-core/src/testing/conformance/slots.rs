@@ -149,7 +149,7 @@ impl ModelWorker for Counted {
         let live = Live::new(&self.calls);
         self.calls.go.raised().await;
         let stream = self.worker.infer(request).await?;
-        Ok(stream.within(|stream| CountedStream { stream, _live: live }))
+        Ok(stream.wrap(|stream| CountedStream { stream, _live: live }))
     }
 
     fn info(&self) -> WorkerInfo {

@@ -13,5 +13,4 @@ pub use dialect::Dialect;
 pub use request::request;
 
 pub(crate) use dialect::Json;
-pub(crate) use request::{check, float, stops, stream_options};
-pub(crate) use vendor::Vendor;
+pub(crate) use request::Common;

@@ -1,8 +1,8 @@
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
-use orchestrator_core::request::{Content, Message, Sampling};
+use orchestrator_core::request::{Content, Message};
 use orchestrator_core::worker::InferenceRequest;
 
-use crate::chat::{Dialect, Vendor, check, float, stops, stream_options};
+use crate::chat::{Common, Dialect};
 use crate::wire::{CompletionRequest, Prompt};
 
 /// Makes the request to go on with `prompt`: the request's own [`raw_prompt`](InferenceRequest::raw_prompt), or the ids of its
@@ -14,7 +14,7 @@ use crate::wire::{CompletionRequest, Prompt};
 /// # Errors
 ///
 /// `InvalidRequest` where there are tools, which a text without a chat cannot call, or a raw prompt holds pictures or calls;
-/// where the vendor's fields ask for more than one answer; and where a parameter is [out of its range](Sampling::validate).
+/// where the vendor's fields ask for more than one answer; and where a parameter is [out of its range](orchestrator_core::request::Sampling::validate).
 pub fn request(
     request: &InferenceRequest,
     prompt: Prompt,
@@ -29,28 +29,17 @@ pub fn request(
         let what = "`messages` hold pictures or calls, and the prompt is raw";
         return Err(WorkerError::new(WorkerErrorKind::InvalidRequest, what));
     }
-    check(&request.sampling)?;
-    let Sampling { max_tokens, temperature, top_p, ref stop, seed, .. } = request.sampling;
+    let common = Common::of(request, model, dialect)?;
     let mut sent = CompletionRequest::new("", prompt);
-    sent.model = request.model.as_deref().or(model).map(str::to_owned).into();
-    sent.max_tokens = max_tokens.map(|tokens| u64::from(tokens.get())).into();
-    sent.temperature = temperature.map(float).into();
-    sent.top_p = top_p.filter(|part| dialect.whole_top_p || *part < 1.0).map(float).into();
-    sent.stop = stops(stop).into();
-    sent.response_format = dialect.response_format(&request.response_format).into();
+    sent.model = common.model;
+    sent.max_tokens = common.max_tokens;
+    sent.temperature = common.temperature;
+    sent.top_p = common.top_p;
+    sent.stop = common.stop;
+    sent.response_format = common.response_format;
     sent.stream = true.into();
-    sent.stream_options = stream_options(dialect);
-    let mut extra = Vendor::of(&request.sampling)?.without(&[
-        ("model", sent.model.get().is_some()),
-        ("max_tokens", max_tokens.is_some()),
-        ("temperature", temperature.is_some()),
-        ("top_p", top_p.is_some()),
-        ("stop", !stop.is_empty()),
-        ("response_format", sent.response_format.get().is_some()),
-        ("seed", seed.is_some()),
-    ]);
-    extra.extend(seed.map(|seed| (dialect.seed.to_owned(), seed.into())));
-    sent.extra = extra;
+    sent.stream_options = common.stream_options;
+    sent.extra = common.extra;
     Ok(sent)
 }
 

@@ -126,12 +126,6 @@ impl Dialect {
         self
     }
 
-    /// Removes the refusals of a name, for servers that say it otherwise or never.
-    pub fn without_refusal(mut self, name: &str) -> Self {
-        self.refusals.retain(|refusal| refusal.name != name);
-        self
-    }
-
     /// Sets how many calls the server takes at once, as [`side`](Self::side) replies or the worker's settings tell: no worker
     /// may have more slots than this.
     pub const fn slots(mut self, total: usize) -> Self {

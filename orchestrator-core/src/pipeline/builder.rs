@@ -169,7 +169,7 @@ impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
             // `Cur` is `In` here; there is no other way to say so than to ask.
             let any: Box<dyn std::any::Any> = Box::new(queue.clone());
             if let Ok(queue) = any.downcast::<Arc<Queue<Job<In>, Waiter>>>() {
-                self.parts.door = Some(Door { queue: *queue, policy: plan.shed });
+                self.parts.door = Some(Door { queue: *queue, policy: plan.shed.unwrap_or_default() });
             }
         }
         let stage_number = self.parts.stages.len();
@@ -179,7 +179,7 @@ impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
             let node = node(stage, stage_number, gate, plan.clone(), tail, assembly);
             let segment = Segment::new(number, assembly.shared.clone(), queue.clone(), node, &plan);
             assembly.tasks.push(Box::pin(segment));
-            before(Tail::Queue { queue, policy: plan.shed, segment: number }, assembly);
+            before(Tail::Queue { queue, policy: plan.shed.unwrap_or_default(), segment: number }, assembly);
         });
         Builder { parts: self.parts, chain }
     }

@@ -333,7 +333,7 @@ impl<T: Entry, W> Inner<T, W> {
                     let ticket = ticket(&entry);
                     return Pushed::Waiting(self.slab.push_waiting(lane, entry, ticket));
                 }
-                ShedPolicy::RejectNew => return Pushed::Full(entry),
+                ShedPolicy::RejectNew | ShedPolicy::CoDel(_) | ShedPolicy::Predictive => return Pushed::Full(entry),
                 ShedPolicy::DropOldest => match self.slab.evict(lane) {
                     None => return Pushed::Full(entry),
                     evicted => victim = evicted,

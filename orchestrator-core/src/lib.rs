@@ -36,6 +36,7 @@ pub mod retrieval;
 mod runtime;
 pub mod stage;
 pub mod stats;
+pub mod tenants;
 #[cfg(feature = "test-util")]
 pub mod testing;
 pub mod token;

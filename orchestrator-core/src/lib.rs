@@ -25,6 +25,8 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(()) }).expect("runs");
 //! ```
 
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the pipeline does not ask it yet"))]
+mod admission;
 pub mod answer;
 pub mod context;
 pub mod error;

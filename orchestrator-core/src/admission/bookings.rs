@@ -32,8 +32,6 @@ pub(super) struct Booking {
     pub(super) run: Option<u32>,
     /// What the server said of it.
     pub(super) measured: Option<Tokens>,
-    /// Whether it teaches nothing, since it was cancelled or failed.
-    pub(super) abandoned: bool,
 }
 
 /// The bookings, in places that are used again.
@@ -96,7 +94,7 @@ mod tests {
     #[test]
     fn a_key_names_nothing_when_its_place_is_taken_again() {
         let item = Item { class: 0, tenant: 0, work: 1, ready: 0, due: 0 };
-        let booking = Booking { item, size: Size::Unknown, expected: 1.0, run: None, measured: None, abandoned: false };
+        let booking = Booking { item, size: Size::Unknown, expected: 1.0, run: None, measured: None };
         let mut bookings = Bookings::default();
         let old = bookings.insert(booking);
         assert!(bookings.remove(old).is_some() && bookings.remove(old).is_none());

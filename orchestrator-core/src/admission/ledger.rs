@@ -115,25 +115,27 @@ impl Ledger {
         }
     }
 
-    /// The slot of a request is free again: learns what it took, and charges its tenant for what it really was.
+    /// When a running request got its slot.
+    pub(crate) fn started(&self, key: Key) -> Option<u64> {
+        self.bookings.get(key)?.run.map(|place| self.runs.get(place).started)
+    }
+
+    /// The slot of a request is free again: charges its tenant for what it really was, and learns what it took if it is
+    /// `complete`, or was [measured](Self::measured).
     ///
     /// One that never started is unbooked.
-    pub(crate) fn finish(&mut self, key: Key, now: u64) {
+    pub(crate) fn finish(&mut self, key: Key, now: u64, complete: bool) {
         let Some(booking) = self.bookings.remove(key) else { return };
         match booking.run {
-            Some(place) => self.end_run(&booking, place, now),
+            Some(place) => self.end_run(&booking, place, now, complete || booking.measured.is_some()),
             None => self.backlog.remove(booking.item),
         }
         self.tenants.leave(booking.item.tenant);
     }
 
-    /// Gives a request up. One that waits is unbooked; one that runs is still to be [finished](Self::finish), but teaches nothing.
+    /// Gives up a request that waits. One that runs is still to be [finished](Self::finish).
     pub(crate) fn abandon(&mut self, key: Key) {
-        let Some(booking) = self.bookings.get_mut(key) else { return };
-        if booking.run.is_some() {
-            booking.abandoned = true;
-            return;
-        }
+        let Some(booking) = self.bookings.get(key).filter(|b| b.run.is_none()) else { return };
         let item = booking.item;
         self.bookings.remove(key);
         self.backlog.remove(item);
@@ -193,27 +195,24 @@ impl Ledger {
         let item = Item { class: lane(ask), tenant, work, ready, due: due(ask, now) };
         self.backlog.add(item);
         let expected = ask.expected.unwrap_or(EXPECTED);
-        self.bookings.insert(Booking { item, size: ask.size, expected, run: None, measured: None, abandoned: false })
+        self.bookings.insert(Booking { item, size: ask.size, expected, run: None, measured: None })
     }
 
-    fn end_run(&mut self, booking: &Booking, place: u32, now: u64) {
+    fn end_run(&mut self, booking: &Booking, place: u32, now: u64, teaches: bool) {
         let (run, moved) = self.runs.remove(place);
         if let Some(moved) = moved.and_then(|key| self.bookings.get_mut(key)) {
             moved.run = Some(place);
         }
         let age = now.saturating_sub(run.started);
-        let work = if booking.abandoned { run.work.min(age) } else { run.work };
+        let work = if teaches { run.work } else { run.work.min(age) };
         self.pace.ended(Ended { mark: run.mark, age, work }, now);
         self.pace.running(self.runs.len(), now);
-        let cost = self.learn(booking, seconds(age));
+        let cost = if teaches { self.learn(booking, seconds(age)) } else { seconds(age) };
         self.tenants.charge(booking.item.tenant, cost - seconds(run.work));
     }
 
     /// Learns from a run of `actual` seconds, and returns what it is to be charged with.
     fn learn(&mut self, booking: &Booking, actual: f64) -> f64 {
-        if booking.abandoned {
-            return actual;
-        }
         let Booking { size, expected, measured: tokens, .. } = *booking;
         self.estimates.learn(&Lesson { size, expected, estimate: seconds(booking.item.work), actual, tokens });
         tokens.and_then(|t| self.estimates.cost(size, t)).unwrap_or(actual)

@@ -13,7 +13,9 @@
 
 mod ask;
 mod backlog;
+mod book;
 mod bookings;
+mod desk;
 mod estimate;
 mod ledger;
 mod line;
@@ -33,5 +35,7 @@ mod random;
 mod tests;
 
 pub(crate) use ask::{Ask, Reason, Refusal, Size, Supply, Tokens};
+pub(crate) use book::Book;
 pub(crate) use bookings::Key;
+pub(crate) use desk::{Bookings, Desk, Wish};
 pub(crate) use ledger::Ledger;

@@ -39,7 +39,7 @@ impl Trial {
         match (what % 10, key) {
             (0..=3, _) | (_, None) => self.enter(what, a, b),
             (4 | 5, Some(key)) => self.ledger.start(key, self.now),
-            (6 | 7, Some(key)) => self.ledger.finish(key, self.now),
+            (6 | 7, Some(key)) => self.ledger.finish(key, self.now, true),
             (8, Some(key)) => self.ledger.abandon(key),
             (_, Some(key)) => {
                 let (prompt, completion) = (a.into(), u64::from(b % 64));
@@ -76,8 +76,8 @@ impl Trial {
             if at % 2 == 0 {
                 self.ledger.start(key, self.now);
             }
-            self.ledger.finish(key, self.now);
-            self.ledger.finish(key, self.now);
+            self.ledger.finish(key, self.now, true);
+            self.ledger.finish(key, self.now, true);
         }
     }
 }

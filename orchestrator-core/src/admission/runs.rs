@@ -35,6 +35,11 @@ impl Runs {
         self.runs.len()
     }
 
+    /// The one in a place.
+    pub(super) fn get(&self, place: u32) -> &Run {
+        &self.runs[place as usize]
+    }
+
     /// Adds one and returns its place.
     pub(super) fn push(&mut self, run: Run) -> u32 {
         self.runs.push(run);

@@ -102,7 +102,7 @@ fn what_runs_counts_for_what_is_left_and_for_half_its_age_once_it_is_overdue() {
     let (mut ledger, [first, _]) = full();
     assert!(near(ledger.predicted(&ONE, S / 4), 0.75));
     assert!(near(ledger.predicted(&ONE, 4 * S), 2.0), "the server seems to stand still");
-    ledger.finish(first, 4 * S);
+    ledger.finish(first, 4 * S, true);
     assert!(near(ledger.predicted(&ONE, 4 * S), 1.0));
 }
 
@@ -174,7 +174,7 @@ fn the_tenant_is_charged_its_estimate_and_then_what_it_was() {
     assert_eq!(ledger.counter(key), 0.0);
     ledger.start(key, 0);
     assert!(near(ledger.counter(other), 1.5));
-    ledger.finish(key, 4 * S);
+    ledger.finish(key, 4 * S, true);
     assert!(near(ledger.counter(other), 2.0));
     ledger.abandon(other);
     assert!(ledger.is_blank());
@@ -189,7 +189,7 @@ fn what_is_cancelled_teaches_nothing_and_is_charged_for_its_time() {
         let key = ledger.book(&ask, 0);
         ledger.start(key, 0);
         ledger.abandon(key);
-        ledger.finish(key, S / 10);
+        ledger.finish(key, S / 10, false);
     }
     assert_eq!(ledger.estimated(&ask), 1.0);
     assert!(near(ledger.counter(other), 5.0));
@@ -254,6 +254,6 @@ fn serve(
         if let Some(tokens) = tokens(i) {
             ledger.measured(key, tokens);
         }
-        ledger.finish(key, (took(i) * 1e9) as u64);
+        ledger.finish(key, (took(i) * 1e9) as u64, true);
     }
 }

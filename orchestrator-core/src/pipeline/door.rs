@@ -89,8 +89,13 @@ impl<In: Input> Inner<In> {
             });
             return Err(error);
         }
+        let bookings = self.reserve(&input, &options, deadline, now).inspect_err(|error| {
+            if let ErrorKind::Refused(reason) = error.kind() {
+                shared.counters.barred(reason);
+            }
+        })?;
         self.start();
-        let cell = Cell::new(id::next(), options, deadline, now, shared.clone());
+        let cell = Cell::new(id::next(), options, bookings, deadline, now, shared.clone());
         if spans::enabled() {
             spans::open(&cell);
         }

@@ -12,6 +12,5 @@ mod table;
 mod tests;
 
 pub use limit::Limit;
-#[cfg_attr(not(test), expect(unused_imports, reason = "the door matches on it"))]
 pub(crate) use meter::OverLimit;
 pub use table::Tenants;

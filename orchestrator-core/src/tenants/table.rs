@@ -90,8 +90,12 @@ impl Tenants {
     }
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the door calls it"))]
 impl Tenants {
+    /// Whether anybody's requests are counted.
+    pub(crate) fn have_limits(&self) -> bool {
+        self.0.others.is_some() || self.0.named.values().any(|entitlement| entitlement.own.is_some())
+    }
+
     /// Returns the tenant's share within a class.
     pub(crate) fn weight_of(&self, tenant: Option<&str>) -> f64 {
         let entitlement = self.0.named.get(tenant.unwrap_or_default());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::context::Context;
 use crate::error::{BoxError, BuildError, Fault};
 use crate::pipeline::Pipeline;
-use crate::queue::Queue;
+use crate::queue::{NEVER, Queue, Rules};
 use crate::request::Input;
 use crate::runtime::job::{Job, Waiter};
 use crate::runtime::node::BoxNode;
@@ -161,7 +161,8 @@ impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
     /// Adds a stage behind a queue: it begins a segment.
     fn queued<S: Stage<Cur>>(mut self, stage: S, name: Arc<str>, plan: Plan) -> Builder<In, S::Out> {
         let number = self.parts.segments.len();
-        let queue = Arc::new(Queue::new(number as u32, plan.depth.get()));
+        let rules = Rules { depth: plan.depth.get(), max_wait: NEVER, aging: NEVER, codel: None };
+        let queue = Arc::new(Queue::new(number as u32, rules));
         let gate = Arc::new(Gate::default());
         let first_stage = self.parts.stages.len();
         self.parts.segments.push(SegmentView::new(name.clone(), first_stage, queue.clone(), gate.clone()));

@@ -61,6 +61,14 @@ impl<T> Entry for Job<T> {
         self.guard.cell().deadline
     }
 
+    fn since(&self) -> u64 {
+        self.guard.cell().since.load(Ordering::Relaxed)
+    }
+
+    fn flow(&self) -> u32 {
+        0
+    }
+
     fn is_dead(&self) -> bool {
         self.guard.cell().is_settled()
     }

@@ -178,8 +178,8 @@ impl<T: Send + 'static> Segment<T> {
         self.starved = room == 0;
         let left = self.batch.len();
         let mut take = match self.batch.front() {
-            None => Take { limit: room.min(BATCH), least: least.min(room), lanes: LANES },
-            Some(first) => Take { limit: left, least: 1, lanes: first.lane() },
+            None => Take { limit: room.min(BATCH), least: least.min(room), lanes: LANES, now: round.now },
+            Some(first) => Take { limit: left, least: 1, lanes: first.lane(), now: round.now },
         };
         if let Some(slots) = &mut self.slots {
             let wanted = if left > 0 { left } else { self.queue.ready(LANES).min(take.limit) };
@@ -192,7 +192,7 @@ impl<T: Send + 'static> Segment<T> {
         }
         // Hungry unless it could not start what it would pop: then whoever releases a permit wakes it.
         let waker = Some((round.task.waker(), room > 0));
-        let popped = self.queue.pop(take, &mut self.batch, waker, &mut self.effects);
+        let popped = self.queue.pop(take, &mut self.batch, waker, &mut self.effects, None);
         if left > 0 {
             // What is left of the batch is of a lower class than what has just been popped.
             self.batch.rotate_left(left);
@@ -202,6 +202,7 @@ impl<T: Send + 'static> Segment<T> {
             slots.ready.truncate(self.batch.len());
         }
         self.queue_bound = popped.bound;
+        shed(&mut self.effects, self.number);
         release(&mut self.effects);
         popped
     }

@@ -89,6 +89,7 @@ pub(crate) fn shed<T>(effects: &mut Effects<Job<T>, Waiter>, segment: usize) {
         }
     };
     tell(&mut effects.rejected, ShedReason::QueueFull);
+    tell(&mut effects.late, ShedReason::QueueFull);
     tell(&mut effects.evicted, ShedReason::Evicted);
     tell(&mut effects.expired, ShedReason::Deadline);
     for job in effects.expired_waiting.drain(..) {

@@ -1,6 +1,7 @@
 //! Tenants share what there is by what they are served, and are held to their limits.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use prompt_orchestrator::error::RefuseReason;
 use prompt_orchestrator::prelude::*;
@@ -9,6 +10,10 @@ use prompt_orchestrator::testing::{MockWorker, Script};
 
 use crate::common::{TestResult, count, settle};
 use crate::{MS, SECOND, Work, hold, outcomes, slots};
+
+fn limit(tokens: u32) -> NonZeroU32 {
+    NonZeroU32::new(tokens).expect("not zero")
+}
 
 /// Serves all that `submitted` brings behind one that holds the slot; returns the tenants in the order of service.
 async fn order(
@@ -79,14 +84,14 @@ async fn tokens_that_were_generated_are_charged() -> TestResult {
     let mut answers = Vec::new();
     for tenant in ["long", "short"] {
         for _ in 0..100 {
-            let prompt = PromptRequest::new(tenant).max_tokens(256).tenant(tenant);
+            let prompt = PromptRequest::new(tenant).max_tokens(limit(256)).tenant(tenant);
             answers.push((tenant, pipeline.submit(prompt).await?));
         }
     }
     tokio::time::sleep(60 * SECOND).await;
     let mut done = BTreeMap::new();
     for (tenant, answer) in &mut answers {
-        let whole = answer.report().total.is_some();
+        let whole = answer.report().finish.is_some();
         *done.entry(*tenant).or_insert(0) += usize::from(whole);
     }
     assert!(done["short"] > 3 * done["long"], "tokens are shared, not requests: {done:?}");
@@ -120,7 +125,7 @@ async fn more_tokens_than_a_minute_may_have_are_not_valid() -> TestResult {
         .stage(InferenceStage::new(MockWorker::new(Script::answering("a"))))
         .stage(StreamStage::default())
         .build()?;
-    let ask = |tokens| PromptRequest::new("?").max_tokens(tokens);
+    let ask = |tokens| PromptRequest::new("?").max_tokens(limit(tokens));
     assert!(pipeline.submit(ask(900)).await.is_ok());
     assert_eq!(
         pipeline.submit(ask(900)).await.expect_err("used up").kind(),

@@ -64,6 +64,7 @@ async fn shares_go_by_the_time_that_is_served_and_by_weight() -> TestResult {
     assert_eq!(head["short"] / head["long"], 4, "four short ones for a long one: {head:?}");
     let weighted = Tenants::new().weight("gold", 3.0);
     let served = order(weighted, &[("gold", 40, SECOND), ("plain", 40, SECOND)]).await?;
+    println!("{served:?}");
     let head = counts(&served[..40]);
     assert!((29..=31).contains(&head["gold"]), "three for one: {head:?}");
     Ok(())
@@ -88,7 +89,7 @@ async fn tokens_that_were_generated_are_charged() -> TestResult {
             answers.push((tenant, pipeline.submit(prompt).await?));
         }
     }
-    tokio::time::sleep(60 * SECOND).await;
+    tokio::time::sleep(8 * SECOND).await;
     let mut done = BTreeMap::new();
     for (tenant, answer) in &mut answers {
         let whole = answer.report().finish.is_some();

@@ -181,8 +181,9 @@ impl Ledger {
             return true;
         }
         let most = (judged.horizon.saturating_add(judged.claim.before) as f64 * self.pace.factor()) as u64;
-        let all = self.backlog.work_up_to(LANES - 1) as f64 + self.runs.residual(&self.estimates, now, most);
-        all < view.rate * judged.horizon as f64 || view.wait(&judged.claim, most) < judged.horizon as f64
+        let (running, limit) = (view.running(most), judged.horizon as f64);
+        let all = self.backlog.work_up_to(LANES - 1) as f64 + running;
+        all < view.rate * limit || view.wait_behind(&judged.claim, most, running) < limit
     }
 
     fn refuse(&mut self, reason: Reason, judged: &Judged, now: u64) -> Refusal {

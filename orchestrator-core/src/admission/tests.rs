@@ -268,3 +268,20 @@ fn serve(
         ledger.finish(key, (took(i) * 1e9) as u64, true);
     }
 }
+
+#[test]
+fn what_is_cancelled_early_does_not_make_the_server_look_fast() {
+    let (mut ledger, mut running) = full();
+    let mut now = 0;
+    for _ in 0..400 {
+        now += S / 10;
+        for key in &mut running {
+            ledger.abandon(*key);
+            ledger.finish(*key, now);
+            *key = ledger.book(&ONE, now);
+            ledger.start(*key, now);
+        }
+    }
+    let wait = ledger.predicted(&ONE, now);
+    assert!((0.9..1.1).contains(&wait), "{wait}");
+}

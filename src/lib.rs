@@ -131,6 +131,9 @@ mod guides {
     #[doc = include_str!("../docs/retrieval.md")]
     struct Retrieval;
 
+    #[doc = include_str!("../docs/sharding.md")]
+    struct Sharding;
+
     #[cfg(all(feature = "embedded", feature = "rag"))]
     #[doc = include_str!("../docs/writing-a-stage.md")]
     struct WritingAStage;

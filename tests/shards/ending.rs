@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,18 +9,23 @@ use crate::TestResult;
 use crate::common::{Gate, assert_balanced, until_on_threads};
 use crate::task::{ask, here, running, session_on, task, whereabouts};
 
-/// Lives as long as the pipeline that holds it, and so as long as its shard's thread.
+/// Lives as long as one of the threads does.
 type Alive = Arc<()>;
+
+thread_local! {
+    static ON_THREAD: RefCell<Option<Alive>> = const { RefCell::new(None) };
+}
 
 /// Two shards whose one stage lets requests through at a gate.
 fn gated(gate: &Gate) -> (Shards<u64, u64>, Alive) {
     let alive = Alive::default();
     let (gate, held) = (gate.clone(), alive.clone());
     let shards = Shards::of(2).build(move |_| {
-        let (gate, held) = (gate.clone(), held.clone());
+        ON_THREAD.set(Some(held.clone()));
+        let gate = gate.clone();
         Pipeline::builder("gated")
             .then("wait", move |_cx, number: u64| {
-                let (gate, _held) = (gate.clone(), &held);
+                let gate = gate.clone();
                 async move {
                     gate.pass().await;
                     Ok::<_, BoxError>(number)
@@ -55,8 +61,7 @@ async fn a_drain_finishes_what_is_inside_of_all_shards_and_ends_their_threads() 
     }
     let report = drain.await?;
     assert_eq!((report.finished, report.cancelled), (3, 0));
-    // The stages, and with them all that they hold, are gone with the threads.
-    assert!(gone(&alive));
+    until_on_threads("the threads have ended", || gone(&alive));
     assert_balanced(&shards.stats());
     let late = shards.spawn_on("any", async { 7 });
     assert!(late.await.expect_err("nobody runs it").is_cancelled());
@@ -85,7 +90,7 @@ async fn a_drain_cancels_after_its_limit_what_is_left_requests_and_tasks() -> Te
     assert_eq!((report.finished, report.cancelled), (0, 1));
     assert!(stuck.output().await.expect_err("cancelled").is_cancelled());
     assert!(task.await.expect_err("cancelled").is_cancelled());
-    assert!(gone(&alive));
+    until_on_threads("the threads have ended", || gone(&alive));
     Ok(())
 }
 

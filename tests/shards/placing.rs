@@ -27,6 +27,15 @@ async fn a_session_runs_on_its_home_shard_from_wherever_it_is_submitted() -> Tes
 }
 
 #[tokio::test]
+async fn there_can_be_a_task_on_each_shard() -> TestResult {
+    let shards = running(Shards::of(3));
+    for (shard, task) in shards.spawn_on_each(async |shard| (shard as u64, here().ok())).into_iter().enumerate() {
+        assert_eq!(task.await?, (shard as u64, Some(shard as u64)));
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn without_a_session_a_task_stays_on_its_shard() -> TestResult {
     let shards = running(Shards::of(3));
     for shard in 0..3 {

@@ -125,8 +125,19 @@ impl<In: Input, Out: Send + 'static> Shards<In, Out> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let home = &self.inner.shards[self.shard_of(session)];
-        home.tasks.spawn_on(future, &home.runtime)
+        self.inner.shards[self.shard_of(session)].spawn(future)
+    }
+
+    /// Spawns a task on each shard, made by `task` from the shard's number; returns their handles in that order.
+    ///
+    /// For what every shard has one of, as a listener that shares its port with those of the others. Use
+    /// [`spawn_on`](Self::spawn_on) for what belongs to a session; what is said there of its task is true of these.
+    pub fn spawn_on_each<F>(&self, task: impl FnMut(usize) -> F) -> Vec<JoinHandle<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.inner.shards.iter().zip((0..).map(task)).map(|(shard, task)| shard.spawn(task)).collect()
     }
 
     /// Returns the number of a session's home shard, below [`len`](Self::len).
@@ -192,6 +203,15 @@ impl<In: Input, Out: Send + 'static> Shards<In, Out> {
 }
 
 impl<In: Input, Out: Send + 'static> Shard<In, Out> {
+    /// Spawns a task that the shard waits for.
+    fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.tasks.spawn_on(future, &self.runtime)
+    }
+
     /// Requests inside.
     fn load(&self) -> u64 {
         self.pipeline.shared().in_flight()

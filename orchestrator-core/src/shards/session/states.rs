@@ -98,3 +98,42 @@ impl<T: 'static> Drop for Lent<'_, T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::{Future, poll_fn};
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::request::RequestOptions;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    /// Sweeps for a day; tells how often something happened in it.
+    async fn wakes_in_a_day(states: &States) -> usize {
+        let mut polls: usize = 0;
+        let mut sweep = pin!(states.sweep());
+        let counted = poll_fn(|cx| {
+            polls += 1;
+            sweep.as_mut().poll(cx)
+        });
+        timeout(DAY, counted).await.expect_err("a sweep does not end");
+        // Without the first poll, and the one at the end of the day.
+        polls - 2
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sweep_sets_a_timer_only_while_something_is_kept() {
+        let states = States::new(SessionState::new(), Arc::default());
+        assert_eq!(wakes_in_a_day(&states).await, 0);
+        let key = SessionKey::of(&RequestOptions::new().session("anna")).expect("it has one");
+        states.lend(&key, |number: &mut u64| *number += 1).expect("nobody else has it");
+        // Told that there is something now; then at its end; and then no more.
+        assert_eq!(wakes_in_a_day(&states).await, 1);
+        assert!(states.store.borrow().is_empty());
+        assert_eq!(wakes_in_a_day(&states).await, 0);
+    }
+}

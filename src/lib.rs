@@ -48,7 +48,9 @@
 //! # }
 //! ```
 
-pub use orchestrator_core::{answer, context, error, pipeline, request, retrieval, stage, stats, token, worker};
+pub use orchestrator_core::{
+    answer, context, error, pipeline, request, retrieval, stage, stats, tenants, token, worker,
+};
 
 #[cfg(feature = "test-util")]
 pub use orchestrator_core::testing;

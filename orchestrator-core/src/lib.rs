@@ -25,6 +25,7 @@
 //! # Ok::<_, Box<dyn std::error::Error>>(()) }).expect("runs");
 //! ```
 
+mod admission;
 pub mod answer;
 pub mod context;
 pub mod error;
@@ -36,6 +37,7 @@ pub mod retrieval;
 mod runtime;
 pub mod stage;
 pub mod stats;
+pub mod tenants;
 #[cfg(feature = "test-util")]
 pub mod testing;
 pub mod token;

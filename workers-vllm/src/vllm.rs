@@ -185,7 +185,10 @@ impl ModelWorker for Vllm {
     /// metrics (`--disable-log-stats`), what it has in all, by `/load`, counts as running, if it tracks that.
     async fn health(&self) -> Health {
         let mut health = health::ask(self.client()).await;
-        health.load.slots = self.0.slots.as_ref().map(|slots| slots.total() as u64);
+        if let Some(slots) = &self.0.slots {
+            health.load.slots = Some(slots.total() as u64);
+            slots.heed(&health);
+        }
         health
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::Bookings;
 use crate::answer::Report;
 use crate::request::{Priority, RequestOptions};
 use crate::runtime::cell::{Cell, lock};
@@ -49,7 +50,7 @@ impl Context {
         let shared = Arc::new(Shared::standalone());
         let deadline = options.deadline.map_or(crate::queue::NEVER, |d| shared.clock.ticks(d));
         let now = shared.clock.now();
-        Self(Cell::new(id::next(), options, deadline, now, shared))
+        Self(Cell::new(id::next(), options, Bookings::new(), deadline, now, shared))
     }
 
     /// Returns the number of the request, unique within this process.

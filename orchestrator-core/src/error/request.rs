@@ -12,15 +12,29 @@ pub enum RefuseReason {
     Invalid,
     /// The first queue is full.
     QueueFull,
-    /// The deadline had passed before there was room.
+    /// The deadline had passed before there was room, or would pass before the answer could be there.
     Deadline,
     /// The pipeline takes nothing more: it drains, or the runtime that ran it is gone.
     Draining,
+    /// It would not get a slot in time: too much is ahead of it.
+    Overloaded,
+    /// None of the server's slots is usable now.
+    Unavailable,
+    /// Its tenant has used up what it may ask for.
+    RateLimited,
 }
 
 impl RefuseReason {
     /// All reasons, in the order in which the statistics list them.
-    pub const ALL: [Self; 4] = [Self::Invalid, Self::QueueFull, Self::Deadline, Self::Draining];
+    pub const ALL: [Self; 7] = [
+        Self::Invalid,
+        Self::QueueFull,
+        Self::Deadline,
+        Self::Draining,
+        Self::Overloaded,
+        Self::Unavailable,
+        Self::RateLimited,
+    ];
 
     /// Returns a short name, as it stands in metrics.
     #[must_use]
@@ -30,6 +44,9 @@ impl RefuseReason {
             Self::QueueFull => "queue_full",
             Self::Deadline => "deadline",
             Self::Draining => "draining",
+            Self::Overloaded => "overloaded",
+            Self::Unavailable => "unavailable",
+            Self::RateLimited => "rate_limited",
         }
     }
 }
@@ -42,13 +59,17 @@ pub enum ShedReason {
     QueueFull,
     /// A newer request took its place.
     Evicted,
-    /// Its deadline passed while it was queued.
+    /// Its deadline passed while it was queued, or could not be met any more.
     Deadline,
+    /// It had waited for the queue's [`max_wait`](crate::stage::StageConfig::max_wait).
+    Waited,
+    /// The queue did not get shorter, and it had waited longer than [`CoDel`](crate::stage::CoDel)'s target.
+    CoDel,
 }
 
 impl ShedReason {
     /// All reasons, in the order in which the statistics list them.
-    pub const ALL: [Self; 3] = [Self::QueueFull, Self::Evicted, Self::Deadline];
+    pub const ALL: [Self; 5] = [Self::QueueFull, Self::Evicted, Self::Deadline, Self::Waited, Self::CoDel];
 
     /// Returns a short name, as it stands in metrics.
     #[must_use]
@@ -57,6 +78,8 @@ impl ShedReason {
             Self::QueueFull => "queue_full",
             Self::Evicted => "evicted",
             Self::Deadline => "deadline",
+            Self::Waited => "waited",
+            Self::CoDel => "codel",
         }
     }
 }
@@ -103,6 +126,11 @@ enum Detail {
     Invalid(InvalidInput),
     Worker(WorkerError),
     Stage(BoxError),
+    /// What the door knows of the time to come.
+    Forecast {
+        wait: Option<Duration>,
+        retry_after: Option<Duration>,
+    },
 }
 
 impl Error {
@@ -112,6 +140,11 @@ impl Error {
 
     pub(crate) fn refused(reason: RefuseReason) -> Self {
         Self::make(ErrorKind::Refused(reason), None, Detail::None)
+    }
+
+    /// A refusal with the wait that was predicted, and the pause after which another try makes sense.
+    pub(crate) fn forecast(reason: RefuseReason, wait: Option<Duration>, retry_after: Option<Duration>) -> Self {
+        Self::make(ErrorKind::Refused(reason), None, Detail::Forecast { wait, retry_after })
     }
 
     pub(crate) fn invalid(invalid: InvalidInput) -> Self {
@@ -226,7 +259,7 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         use ErrorKind as K;
         match self.0.kind {
-            K::Refused(reason) => matches!(reason, RefuseReason::QueueFull | RefuseReason::Draining),
+            K::Refused(reason) => !matches!(reason, RefuseReason::Invalid | RefuseReason::Deadline),
             K::Shed(reason) => !matches!(reason, ShedReason::Deadline),
             K::Timeout => true,
             K::Worker(_) => self.worker_error().is_some_and(WorkerError::is_transient),
@@ -234,10 +267,24 @@ impl Error {
         }
     }
 
-    /// Returns the pause to make before another try, where one is known.
+    /// Returns the pause to make before another try, where one is known: to a door that predicts, to a tenant's limit, or to
+    /// what the server said.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.worker_error().and_then(WorkerError::retry_after)
+        match &self.0.detail {
+            Detail::Forecast { retry_after, .. } => *retry_after,
+            Detail::Worker(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// Returns how long the request would have waited for a slot, where the door refused it for that.
+    #[must_use]
+    pub fn predicted_wait(&self) -> Option<Duration> {
+        match &self.0.detail {
+            Detail::Forecast { wait, .. } => *wait,
+            _ => None,
+        }
     }
 }
 
@@ -259,6 +306,9 @@ impl fmt::Debug for Error {
             Detail::Stage(error) => {
                 out.field("error", error);
             }
+            Detail::Forecast { wait, retry_after } => {
+                out.field("predicted_wait", wait).field("retry_after", retry_after);
+            }
         }
         out.finish()
     }
@@ -273,11 +323,16 @@ impl fmt::Display for Error {
         match self.0.kind {
             K::Refused(RefuseReason::Invalid) => f.write_str("the input is not valid"),
             K::Refused(RefuseReason::QueueFull) => f.write_str("refused: the first queue is full"),
-            K::Refused(RefuseReason::Deadline) => f.write_str("refused: the deadline has passed"),
+            K::Refused(RefuseReason::Deadline) => f.write_str("refused: the deadline cannot be met"),
             K::Refused(RefuseReason::Draining) => f.write_str("refused: the pipeline takes nothing more"),
+            K::Refused(RefuseReason::Overloaded) => f.write_str("refused: it would not get a slot in time"),
+            K::Refused(RefuseReason::Unavailable) => f.write_str("refused: the server takes nothing now"),
+            K::Refused(RefuseReason::RateLimited) => f.write_str("refused: the tenant's limit is used up"),
             K::Shed(ShedReason::QueueFull) => f.write_str("shed: the queue is full"),
             K::Shed(ShedReason::Evicted) => f.write_str("shed: a newer request took its place"),
-            K::Shed(ShedReason::Deadline) => f.write_str("shed: the deadline passed in the queue"),
+            K::Shed(ShedReason::Deadline) => f.write_str("shed: the deadline cannot be met"),
+            K::Shed(ShedReason::Waited) => f.write_str("shed: it waited too long in the queue"),
+            K::Shed(ShedReason::CoDel) => f.write_str("shed: the queue stood for too long"),
             K::Deadline => f.write_str("the deadline passed"),
             K::Timeout => f.write_str("the stage took longer than its time limit"),
             K::Worker(_) => f.write_str("the worker did not answer"),
@@ -298,7 +353,7 @@ impl std::error::Error for Error {
             Detail::Invalid(invalid) => Some(invalid),
             Detail::Worker(error) => Some(error),
             Detail::Stage(error) => Some(error.as_ref()),
-            Detail::None | Detail::Panic(_) => None,
+            Detail::None | Detail::Panic(_) | Detail::Forecast { .. } => None,
         }
     }
 }

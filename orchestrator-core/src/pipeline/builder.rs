@@ -2,12 +2,15 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::admission::Desk;
 use crate::context::Context;
 use crate::error::{BoxError, BuildError, Fault};
 use crate::pipeline::Pipeline;
-use crate::queue::Queue;
+use crate::queue::{CoDelTicks, NEVER, Queue, Rules};
 use crate::request::Input;
+use crate::runtime::clock::later;
 use crate::runtime::job::{Job, Waiter};
 use crate::runtime::node::BoxNode;
 use crate::runtime::permit::Gate;
@@ -17,6 +20,7 @@ use crate::runtime::sink::{AnswerSink, QueueSink};
 use crate::runtime::stage_node::{Site, stage_node};
 use crate::stage::{Placement, Plan, ShedPolicy, Stage, StageConfig, Then};
 use crate::stats::StageCounters;
+use crate::tenants::Tenants;
 
 /// A task of the pipeline that has not been spawned yet.
 pub(crate) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -38,13 +42,19 @@ struct Parts<In> {
     faults: Vec<Fault>,
     stages: Vec<StageCounters>,
     segments: Vec<SegmentView>,
-    door: Option<Door<In>>,
+    door: Option<Arc<Queue<Job<In>, Waiter>>>,
+    /// What the first stage's placement says of its queue.
+    policy: Option<ShedPolicy>,
+    tenants: Tenants,
 }
 
-/// The first queue and what it does when it is full.
+/// The first queue, what it does when it is full, and what tenants are entitled to.
 pub(crate) struct Door<In> {
     pub(crate) queue: Arc<Queue<Job<In>, Waiter>>,
     pub(crate) policy: ShedPolicy,
+    pub(crate) tenants: Tenants,
+    /// Whether anybody has a limit.
+    pub(crate) limited: bool,
 }
 
 /// Where the last stage so far hands its output to.
@@ -65,8 +75,15 @@ struct Assembly {
 
 impl<In: Input> Builder<In, In> {
     pub(crate) fn new(name: &str) -> Self {
-        let parts =
-            Parts { name: name.to_owned(), faults: Vec::new(), stages: Vec::new(), segments: Vec::new(), door: None };
+        let parts = Parts {
+            name: name.to_owned(),
+            faults: Vec::new(),
+            stages: Vec::new(),
+            segments: Vec::new(),
+            door: None,
+            policy: None,
+            tenants: Tenants::new(),
+        };
         // In front of the first stage is the door, which the pipeline's handle pushes into.
         Self { parts, chain: Box::new(|_, _| {}) }
     }
@@ -134,6 +151,15 @@ impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
         self.stage_with(Then::new(name, step), config)
     }
 
+    /// Sets what tenants are entitled to: their shares, and how much they may ask for.
+    ///
+    /// Unless it is set all have the same share and no limit. Give all pipelines of a service a clone of the same
+    /// [`Tenants`], so that a limit holds for all of them together.
+    pub fn tenants(mut self, tenants: Tenants) -> Self {
+        self.parts.tenants = tenants;
+        self
+    }
+
     /// Builds the pipeline.
     ///
     /// Needs no runtime: its tasks start with the first submission, on the runtime of that.
@@ -148,9 +174,22 @@ impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
         if self.parts.stages.is_empty() {
             self.parts.faults.push(Fault::new(None, "stages", "must not be empty"));
         }
-        let door = match self.parts.door {
-            Some(door) if self.parts.faults.is_empty() => door,
+        let books = self.parts.segments.iter().any(|segment| segment.desk.is_some());
+        if self.parts.policy == Some(ShedPolicy::Predictive) && !books {
+            let problem = "predicts nothing where no stage takes slots";
+            self.parts.faults.push(Fault::new(self.parts.stages.first().map(|s| &*s.name), "shed", problem));
+        }
+        self.parts.faults.extend(self.parts.tenants.faults());
+        let queue = match self.parts.door {
+            Some(queue) if self.parts.faults.is_empty() => queue,
             _ => return Err(BuildError::new(&self.parts.name, self.parts.faults)),
+        };
+        let default = if books { ShedPolicy::Predictive } else { ShedPolicy::Backpressure };
+        let door = Door {
+            queue,
+            policy: self.parts.policy.unwrap_or(default),
+            limited: self.parts.tenants.have_limits(),
+            tenants: self.parts.tenants,
         };
         let shared = Arc::new(Shared::new(&self.parts.name, self.parts.segments, self.parts.stages));
         let mut assembly = Assembly { shared: shared.clone(), tasks: Vec::new() };
@@ -161,15 +200,18 @@ impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
     /// Adds a stage behind a queue: it begins a segment.
     fn queued<S: Stage<Cur>>(mut self, stage: S, name: Arc<str>, plan: Plan) -> Builder<In, S::Out> {
         let number = self.parts.segments.len();
-        let queue = Arc::new(Queue::new(number as u32, plan.depth.get()));
+        self.parts.check_policy(number, &name, &plan);
+        let rules = self.parts.rules(&plan);
+        let desk = plan.slots.clone().map(|slots| Desk::new(slots, number, &plan, rules.max_wait, rules.aging));
+        let queue = Arc::new(Queue::new(number as u32, rules));
         let gate = Arc::new(Gate::default());
         let first_stage = self.parts.stages.len();
-        self.parts.segments.push(SegmentView::new(name.clone(), first_stage, queue.clone(), gate.clone()));
+        self.parts.segments.push(SegmentView::new(name.clone(), first_stage, queue.clone(), gate.clone(), desk));
         if number == 0 {
             // `Cur` is `In` here; there is no other way to say so than to ask.
             let any: Box<dyn std::any::Any> = Box::new(queue.clone());
             if let Ok(queue) = any.downcast::<Arc<Queue<Job<In>, Waiter>>>() {
-                self.parts.door = Some(Door { queue: *queue, policy: plan.shed });
+                self.parts.door = Some(*queue);
             }
         }
         let stage_number = self.parts.stages.len();
@@ -179,7 +221,7 @@ impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
             let node = node(stage, stage_number, gate, plan.clone(), tail, assembly);
             let segment = Segment::new(number, assembly.shared.clone(), queue.clone(), node, &plan);
             assembly.tasks.push(Box::pin(segment));
-            before(Tail::Queue { queue, policy: plan.shed, segment: number }, assembly);
+            before(Tail::Queue { queue, policy: plan.shed.unwrap_or_default(), segment: number }, assembly);
         });
         Builder { parts: self.parts, chain }
     }
@@ -199,6 +241,34 @@ impl<In: Input, Cur: Send + 'static> Builder<In, Cur> {
 }
 
 impl<In> Parts<In> {
+    /// Notes the door's policy; a door that predicts is the only one that can.
+    fn check_policy(&mut self, segment: usize, stage: &str, plan: &Plan) {
+        if segment == 0 {
+            self.policy = plan.shed;
+        } else if plan.shed == Some(ShedPolicy::Predictive) {
+            let problem = "predicts at the door, so that only the first stage can have it";
+            self.faults.push(Fault::new(Some(stage), "shed", problem));
+        }
+    }
+
+    /// How the queue in front of a stage treats what lies in it.
+    fn rules(&self, plan: &Plan) -> Rules {
+        const MAX_WAIT: Duration = Duration::from_secs(2);
+        let predicts = self.policy.is_none_or(|policy| policy == ShedPolicy::Predictive);
+        let default = (predicts && plan.slots.is_some()).then_some(MAX_WAIT);
+        Rules {
+            depth: plan.depth.get(),
+            max_wait: plan.max_wait.or(default).map_or(NEVER, |time| later(0, time)),
+            aging: later(0, plan.aging),
+            codel: match plan.shed {
+                Some(ShedPolicy::CoDel(codel)) => {
+                    Some(CoDelTicks { target: later(0, codel.target), interval: later(0, codel.interval) })
+                }
+                _ => None,
+            },
+        }
+    }
+
     /// The stage's name, numbered where an earlier stage has the same.
     fn unique_name(&self, name: &str) -> Arc<str> {
         let taken = |name: &str| self.stages.iter().any(|s| &*s.name == name);

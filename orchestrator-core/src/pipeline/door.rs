@@ -21,8 +21,9 @@ use crate::stage::ShedPolicy;
 impl<In: Input, Out: Send + 'static> Pipeline<In, Out> {
     /// Submits a request with the options that it carries; returns its answer once it is let in.
     ///
-    /// At a full door it waits, under [`ShedPolicy::Backpressure`], which is the default; under another policy of the
-    /// first stage's queue it is refused, or an older request makes room.
+    /// At a full door it waits, under [`ShedPolicy::Backpressure`]; under another policy of the first stage's queue it is
+    /// refused, or an older request makes room. The default is [`ShedPolicy::Predictive`] where a stage takes slots, and
+    /// backpressure elsewhere.
     ///
     /// # Errors
     ///
@@ -47,7 +48,8 @@ impl<In: Input, Out: Send + 'static> Pipeline<In, Out> {
     ///
     /// Like [`submit`](Self::submit).
     pub async fn submit_with(&self, input: In, options: RequestOptions) -> Result<Answer<Out>, Error> {
-        match self.inner.enter(input, options, self.inner.door.policy)? {
+        let policy = if options.admit_now { self.inner.door.policy.without_waiting() } else { self.inner.door.policy };
+        match self.inner.enter(input, options, policy)? {
             Entered::Admitted(cell) => Ok(Answer::new(cell)),
             Entered::Waiting(cell, key) => {
                 Admission { inner: &self.inner, cell: cell.clone(), key, done: false }.await?;
@@ -64,11 +66,7 @@ impl<In: Input, Out: Send + 'static> Pipeline<In, Out> {
     /// policy makes room.
     pub fn try_submit(&self, mut input: In) -> Result<Answer<Out>, Error> {
         let options = input.take_options();
-        let policy = match self.inner.door.policy {
-            ShedPolicy::Backpressure => ShedPolicy::RejectNew,
-            other => other,
-        };
-        match self.inner.enter(input, options, policy)? {
+        match self.inner.enter(input, options, self.inner.door.policy.without_waiting())? {
             Entered::Admitted(cell) | Entered::Waiting(cell, _) => Ok(Answer::new(cell)),
         }
     }
@@ -91,8 +89,13 @@ impl<In: Input> Inner<In> {
             });
             return Err(error);
         }
+        let bookings = self.reserve(&input, &options, deadline, now).inspect_err(|error| {
+            if let ErrorKind::Refused(reason) = error.kind() {
+                shared.counters.barred(reason);
+            }
+        })?;
         self.start();
-        let cell = Cell::new(id::next(), options, deadline, now, shared.clone());
+        let cell = Cell::new(id::next(), options, bookings, deadline, now, shared.clone());
         if spans::enabled() {
             spans::open(&cell);
         }

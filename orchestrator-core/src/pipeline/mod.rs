@@ -4,6 +4,7 @@ mod builder;
 mod door;
 mod drain;
 mod handle;
+mod reserve;
 mod service;
 
 pub use builder::Builder;

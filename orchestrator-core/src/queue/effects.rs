@@ -16,8 +16,10 @@ pub(crate) struct Effects<T, W> {
     pub(crate) rejected: Vec<T>,
     /// Entries that had been given up, or that a closed queue did not take.
     pub(crate) dead: Vec<T>,
-    /// Admitted entries whose deadline passed.
+    /// Admitted entries whose deadline passed, or that had waited for as long as they may.
     pub(crate) expired: Vec<T>,
+    /// Admitted entries that were dropped because all had waited for too long; see [`codel`](super::codel).
+    pub(crate) late: Vec<T>,
     /// Waiting entries whose deadline passed.
     pub(crate) expired_waiting: Vec<T>,
 }
@@ -32,6 +34,7 @@ impl<T, W> Effects<T, W> {
             rejected: Vec::new(),
             dead: Vec::new(),
             expired: Vec::new(),
+            late: Vec::new(),
             expired_waiting: Vec::new(),
         }
     }
@@ -39,7 +42,7 @@ impl<T, W> Effects<T, W> {
     /// Whether nothing but a waker is in it.
     #[inline]
     pub(crate) fn is_quiet(&self) -> bool {
-        let jobs = [&self.evicted, &self.rejected, &self.dead, &self.expired, &self.expired_waiting];
+        let jobs = [&self.evicted, &self.rejected, &self.dead, &self.expired, &self.late, &self.expired_waiting];
         self.tickets.is_empty() && jobs.iter().all(|j| j.is_empty())
     }
 

@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 use ::loom::sync::atomic::Ordering::{Acquire, Release};
 use ::loom::thread;
 
-use super::{Entry, Key, LANES, Queue, ShedPolicy, Take};
-use ShedPolicy::{Backpressure, DropOldest, RejectNew};
+use super::{Entry, Key, NEVER, Queue, Take};
+use crate::stage::ShedPolicy::{self, Backpressure, DropOldest, RejectNew};
 use rig::{Item, Line, Ticket, block_on, join, model, spawn, take_out};
 
 #[test]
@@ -38,8 +38,9 @@ fn a_consumer_that_leaves_too_little_comes_back_unasked() {
         let mut popped = VecDeque::new();
         while popped.len() < 2 {
             block_on(|waker| {
-                let two = Take { limit: 2, least: 2, lanes: LANES };
-                let mut pop = |take| line.with(|q, effects| q.pop(take, &mut popped, Some((waker, true)), effects));
+                let two = Take { least: 2, ..Take::up_to(2) };
+                let mut pop =
+                    |take| line.with(|q, effects| q.pop(take, &mut popped, Some((waker, true)), effects, None));
                 // Left alone, it keeps no waker; whoever is told so does not sleep.
                 let all = pop(two);
                 let some = if all.too_little { pop(Take::up_to(1)) } else { all };
@@ -102,7 +103,7 @@ fn the_removal_of_the_last_entry_finishes_a_closed_queue() {
         // A consumer without room: it pops nothing, and is not hungry.
         block_on(|waker| {
             let pop = |queue: &Queue<_, _>, effects: &mut _| {
-                queue.pop(Take::up_to(0), &mut VecDeque::new(), Some((waker, false)), effects)
+                queue.pop(Take::up_to(0), &mut VecDeque::new(), Some((waker, false)), effects, None)
             };
             line.with(pop).finished.then_some(())
         });
@@ -118,7 +119,7 @@ fn a_sated_consumer_hears_of_an_earlier_deadline() {
         let producer = spawn(&line, &Item::due(1, 5), |line, item| line.push(item, Backpressure));
         block_on(|waker| {
             let pop = |queue: &Queue<_, _>, effects: &mut _| {
-                queue.pop(Take::up_to(0), &mut VecDeque::new(), Some((waker, false)), effects)
+                queue.pop(Take::up_to(0), &mut VecDeque::new(), Some((waker, false)), effects, None)
             };
             (line.with(pop).bound == 5).then_some(())
         });
@@ -278,5 +279,51 @@ fn nothing_is_left_waiting_in_a_queue_that_was_emptied() {
         join(producer);
         line.drain();
         assert!(items.iter().all(|item| item.history()[1] == 1));
+    });
+}
+
+#[test]
+fn each_of_two_flows_is_served_once_while_both_arrive() {
+    model(|| {
+        let line = Line::new(0, 2);
+        let items = [0, 1, 2].map(|id| Item::of(id as u32 % 2, id, NEVER));
+        line.push(&items[0], Backpressure);
+        let producers = [1, 2].map(|i| spawn(&line, &items[i], |line, item| line.push(item, Backpressure)));
+        let served = [0; 3].map(|_| {
+            let item = line.next_in_turn();
+            item.let_go();
+            item.0.id
+        });
+        assert!(producers.into_iter().all(join));
+        let place = |id| served.iter().position(|served| *served == id);
+        assert!(place(0) < place(2), "one flow leaves in order of arrival");
+        assert!(items.iter().all(|item| item.history()[..2] == [1, 1]));
+        assert!(line.0.lock().slab.is_empty());
+    });
+}
+
+#[test]
+fn a_removal_and_a_fair_pop_never_take_the_same_entry() {
+    model(|| {
+        let line = Line::new(0, 2);
+        let items = [(7, 0), (8, 1), (7, 2)].map(|(flow, id)| Item::of(flow, id, NEVER));
+        items.iter().for_each(|item| assert!(line.push(item, Backpressure)));
+        let canceller = spawn(&line, &items[1], |line, item| {
+            item.0.dead.store(true, Release);
+            line.remove(item)
+        });
+        let served = [0; 2].map(|_| line.next_in_turn()).map(|item| {
+            item.let_go();
+            item.0.id
+        });
+        let removed = join(canceller);
+        assert_eq!(served.contains(&1), !removed);
+        if removed {
+            assert_eq!(served, [0, 2]);
+        } else {
+            line.next_in_turn().let_go();
+        }
+        assert!(items.iter().all(|item| item.history()[1] == 1));
+        assert!(line.0.lock().slab.is_empty());
     });
 }

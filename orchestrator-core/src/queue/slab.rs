@@ -1,4 +1,5 @@
 use super::Entry;
+use super::flows::Flows;
 
 /// Number of priority lanes.
 pub(crate) const LANES: usize = 3;
@@ -7,25 +8,28 @@ pub(crate) const LANES: usize = 3;
 pub(crate) type Key = u32;
 
 /// No entry.
-const NIL: Key = Key::MAX;
+pub(super) const NIL: Key = Key::MAX;
 
 /// Entries in doubly linked lists over one vector: an admitted and a waiting list per lane.
 ///
-/// All operations take constant time; the vector grows to the largest number of entries that were in it at once.
+/// All operations take constant time, save that flows are searched for among those that are present; the vector grows to
+/// the largest number of entries that were in it at once.
 #[repr(C)]
 pub(super) struct Slab<T, W> {
-    admitted: u32,
+    pub(super) admitted: u32,
     waiting: u32,
     free: Key,
     /// The queue that this is the inside of.
     id: u32,
-    nodes: Vec<Node<T>>,
-    lists: [List; 2 * LANES],
+    pub(super) nodes: Vec<Node<T>>,
+    pub(super) lists: [List; 2 * LANES],
+    /// Admitted entries by flow, from the first pop on that asks for turns.
+    pub(super) flows: Option<Box<Flows>>,
     /// Tickets of waiting entries by key; apart from the nodes, which stay small for the usual case.
     tickets: Vec<Option<W>>,
 }
 
-struct Node<T> {
+pub(super) struct Node<T> {
     entry: Option<T>,
     previous: Key,
     next: Key,
@@ -33,10 +37,10 @@ struct Node<T> {
 }
 
 #[derive(Clone, Copy)]
-struct List {
-    first: Key,
+pub(super) struct List {
+    pub(super) first: Key,
     last: Key,
-    len: u32,
+    pub(super) len: u32,
 }
 
 /// An entry that was unlinked.
@@ -56,6 +60,7 @@ impl<T: Entry, W> Slab<T, W> {
             id,
             nodes: Vec::new(),
             lists: [EMPTY; 2 * LANES],
+            flows: None,
             tickets: Vec::new(),
         }
     }
@@ -96,13 +101,22 @@ impl<T: Entry, W> Slab<T, W> {
         key
     }
 
-    /// Takes the first admitted entry of the first `lanes` lanes.
-    pub(super) fn pop_admitted(&mut self, lanes: usize) -> Option<T> {
-        let list = self.lists[..lanes.min(LANES)].iter().find(|l| l.len > 0)?;
-        let key = list.first;
+    /// Takes the first admitted entry of the highest class.
+    pub(super) fn pop_admitted(&mut self) -> Option<T> {
+        let key = self.lists[..LANES].iter().find(|l| l.len > 0)?.first;
+        self.take_admitted(key)
+    }
+
+    /// Takes the admitted entry under `key`.
+    pub(super) fn take_admitted(&mut self, key: Key) -> Option<T> {
         self.admitted -= 1;
         self.unlink(key);
         self.release(key)
+    }
+
+    /// Whether the entry under `key` is admitted; there has to be one.
+    pub(super) fn is_admitted(&self, key: Key) -> bool {
+        (self.nodes[key as usize].list as usize) < LANES
     }
 
     /// The first waiting entry of the highest class.
@@ -120,8 +134,8 @@ impl<T: Entry, W> Slab<T, W> {
         self.remove_if(key, |_| true)
     }
 
-    /// Moves the first waiting entry of the highest class to its lane; returns its ticket.
-    pub(super) fn admit_first_waiting(&mut self) -> Option<W> {
+    /// Moves the first waiting entry of the highest class to its lane; returns its key and its ticket.
+    pub(super) fn admit_first_waiting(&mut self) -> Option<(Key, Option<W>)> {
         if self.waiting == 0 {
             return None;
         }
@@ -134,16 +148,13 @@ impl<T: Entry, W> Slab<T, W> {
         if let Some(entry) = &self.nodes[key as usize].entry {
             entry.admitted();
         }
-        self.tickets[key as usize].take()
+        Some((key, self.tickets[key as usize].take()))
     }
 
     /// Takes the oldest admitted entry of the lowest class, unless that class is higher than `lane`.
     pub(super) fn evict(&mut self, lane: usize) -> Option<T> {
         let lowest = (lane..LANES).rev().find(|l| self.lists[*l].len > 0)?;
-        let key = self.lists[lowest].first;
-        self.admitted -= 1;
-        self.unlink(key);
-        self.release(key)
+        self.take_admitted(self.lists[lowest].first)
     }
 
     /// Takes the entry under `key` if it is the one that `is_it` means.
@@ -151,7 +162,7 @@ impl<T: Entry, W> Slab<T, W> {
         if !is_it(self.get(key)?) {
             return None;
         }
-        let admitted = (self.nodes[key as usize].list as usize) < LANES;
+        let admitted = self.is_admitted(key);
         if admitted {
             self.admitted -= 1;
         } else {
@@ -164,7 +175,7 @@ impl<T: Entry, W> Slab<T, W> {
 
     /// Swaps in the ticket of an entry that still waits.
     pub(super) fn replace_ticket(&mut self, key: Key, is_it: impl FnOnce(&T) -> bool, ticket: &mut W) -> bool {
-        let still_waits = self.get(key).is_some_and(is_it) && self.nodes[key as usize].list as usize >= LANES;
+        let still_waits = self.get(key).is_some_and(is_it) && !self.is_admitted(key);
         if still_waits && let Some(kept) = &mut self.tickets[key as usize] {
             std::mem::swap(kept, ticket);
         }
@@ -200,12 +211,28 @@ impl<T: Entry, W> Slab<T, W> {
         }
         self.lists[list].last = key;
         self.lists[list].len += 1;
+        if list < LANES {
+            self.link_flow(list, key);
+        }
+    }
+
+    /// Notes the flow of an entry that is in its lane already.
+    pub(super) fn link_flow(&mut self, lane: usize, key: Key) {
+        if let (Some(flows), Some(entry)) = (&mut self.flows, &self.nodes[key as usize].entry) {
+            let older = keys(&self.nodes, self.lists[lane].first).take_while(|older| *older != key);
+            flows.link(lane, key, entry.flow(), older);
+        }
     }
 
     fn unlink(&mut self, key: Key) {
-        let Node { previous, next, list, .. } = self.nodes[key as usize];
-        let list = &mut self.lists[list as usize];
+        let Node { previous, next, list: number, ref entry } = self.nodes[key as usize];
+        let list = &mut self.lists[number as usize];
         list.len -= 1;
+        if let (Some(flows), Some(entry)) = (&mut self.flows, entry)
+            && (number as usize) < LANES
+        {
+            flows.unlink(number as usize, key, entry.flow(), list.len == 0);
+        }
         if previous == NIL {
             list.first = next;
         }
@@ -226,4 +253,10 @@ impl<T: Entry, W> Slab<T, W> {
         self.free = key;
         node.entry.take()
     }
+}
+
+/// The keys of a list from `first` on.
+pub(super) fn keys<T>(nodes: &[Node<T>], first: Key) -> impl Iterator<Item = Key> {
+    let some = |key: Key| (key != NIL).then_some(key);
+    std::iter::successors(some(first), move |key| some(nodes[*key as usize].next))
 }

@@ -1,15 +1,20 @@
 //! What the queue does, one behaviour at a time; `random` compares it with a plain one over random histories.
 
+mod aging;
+mod drops;
 mod model;
 mod random;
 mod rig;
+mod turns;
 
 use std::cell::Cell;
 use std::rc::{Rc, Weak};
+use std::task::Waker;
 
 use super::*;
+use crate::stage::ShedPolicy;
 use ShedPolicy::{Backpressure, DropOldest, RejectNew};
-use rig::{Bell, Item, QUEUE, Rig, ids};
+use rig::{Bell, Item, QUEUE, Rig, ids, plain};
 
 #[test]
 fn a_higher_class_is_popped_first_and_within_a_class_the_oldest() {
@@ -212,7 +217,7 @@ fn a_hungry_consumer_hears_of_what_moves_up_after_a_removal() {
     rig.push(&low, Backpressure);
     rig.push_new(1, 0, Backpressure);
     let (bell, waker) = Bell::new();
-    rig.queue.pop(Take { limit: 1, least: 1, lanes: 2 }, &mut VecDeque::new(), Some((&waker, true)), &mut rig.effects);
+    assert_eq!(rig.take(Take { lanes: 2, ..Take::up_to(1) }, Some((&waker, true))).1.count, 0);
     assert!(rig.remove(&low));
     rig.effects.wake();
     assert_eq!(bell.rings(), 1);
@@ -244,7 +249,7 @@ impl Drop for Probe {
 
 #[test]
 fn no_ticket_is_dropped_under_the_lock() {
-    let queue = Rc::new(Queue::new(QUEUE, 1));
+    let queue = Rc::new(Queue::new(QUEUE, plain(1)));
     let dropped = Rc::new(Cell::new(0));
     let probe = || Probe(Rc::downgrade(&queue), dropped.clone());
     let mut wake = None;

@@ -1,10 +1,10 @@
 use crate::error::InvalidInput;
-use crate::request::RequestOptions;
+use crate::request::{RequestOptions, Size};
 
 /// What a pipeline can be submitted with.
 ///
 /// [`PromptRequest`](crate::request::PromptRequest) is the usual one. A pipeline that embeds texts or searches
-/// takes a type of its own; both methods have a default, so an empty `impl` is enough:
+/// takes a type of its own; all methods have a default, so an empty `impl` is enough:
 ///
 /// ```
 /// use orchestrator_core::request::Input;
@@ -18,6 +18,13 @@ pub trait Input: Send + 'static {
     /// Not called by [`submit_with`](crate::pipeline::Pipeline::submit_with), which is given its options.
     fn take_options(&mut self) -> RequestOptions {
         RequestOptions::default()
+    }
+
+    /// Says how much work it is, as far as that can be seen; nothing unless overridden.
+    ///
+    /// Called at the door of pipelines in which a stage takes slots.
+    fn size(&self) -> Size {
+        Size::Unknown
     }
 
     /// Checks the input before anything is spent on it.

@@ -8,6 +8,7 @@ mod message;
 mod options;
 mod prompt;
 mod sampling;
+mod size;
 
 pub use input::Input;
 pub use message::{Content, Image, Message, Role, ToolCall};
@@ -15,3 +16,4 @@ pub use options::{Priority, RequestOptions};
 pub(crate) use prompt::last_question;
 pub use prompt::{PromptRequest, ResponseFormat, Tool};
 pub use sampling::Sampling;
+pub use size::Size;

@@ -50,6 +50,8 @@ pub struct RequestOptions {
     pub priority: Priority,
     /// The instant after which nobody wants the answer any more.
     pub deadline: Option<Instant>,
+    /// Whether the request is refused rather than have its caller wait at a full door.
+    pub admit_now: bool,
 }
 
 impl RequestOptions {
@@ -84,6 +86,15 @@ impl RequestOptions {
     #[must_use]
     pub const fn deadline(mut self, deadline: Instant) -> Self {
         self.deadline = Some(deadline);
+        self
+    }
+
+    /// Has the request let in at once or refused: `submit` does not wait at a full door.
+    ///
+    /// What [`try_submit`](crate::pipeline::Pipeline::try_submit) does for a call, for callers that only fill in options.
+    #[must_use]
+    pub const fn admit_now(mut self) -> Self {
+        self.admit_now = true;
         self
     }
 

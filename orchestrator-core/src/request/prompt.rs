@@ -7,7 +7,8 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::error::InvalidInput;
-use crate::request::{Content, Input, Message, Priority, RequestOptions, Role, Sampling};
+use crate::request::{Content, Input, Message, Priority, RequestOptions, Role, Sampling, Size};
+use crate::token::{BYTES_PER_TOKEN, PER_MESSAGE};
 
 /// A function that the model may ask the caller to run.
 #[derive(Debug, Clone, PartialEq)]
@@ -269,6 +270,16 @@ pub(crate) fn last_question(messages: &[Message]) -> std::borrow::Cow<'_, str> {
 impl Input for PromptRequest {
     fn take_options(&mut self) -> RequestOptions {
         std::mem::take(&mut self.options)
+    }
+
+    /// Tokens by the estimate of [`EstimatedTokens`](crate::token::EstimatedTokens).
+    fn size(&self) -> Size {
+        let text: usize = self.messages.iter().map(Message::bytes).sum();
+        Size::Tokens {
+            prompt: (text.div_ceil(BYTES_PER_TOKEN) + self.messages.len() * PER_MESSAGE) as u64,
+            limit: self.sampling.max_tokens.map(|limit| u64::from(limit.get())),
+            model: self.model.clone(),
+        }
     }
 
     fn validate(&self) -> Result<(), InvalidInput> {

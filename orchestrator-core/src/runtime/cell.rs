@@ -6,6 +6,7 @@ use std::task::Waker;
 use futures_util::task::AtomicWaker;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::Bookings;
 use crate::error::{Error, ErrorKind, RefuseReason, ShedReason};
 use crate::request::RequestOptions;
 use crate::runtime::extra::Extra;
@@ -72,6 +73,8 @@ pub(crate) struct Cell {
     /// Whoever polls it while it is pending: the future of a stage, or the pump of a stream.
     pub(crate) runner: AtomicWaker,
     pub(crate) id: u64,
+    /// What it has booked at the slots of its pipeline's stages.
+    pub(crate) bookings: Bookings,
     pub(crate) options: RequestOptions,
 }
 
@@ -101,6 +104,7 @@ impl Cell {
     pub(crate) fn new(
         id: u64,
         options: RequestOptions,
+        bookings: Bookings,
         deadline: u64,
         submitted: u64,
         shared: Arc<Shared>,
@@ -127,6 +131,7 @@ impl Cell {
             state: Mutex::default(),
             runner: AtomicWaker::new(),
             id,
+            bookings,
             options,
         })
     }
@@ -234,6 +239,7 @@ impl Cell {
     fn close(&self, ending: &Ending) {
         if !matches!(ending, Ending::Answered) {
             self.runner.wake();
+            self.unbook();
         }
         if let Some(extra) = self.extra_if_any() {
             if let Some(token) = extra.token.get()

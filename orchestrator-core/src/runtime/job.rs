@@ -31,6 +31,7 @@ impl Drop for Guard {
         if !self.0.cell().is_settled() && !self.0.cell().is_delivered() {
             self.0.cell().end(self.0.cell().given_up());
         }
+        self.0.cell().unbook();
         // A run that was dropped with its segment has not given its unit back, and the caller may keep the cell.
         drop(self.0.cell().end_run());
     }
@@ -59,6 +60,14 @@ impl<T> Entry for Job<T> {
 
     fn deadline(&self) -> u64 {
         self.guard.cell().deadline
+    }
+
+    fn since(&self) -> u64 {
+        self.guard.cell().since.load(Ordering::Relaxed)
+    }
+
+    fn flow(&self) -> u32 {
+        self.guard.cell().flow()
     }
 
     fn is_dead(&self) -> bool {

@@ -86,19 +86,39 @@ pub(crate) struct Unit {
     gate: Arc<Gate>,
     /// Whether the gate counts it; until then the segment's task does.
     counted: AtomicBool,
-    _slot: Option<Slot>,
+    /// Whether the run came to its end, so that others may be judged by the time that it took.
+    complete: AtomicBool,
+    /// Its output is a stream, which goes on behind the run and tells by itself that it is complete.
+    streams: AtomicBool,
+    slot: Option<Slot>,
 }
 
 impl Unit {
     /// A unit that the gate counts from now on.
     pub(crate) fn counted(gate: &Arc<Gate>, slot: Option<Slot>) -> Arc<Self> {
         gate.add();
-        Arc::new(Self { gate: gate.clone(), counted: AtomicBool::new(true), _slot: slot })
+        Self::of(gate, true, slot)
     }
 
     /// A unit of a run that the segment's task counts until it ends.
     pub(crate) fn uncounted(gate: &Arc<Gate>) -> Arc<Self> {
-        Arc::new(Self { gate: gate.clone(), counted: AtomicBool::new(false), _slot: None })
+        Self::of(gate, false, None)
+    }
+
+    fn of(gate: &Arc<Gate>, counted: bool, slot: Option<Slot>) -> Arc<Self> {
+        Arc::new(Self {
+            gate: gate.clone(),
+            counted: counted.into(),
+            complete: false.into(),
+            streams: false.into(),
+            slot,
+        })
+    }
+
+    /// Notes that the run came to its end, and with it, unless it streams, what it has the slot for.
+    pub(crate) fn complete(&self) {
+        let complete = !self.streams.load(Ordering::Acquire);
+        self.complete.store(complete, Ordering::Release);
     }
 
     /// Hands the counting over from the segment's task to the gate.
@@ -111,6 +131,9 @@ impl Unit {
 
 impl Drop for Unit {
     fn drop(&mut self) {
+        if let Some(mut slot) = self.slot.take() {
+            slot.end(*self.complete.get_mut());
+        }
         if *self.counted.get_mut() {
             self.gate.release();
         }
@@ -123,12 +146,19 @@ impl Drop for Unit {
 /// request took, count it until this is dropped.
 #[must_use = "the permit is released when this is dropped"]
 pub struct Permit {
-    _unit: Option<Arc<Unit>>,
+    unit: Option<Arc<Unit>>,
 }
 
 impl Permit {
     pub(crate) const fn new(unit: Option<Arc<Unit>>) -> Self {
-        Self { _unit: unit }
+        Self { unit }
+    }
+
+    /// Notes that it is held for a stream.
+    pub(crate) fn streams(&self) {
+        if let Some(unit) = &self.unit {
+            unit.streams.store(true, Ordering::Release);
+        }
     }
 }
 

@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use crate::error::RefuseReason;
-use crate::queue::{Effects, Entry, LANES, NEVER, Popped, Queue, Take};
-use crate::runtime::cell::Ending;
+use crate::error::{RefuseReason, ShedReason};
+use crate::queue::{Effects, Entry, LANES, NEVER, Popped, Queue, Take, Turns};
+use crate::runtime::cell::{Cell, Ending};
 use crate::runtime::clock::later;
 use crate::runtime::job::{Job, Waiter};
 use crate::runtime::node::{BoxNode, Flight, Round};
@@ -178,8 +178,8 @@ impl<T: Send + 'static> Segment<T> {
         self.starved = room == 0;
         let left = self.batch.len();
         let mut take = match self.batch.front() {
-            None => Take { limit: room.min(BATCH), least: least.min(room), lanes: LANES },
-            Some(first) => Take { limit: left, least: 1, lanes: first.lane() },
+            None => Take { limit: room.min(BATCH), least: least.min(room), lanes: LANES, now: round.now },
+            Some(first) => Take { limit: left, least: 1, lanes: first.lane(), now: round.now },
         };
         if let Some(slots) = &mut self.slots {
             let wanted = if left > 0 { left } else { self.queue.ready(LANES).min(take.limit) };
@@ -192,7 +192,14 @@ impl<T: Send + 'static> Segment<T> {
         }
         // Hungry unless it could not start what it would pop: then whoever releases a permit wakes it.
         let waker = Some((round.task.waker(), room > 0));
-        let popped = self.queue.pop(take, &mut self.batch, waker, &mut self.effects);
+        let popped = {
+            let desk = self.shared.segments[self.number].desk.as_ref();
+            // Locked before the queue, and only where something may come out.
+            let mut line = desk.filter(|_| take.limit > 0).map(|desk| desk.line(round.clock, round.now));
+            let turns = line.as_mut().map(|line| line as &mut dyn Turns<_>);
+            self.queue.pop(take, &mut self.batch, waker, &mut self.effects, turns)
+        };
+        shed(&mut self.effects, self.number, round.now);
         if left > 0 {
             // What is left of the batch is of a lower class than what has just been popped.
             self.batch.rotate_left(left);
@@ -260,16 +267,31 @@ impl<T: Send + 'static> Segment<T> {
         if cell.is_settled() {
             return;
         }
-        if cell.deadline <= round.now {
-            cell.end(Ending::Shed(self.number, crate::error::ShedReason::Deadline));
+        if self.is_too_late(cell, round.now) {
+            cell.end(Ending::Shed(self.number, ShedReason::Deadline));
             return;
         }
         let wait = round.now.saturating_sub(cell.since.load(Ordering::Relaxed));
         let stage = self.first_stage;
         cell.times(stage).waited(wait);
         self.wait_times.record(wait, &self.shared.stages[stage].wait);
-        let unit = slot.map(|slot| Unit::counted(&self.gate, Some(slot)));
+        let unit = slot.map(|mut slot| {
+            if let Some(desk) = &self.shared.segments[self.number].desk {
+                desk.serve(cell, &mut slot);
+            }
+            Unit::counted(&self.gate, Some(slot))
+        });
         self.node.start(Flight { guard, parcel, unit }, round);
+    }
+
+    /// Whether the deadline has passed, or will before even a quick answer could be there.
+    fn is_too_late(&self, cell: &Cell, now: u64) -> bool {
+        if cell.deadline == NEVER {
+            return false;
+        }
+        let desk = self.shared.segments[self.number].desk.as_ref();
+        let service = desk.map_or(0, |desk| desk.least_service(cell));
+        cell.deadline <= now.saturating_add(service)
     }
 
     /// Ends what has run out of time: in the queue, in the batch, and inside.
@@ -277,14 +299,14 @@ impl<T: Send + 'static> Segment<T> {
         let in_queue = self.queue_bound <= now;
         if in_queue {
             self.queue.expire(now, &mut self.effects);
-            shed(&mut self.effects, self.number);
+            shed(&mut self.effects, self.number, now);
             release(&mut self.effects);
         }
         let batch_bound = self.batch_bound();
         if batch_bound <= now {
             for job in &self.batch {
                 if job.deadline() <= now {
-                    job.guard.cell().end(Ending::Shed(self.number, crate::error::ShedReason::Deadline));
+                    job.guard.cell().end(Ending::Shed(self.number, ShedReason::Deadline));
                 }
             }
             self.batch.retain(|job| !job.is_dead());

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::Desk;
 use crate::error::{Error, ShedReason};
 use crate::queue::{Depth, Effects, Queue};
 use crate::runtime::cell::{Cell, Ending};
@@ -44,14 +45,22 @@ pub(crate) struct Segment {
     pub(crate) first_stage: usize,
     pub(crate) queue: Arc<dyn Link>,
     pub(crate) gate: Arc<Gate>,
+    /// Where its requests are booked, where its first stage takes slots.
+    pub(crate) desk: Option<Desk>,
     /// What those are told that its queue sheds, by reason: made once, because shedding has to be cheap.
     sheds: [Error; ShedReason::ALL.len()],
 }
 
 impl Segment {
-    pub(crate) fn new(name: Arc<str>, first_stage: usize, queue: Arc<dyn Link>, gate: Arc<Gate>) -> Self {
+    pub(crate) fn new(
+        name: Arc<str>,
+        first_stage: usize,
+        queue: Arc<dyn Link>,
+        gate: Arc<Gate>,
+        desk: Option<Desk>,
+    ) -> Self {
         let sheds = ShedReason::ALL.map(|reason| Error::shed(name.clone(), reason));
-        Self { name, first_stage, queue, gate, sheds }
+        Self { name, first_stage, queue, gate, desk, sheds }
     }
 
     /// What a request is told that its queue shed.

@@ -58,7 +58,7 @@ impl<T: Send + 'static> Node<T> for QueueSink<T> {
         };
         queue.push_all(&mut self.gathered, *policy, ticket, &mut self.effects);
         self.units.clear();
-        shed(&mut self.effects, self.next);
+        shed(&mut self.effects, self.next, now);
         release(&mut self.effects);
     }
 
@@ -78,7 +78,7 @@ impl<T> Drop for QueueSink<T> {
 }
 
 /// Tells the requests that a queue let go of why.
-pub(crate) fn shed<T>(effects: &mut Effects<Job<T>, Waiter>, segment: usize) {
+pub(crate) fn shed<T>(effects: &mut Effects<Job<T>, Waiter>, segment: usize, now: u64) {
     if effects.is_quiet() {
         return;
     }
@@ -90,7 +90,14 @@ pub(crate) fn shed<T>(effects: &mut Effects<Job<T>, Waiter>, segment: usize) {
     };
     tell(&mut effects.rejected, ShedReason::QueueFull);
     tell(&mut effects.evicted, ShedReason::Evicted);
-    tell(&mut effects.expired, ShedReason::Deadline);
+    tell(&mut effects.late, ShedReason::CoDel);
+    for job in effects.expired.drain(..) {
+        let cell = job.guard.cell();
+        // What has not come to its deadline has waited for as long as it may.
+        let reason = if cell.deadline <= now { ShedReason::Deadline } else { ShedReason::Waited };
+        cell.end(Ending::Shed(segment, reason));
+        discard(job);
+    }
     for job in effects.expired_waiting.drain(..) {
         let cell = job.guard.cell();
         cell.end(match segment.checked_sub(1) {

@@ -154,7 +154,12 @@ where
         cell.times(self.site.stage).ran(took);
         let unit = cell.end_run().or(unit);
         let error = match result {
-            Ok(parcel) => return self.hand_on(Flight { guard, parcel, unit }, number, round),
+            Ok(parcel) => {
+                if let Some(unit) = &unit {
+                    unit.complete();
+                }
+                return self.hand_on(Flight { guard, parcel, unit }, number, round);
+            }
             Err(failure) => match *failure {
                 Failure::Error(error) => Error::from_stage(&self.name, error),
                 Failure::Panic(panic) => Error::panicked(self.name.clone(), &*panic),

@@ -15,7 +15,63 @@ pub enum ShedPolicy {
     RejectNew,
     /// The oldest request of the lowest class makes room, unless the newcomer's class is lower still.
     DropOldest,
+    /// What has waited too long in a queue that does not get shorter is dropped; a full queue turns newcomers away.
+    CoDel(CoDel),
+    /// The door refuses what would not get a slot in time, and says when to come back.
+    ///
+    /// For the first stage only, in pipelines in which a stage takes [`Slots`]; there it is the default. The wait is predicted
+    /// from what is booked ahead of the request at these slots, by whatever pipeline, and from what requests took so far. A
+    /// request is refused whose wait would be longer than the stage's [`max_wait`](StageConfig::max_wait), or than its own
+    /// deadline leaves. A full queue turns newcomers away.
+    Predictive,
 }
+
+impl ShedPolicy {
+    /// The same for callers who do not wait.
+    pub(crate) const fn without_waiting(self) -> Self {
+        match self {
+            Self::Backpressure => Self::RejectNew,
+            other => other,
+        }
+    }
+}
+
+/// Controlled delay: keeps the wait in a queue near a target, whatever its depth.
+///
+/// When everything that left the queue during `interval` has waited longer than `target`, whatever has waited longer is
+/// dropped, until something comes out that has not. Bursts pass, standing queues don't. After Nichols and Jacobson,
+/// "Controlling Queue Delay" (2012), with the law of dropping that request queues need, whose sources don't slow down
+/// (Maurer, "Fail at Scale", 2015).
+///
+/// Choose a target of about one service time, and an interval of a few.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct CoDel {
+    /// The wait that is fine for ever; above zero.
+    pub target: Duration,
+    /// For how long a longer wait is fine; at least the target.
+    pub interval: Duration,
+}
+
+impl CoDel {
+    /// Sets both times.
+    #[must_use]
+    pub const fn new(target: Duration, interval: Duration) -> Self {
+        Self { target, interval }
+    }
+
+    fn check(self, stage: &str, faults: &mut Vec<Fault>) {
+        if self.target.is_zero() {
+            faults.push(Fault::new(Some(stage), "shed", "has a CoDel target of zero"));
+        }
+        if self.target > self.interval {
+            faults.push(Fault::new(Some(stage), "shed", "has a CoDel target above its interval"));
+        }
+    }
+}
+
+/// After how long a class goes before the next higher one, unless set.
+const AGING: Duration = Duration::from_secs(30);
 
 /// Where a stage's `run` is polled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +88,8 @@ pub(crate) enum Placement {
 ///
 /// What is not set comes from the stage's [`defaults`](crate::stage::Stage::defaults), then from the runtime's: a queue
 /// of 512 with [`ShedPolicy::Backpressure`], at most 256 requests inside (or as many as there are
-/// [`slots`](Self::slots), if more), no time limit, polled in the stage's own task.
+/// [`slots`](Self::slots), if more), no time limit, polled in the stage's own task. The first stage of a pipeline in which
+/// one takes slots has [`ShedPolicy::Predictive`], and such a stage a [`max_wait`](Self::max_wait) of 2 s then.
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,6 +111,9 @@ pub struct StageConfig {
     placement: Option<Placement>,
     ordered: Option<bool>,
     slots: Option<Slots>,
+    max_wait: Option<Duration>,
+    aging: Option<Duration>,
+    expected: Option<Duration>,
 }
 
 impl StageConfig {
@@ -121,6 +181,35 @@ impl StageConfig {
         self
     }
 
+    /// Sets how long a request may wait in the stage's queue; above zero.
+    ///
+    /// One that has waited so long is shed ([`ShedReason::Waited`](crate::error::ShedReason::Waited)). Where the door is
+    /// [`Predictive`](ShedPolicy::Predictive) and the stage takes slots, this is also what the door promises: a request that
+    /// would wait longer is refused at once. 2 s there unless set, no limit elsewhere.
+    pub const fn max_wait(mut self, limit: Duration) -> Self {
+        self.max_wait = Some(limit);
+        self
+    }
+
+    /// Sets after how long a request of a lower class goes before all others; above zero, 30 s unless set.
+    ///
+    /// One of class [`Normal`](crate::request::Priority::Normal) after this time, one of class
+    /// [`Low`](crate::request::Priority::Low) after twice as long: nothing waits longer than that, plus the time to serve
+    /// what got there before it, however much of a higher class arrives. Choose it well above the waits of a normal day, or
+    /// the classes mean nothing.
+    pub const fn aging(mut self, step: Duration) -> Self {
+        self.aging = Some(step);
+        self
+    }
+
+    /// Sets how long a request is expected to hold its slot as long as nothing has been measured; above zero, 1 s unless set.
+    ///
+    /// Weighs as much as four measured requests. For stages that take [`slots`](Self::slots).
+    pub const fn expected(mut self, service: Duration) -> Self {
+        self.expected = Some(service);
+        self
+    }
+
     /// Fills what is not set from `defaults`.
     pub(crate) fn or(self, defaults: Self) -> Self {
         Self {
@@ -131,6 +220,9 @@ impl StageConfig {
             placement: self.placement.or(defaults.placement),
             ordered: self.ordered.or(defaults.ordered),
             slots: self.slots.or(defaults.slots),
+            max_wait: self.max_wait.or(defaults.max_wait),
+            aging: self.aging.or(defaults.aging),
+            expected: self.expected.or(defaults.expected),
         }
     }
 
@@ -143,6 +235,9 @@ impl StageConfig {
             ("depth", self.depth.is_some()),
             ("concurrency", self.concurrency.is_some()),
             ("shed", self.shed.is_some()),
+            ("max_wait", self.max_wait.is_some()),
+            ("aging", self.aging.is_some()),
+            ("expected", self.expected.is_some()),
         ];
         for (field, set) in queue_settings {
             if set {
@@ -179,17 +274,32 @@ impl StageConfig {
         if depth.get() > u32::MAX as usize / 2 {
             faults.push(Fault::new(Some(stage), "depth", "must be below 2^31"));
         }
-        if self.timeout.is_some_and(|t| t.is_zero()) {
-            faults.push(Fault::new(Some(stage), "timeout", "must be above zero"));
+        let times = [
+            ("timeout", self.timeout),
+            ("max_wait", self.max_wait),
+            ("aging", self.aging),
+            ("expected", self.expected),
+        ];
+        for (field, _) in times.into_iter().filter(|(_, time)| time.is_some_and(|t| t.is_zero())) {
+            faults.push(Fault::new(Some(stage), field, "must be above zero"));
+        }
+        if self.expected.is_some() && self.slots.is_none() {
+            faults.push(Fault::new(Some(stage), "expected", "needs a stage that takes slots"));
+        }
+        if let Some(ShedPolicy::CoDel(codel)) = self.shed {
+            codel.check(stage, faults);
         }
         Plan {
             depth,
             concurrency,
             timeout: self.timeout,
-            shed: self.shed.unwrap_or_default(),
+            shed: self.shed,
             placement: self.placement.unwrap_or(Placement::Queued),
             ordered: self.ordered.unwrap_or(false),
             slots: self.slots,
+            max_wait: self.max_wait,
+            aging: self.aging.unwrap_or(AGING),
+            expected: self.expected,
         }
     }
 }
@@ -200,8 +310,12 @@ pub(crate) struct Plan {
     pub(crate) depth: NonZeroUsize,
     pub(crate) concurrency: NonZeroUsize,
     pub(crate) timeout: Option<Duration>,
-    pub(crate) shed: ShedPolicy,
+    /// `None` where nobody has set one.
+    pub(crate) shed: Option<ShedPolicy>,
     pub(crate) placement: Placement,
     pub(crate) ordered: bool,
     pub(crate) slots: Option<Slots>,
+    pub(crate) max_wait: Option<Duration>,
+    pub(crate) aging: Duration,
+    pub(crate) expected: Option<Duration>,
 }

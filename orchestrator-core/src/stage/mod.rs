@@ -3,8 +3,8 @@
 mod config;
 mod then;
 
+pub use config::{CoDel, ShedPolicy, StageConfig};
 pub(crate) use config::{Placement, Plan};
-pub use config::{ShedPolicy, StageConfig};
 pub(crate) use then::Then;
 
 use std::future::Future;

@@ -16,6 +16,7 @@ const MOST_VALUES: u64 = 4096;
 /// sees nothing of the pipeline.
 pub(crate) struct Publisher {
     pipeline: Vec<CounterSource>,
+    refused: [(Counter, u64); RefuseReason::ALL.len()],
     in_flight: Gauge,
     total: HistogramSource,
     first_token: HistogramSource,
@@ -76,14 +77,9 @@ impl Publisher {
         let outcome = |name: &str, read| {
             CounterSource::new(metrics::counter!("orchestrator_requests_total", with("outcome", name.to_owned())), read)
         };
-        let refused = |reason: RefuseReason, read| {
-            let labels = with("reason", reason.as_str().to_owned());
-            CounterSource::new(metrics::counter!("orchestrator_refused_total", labels), read)
-        };
         let tokens = |kind: &str, read| {
             CounterSource::new(metrics::counter!("orchestrator_tokens_total", with("kind", kind.to_owned())), read)
         };
-        let [invalid, full, late, draining] = RefuseReason::ALL;
         Self {
             pipeline: vec![
                 outcome("answered", |s| s.answered),
@@ -92,15 +88,15 @@ impl Publisher {
                 outcome("cancelled", |s| s.cancelled),
                 outcome("withdrawn", |s| s.withdrawn),
                 outcome("refused", |s| s.refused.iter().sum()),
-                refused(invalid, |s| s.refused[0]),
-                refused(full, |s| s.refused[1]),
-                refused(late, |s| s.refused[2]),
-                refused(draining, |s| s.refused[3]),
                 tokens("prompt", |s| s.usage.prompt_tokens),
                 tokens("cached", |s| s.usage.cached_tokens),
                 tokens("completion", |s| s.usage.completion_tokens),
                 CounterSource::new(metrics::counter!("orchestrator_panics_total", base.clone()), |s| s.panics),
             ],
+            refused: RefuseReason::ALL.map(|reason| {
+                let labels = with("reason", reason.as_str().to_owned());
+                (metrics::counter!("orchestrator_refused_total", labels), 0)
+            }),
             in_flight: metrics::gauge!("orchestrator_in_flight", base.clone()),
             total: HistogramSource::new(metrics::histogram!("orchestrator_request_seconds", base.clone())),
             first_token: HistogramSource::new(metrics::histogram!(
@@ -139,6 +135,10 @@ impl Publisher {
         let counts = shared.counters.read();
         for source in &mut self.pipeline {
             source.pass_on(&counts);
+        }
+        for ((counter, seen), now) in self.refused.iter_mut().zip(counts.refused) {
+            counter.increment(now - *seen);
+            *seen = now;
         }
         self.in_flight.set(shared.in_flight() as f64);
         self.total.pass_on(&shared.counters.total);

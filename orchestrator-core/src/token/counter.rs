@@ -4,10 +4,10 @@ use crate::error::WorkerError;
 
 /// What a chat template writes around each message: `<|im_start|>`, the role, a line break, `<|im_end|>` and another line
 /// break in ChatML; as many in Llama 3's template.
-const PER_MESSAGE: usize = 5;
+pub(crate) const PER_MESSAGE: usize = 5;
 
 /// Bytes of text that the estimate takes for one token.
-const BYTES_PER_TOKEN: usize = 3;
+pub(crate) const BYTES_PER_TOKEN: usize = 3;
 
 /// Counts the tokens of texts, for whoever has to keep within a limit.
 ///

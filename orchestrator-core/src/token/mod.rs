@@ -9,6 +9,7 @@ mod event;
 mod stream;
 
 pub use check::{Check, Fault, Verdict};
+pub(crate) use counter::{BYTES_PER_TOKEN, PER_MESSAGE};
 pub use counter::{EstimatedTokens, TokenCounter};
 pub use event::{Finish, FinishReason, TextDelta, TokenEvent, ToolCallDelta, Usage};
 pub use stream::{Emitter, Pulse, TokenStream};

@@ -6,6 +6,7 @@ use std::task::{Context as TaskContext, Poll};
 
 use futures_util::Stream;
 
+use crate::admission::Desk;
 use crate::context::{Context, Permit};
 use crate::error::{WorkerError, WorkerErrorKind};
 use crate::request::PromptRequest;
@@ -116,6 +117,8 @@ struct Metered {
     /// Whether the stream was pending since.
     waited: bool,
     gaps: Tally,
+    /// The segment whose slot it holds.
+    segment: Option<usize>,
 }
 
 /// How many events that were ready one after the other share one reading of the clock.
@@ -127,7 +130,9 @@ const SHARED_READING: u64 = 8;
 impl Metered {
     fn new(stream: TokenStream, cx: &Context) -> Self {
         // A task of the stream keeps the permit itself: it is gone later than the stream.
-        let permit = stream.leave(cx.hold_permit());
+        let permit = cx.hold_permit();
+        permit.streams();
+        let permit = stream.leave(permit);
         cx.cell().start_stream();
         Self {
             flowing: Some((stream, permit)),
@@ -136,6 +141,7 @@ impl Metered {
             unread: 0,
             waited: false,
             gaps: Tally::default(),
+            segment: cx.cell().segment(),
         }
     }
 
@@ -148,12 +154,22 @@ impl Metered {
             let extra = self.cell.extra();
             extra.last_event.store(now, Ordering::Relaxed);
             self.cell.finish(finish);
+            let first_token = extra.first_token.load(Ordering::Relaxed);
+            if let Some(desk) = self.desk()
+                && first_token > 0
+            {
+                desk.measured(&self.cell, finish.usage, first_token);
+            }
             return;
         }
         self.unread += 1;
         if waited || self.last == 0 || self.unread == SHARED_READING {
             self.read_clock();
         }
+    }
+
+    fn desk(&self) -> Option<&Desk> {
+        self.cell.shared.segments.get(self.segment?)?.desk.as_ref()
     }
 
     /// Reads the clock and books the events since the last reading.

@@ -3,14 +3,21 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::admission::{Book, Key};
+use crate::worker::{Health, HealthStatus};
 
 /// How many requests a model server takes at once.
 ///
 /// One shared object: clones share the same permits, whatever the number of pipelines around the server. The
 /// inference stage takes a slot before a request leaves its queue and keeps it until the token stream has ended or
 /// was dropped. Waiters are served in order of arrival.
+///
+/// With the permits comes the ledger of all requests that pipelines have booked at them: by it a door that
+/// [predicts](crate::stage::ShedPolicy::Predictive) knows what is ahead, and tenants get their turns.
 ///
 /// ```
 /// use std::num::NonZeroUsize;
@@ -30,6 +37,7 @@ struct Shared {
     owed: AtomicUsize,
     /// Held while the total changes.
     limits: Mutex<Limits>,
+    book: Book,
 }
 
 /// What the total is the smaller of.
@@ -67,6 +75,7 @@ impl Slots {
             total: total.get().into(),
             owed: 0.into(),
             limits: Mutex::new(Limits { told: Some(total), set: None }),
+            book: Book::new(),
         }))
     }
 
@@ -144,6 +153,39 @@ impl Slots {
         self.change(|limits| limits.told = Some(total));
     }
 
+    /// Says that the server takes nothing now, and that it will be looked at again after `probe`.
+    ///
+    /// Until then, or until [`resume`](Self::resume), doors that [predict](crate::stage::ShedPolicy::Predictive) refuse
+    /// everything for these slots as [`Unavailable`](crate::error::RefuseReason::Unavailable), and say when to come back.
+    /// Requests that are inside already are not touched. Workers call it when their server says that it cannot answer.
+    pub fn suspend(&self, probe: Duration) {
+        self.0.book.suspend(probe);
+    }
+
+    /// Says that the server takes requests again.
+    pub fn resume(&self) {
+        self.0.book.resume();
+    }
+
+    /// Takes note of how the server was found to be: while it is unavailable they are [suspended](Self::suspend), for five
+    /// seconds unless somebody looks again before.
+    ///
+    /// For [`ModelWorker::health`](crate::worker::ModelWorker::health), so that a service that asks for it regularly refuses
+    /// what its server could not take.
+    pub fn heed(&self, health: &Health) {
+        const PROBE: Duration = Duration::from_secs(5);
+        match health.status {
+            HealthStatus::Unavailable => self.suspend(PROBE),
+            HealthStatus::Ready => self.resume(),
+            HealthStatus::Unknown => {}
+        }
+    }
+
+    /// The ledger of what is booked at them.
+    pub(crate) fn book(&self) -> &Book {
+        &self.0.book
+    }
+
     fn limits(&self) -> MutexGuard<'_, Limits> {
         self.0.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -211,7 +253,7 @@ impl Slots {
     /// Makes a slot of a permit, unless one is owed: it may have come back while the slots became fewer.
     fn take(&self, permit: OwnedSemaphorePermit) -> Option<Slot> {
         let permit = self.0.settle(permit)?;
-        Some(Slot { permit: Some(permit), slots: self.0.clone() })
+        Some(Slot { permit: Some(permit), slots: self.0.clone(), booking: None })
     }
 }
 
@@ -245,10 +287,28 @@ pub struct Slot {
     /// `None` only while it is dropped.
     permit: Option<OwnedSemaphorePermit>,
     slots: Arc<Shared>,
+    /// What is booked for the request that has it.
+    booking: Option<Key>,
+}
+
+impl Slot {
+    /// Notes whose booking ends with it.
+    pub(crate) const fn serve(&mut self, booking: Key) {
+        self.booking = Some(booking);
+    }
+
+    /// Ends the booking; the ledger learns from it how long requests take if this one came to its end.
+    pub(crate) fn end(&mut self, complete: bool) {
+        if let Some(booking) = self.booking.take() {
+            let book = &self.slots.book;
+            book.lock().finish(booking, book.now(), complete);
+        }
+    }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        self.end(false);
         if let Some(permit) = self.permit.take() {
             drop(self.slots.settle(permit));
         }

@@ -223,13 +223,15 @@ impl ModelWorker for LlamaCpp {
     /// Asks the server what it is, as it may have been started again with other slots or another model, and what it does:
     /// `/metrics` and `/slots`, where they are enabled. Waits at most 5 s.
     async fn health(&self) -> Health {
-        match server::look(&self.0.client).await {
+        let health = match server::look(&self.0.client).await {
             Ok((facts, load)) => {
                 self.take_as_it_is(facts);
                 Health::ready().load(load)
             }
             Err(why) => Health::unavailable(why),
-        }
+        };
+        self.0.slots.heed(&health);
+        health
     }
 }
 

@@ -110,14 +110,18 @@ impl ModelWorker for OpenAi {
     /// nothing by it; one that has had enough requests is there.
     async fn health(&self) -> Health {
         let client = &self.0.client;
-        match tokio::time::timeout(HEALTH, client.get_text(&client.route(self.0.health))).await {
+        let health = match tokio::time::timeout(HEALTH, client.get_text(&client.route(self.0.health))).await {
             Ok(Ok(_)) => Health::ready(),
             Ok(Err(error)) if error.kind() == WorkerErrorKind::RateLimited => Health::ready(),
             Ok(Err(error)) if error.kind() == WorkerErrorKind::NotFound => Health::unknown(),
             Ok(Err(error)) if matches!(error.status(), Some(403 | 405)) => Health::unknown(),
             Ok(Err(error)) => Health::unavailable(error.to_string()),
             Err(_) => Health::unavailable(format!("no answer within {HEALTH:?}")),
+        };
+        if let Some(slots) = self.slots() {
+            slots.heed(&health);
         }
+        health
     }
 }
 

@@ -11,7 +11,7 @@ use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use loom::sync::atomic::{AtomicBool, AtomicU64};
 use loom::thread::{self, JoinHandle};
 
-use crate::queue::{Effects, Entry, Key, NEVER, Popped, Pushed, Queue, Take};
+use crate::queue::{Effects, Entry, Key, NEVER, Popped, Pushed, Queue, Rules, Take, Turns};
 use crate::stage::ShedPolicy;
 
 /// Checks `body` under every interleaving with up to three preemptions.
@@ -28,9 +28,11 @@ pub(super) struct Item(pub(super) Arc<Facts>);
 pub(super) struct Facts {
     pub(super) id: usize,
     deadline: u64,
+    flow: u32,
     pub(super) dead: AtomicBool,
     pub(super) place: AtomicU64,
     pub(super) admitted: AtomicBool,
+    served: AtomicBool,
     /// How often it was admitted, came out of a queue for good, and had its ticket handed back.
     admissions: Count,
     fates: Count,
@@ -43,12 +45,19 @@ impl Item {
     }
 
     pub(super) fn due(id: usize, deadline: u64) -> Self {
+        Self::of(0, id, deadline)
+    }
+
+    /// An entry of a flow.
+    pub(super) fn of(flow: u32, id: usize, deadline: u64) -> Self {
         Self(Arc::new(Facts {
             id,
             deadline,
+            flow,
             dead: AtomicBool::new(false),
             place: AtomicU64::new(0),
             admitted: AtomicBool::new(false),
+            served: AtomicBool::new(false),
             admissions: Count::new(0),
             fates: Count::new(0),
             tickets: Count::new(0),
@@ -79,6 +88,14 @@ impl Entry for Item {
         self.0.deadline
     }
 
+    fn since(&self) -> u64 {
+        0
+    }
+
+    fn flow(&self) -> u32 {
+        self.0.flow
+    }
+
     fn is_dead(&self) -> bool {
         self.0.dead.load(Acquire)
     }
@@ -93,6 +110,19 @@ impl Entry for Item {
     }
 }
 
+/// Gives the turn to the flow that came last.
+pub(super) struct LastFirst;
+
+impl Turns<Item> for LastFirst {
+    fn next(&mut self, flows: &[u32]) -> usize {
+        flows.len() - 1
+    }
+
+    fn served(&mut self, entry: &Item) {
+        assert!(!entry.0.served.swap(true, Relaxed), "it was served twice");
+    }
+}
+
 pub(super) struct Ticket(pub(super) Item, pub(super) Waker);
 
 /// A queue that deals with what its operations leave.
@@ -100,7 +130,7 @@ pub(super) struct Line(pub(super) Queue<Item, Ticket>);
 
 impl Line {
     pub(super) fn new(id: u32, depth: usize) -> Arc<Self> {
-        Arc::new(Self(Queue::new(id, depth)))
+        Arc::new(Self(Queue::new(id, Rules { depth, max_wait: NEVER, aging: NEVER, codel: None })))
     }
 
     /// Runs an operation, and counts the fate of every entry that it lets go of.
@@ -111,7 +141,7 @@ impl Line {
             item.0.tickets.fetch_add(1, Relaxed);
             waker.wake();
         }
-        for list in [&effects.evicted, &effects.rejected, &effects.dead] {
+        for list in [&effects.evicted, &effects.rejected, &effects.dead, &effects.expired] {
             list.iter().for_each(Item::let_go);
         }
         effects.wake();
@@ -137,8 +167,18 @@ impl Line {
     /// Pops one entry, whose fate is left to the caller.
     pub(super) fn pop(&self, waker: Option<(&Waker, bool)>) -> (Option<Item>, Popped) {
         let mut out = VecDeque::new();
-        let popped = self.with(|queue, effects| queue.pop(Take::up_to(1), &mut out, waker, effects));
+        let popped = self.with(|queue, effects| queue.pop(Take::up_to(1), &mut out, waker, effects, None));
         (out.pop_front(), popped)
+    }
+
+    /// Sleeps until there is an entry to pop, of the flow that came last.
+    pub(super) fn next_in_turn(&self) -> Item {
+        let mut out = VecDeque::new();
+        block_on(|waker| {
+            let waker = Some((waker, true));
+            self.with(|queue, effects| queue.pop(Take::up_to(1), &mut out, waker, effects, Some(&mut LastFirst)));
+            out.pop_front()
+        })
     }
 
     /// Sleeps until there is an entry to pop; `None` when the queue is finished.

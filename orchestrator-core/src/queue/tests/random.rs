@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 
 use super::model::{Model, Outcome};
-use super::rig::{Bell, Item, QUEUE, ids};
-use crate::queue::{Effects, LANES, NEVER, Popped, Pushed, Queue, Take};
+use super::rig::{Bell, Item, QUEUE, Script, ids, plain};
+use crate::queue::{CoDelTicks, Effects, LANES, NEVER, Popped, Pushed, Queue, Rules, Take, Turns};
 use crate::stage::ShedPolicy::{self, Backpressure, DropOldest, RejectNew};
 
 type Checked = Result<(), TestCaseError>;
@@ -18,14 +19,22 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
 
     #[test]
-    fn behaves_like_the_model(depth in 1_usize..=4, seeds in vec(any::<u32>(), 100)) {
-        let mut trial = Trial::new(depth);
+    fn behaves_like_the_model(rules in rules(), seeds in vec(any::<u32>(), 100)) {
+        let mut trial = Trial::new(rules);
         for seed in seeds {
             trial.step(Dice(seed))?;
             trial.check()?;
         }
         trial.drain()?;
     }
+}
+
+/// Rules of which most ask for something beside a depth.
+fn rules() -> impl Strategy<Value = Rules> {
+    let sometimes = |ticks| prop_oneof![Just(NEVER), ticks];
+    let codel = (0_u64..8, 1_u64..24).prop_map(|(target, interval)| CoDelTicks { target, interval });
+    (1_usize..=4, sometimes(4_u64..40), sometimes(1_u64..20), option::of(codel))
+        .prop_map(|(depth, max_wait, aging, codel)| Rules { max_wait, aging, codel, ..plain(depth) })
 }
 
 /// The random choices of one operation, cut from one number; `0` stands for the plainest of each.
@@ -66,10 +75,10 @@ struct Trial {
 }
 
 impl Trial {
-    fn new(depth: usize) -> Self {
+    fn new(rules: Rules) -> Self {
         Self {
-            queue: Queue::new(QUEUE, depth),
-            model: Model::new(depth),
+            queue: Queue::new(QUEUE, rules),
+            model: Model::new(rules),
             effects: Effects::new(),
             items: Vec::new(),
             now: 0,
@@ -78,13 +87,17 @@ impl Trial {
     }
 
     fn step(&mut self, mut dice: Dice) -> Checked {
-        let admitted_before = self.model.admitted_ever;
+        let mut admitted_before = self.model.admitted_ever;
         let mut all_over = false;
         match dice.below(16) {
             0 => self.queue.sync(),
             1..=4 => self.push(&mut dice)?,
             5 => self.push_all(&mut dice),
-            6..=8 => self.pop(&mut dice)?,
+            6..=8 => {
+                self.pop(&mut dice)?;
+                // It is the consumer who pops, and who is told in another way what there is.
+                admitted_before = self.model.admitted_ever;
+            }
             9 | 10 => self.remove(&mut dice)?,
             11 => self.replace_ticket(&mut dice)?,
             12 => self.expire(&mut dice)?,
@@ -95,12 +108,14 @@ impl Trial {
             }
             _ => all_over = self.end(&mut dice),
         }
+        self.model.note_empty();
         self.check_wake(self.model.admitted_ever > admitted_before, all_over)
     }
 
     fn new_item(&mut self, dice: &mut Dice) -> Item {
         let deadline = if dice.one_in(3) { NEVER } else { self.now + 1 + u64::from(dice.below(24)) };
-        let item = Item::new(self.items.len() as u32, dice.below(3) as usize, deadline);
+        let (lane, flow) = (dice.below(3) as usize, dice.below(3));
+        let item = Item::pushed_at(self.now, flow, self.items.len() as u32, lane, deadline);
         item.0.dead.set(dice.one_in(12));
         self.items.push(item.clone());
         item
@@ -152,29 +167,38 @@ impl Trial {
     fn pop(&mut self, dice: &mut Dice) -> Checked {
         let limit = dice.below(4) as usize;
         let least = 1.max(limit - dice.below(4) as usize % (limit + 1));
-        let take = Take { limit, least, lanes: LANES - dice.below(4) as usize };
+        let lanes = LANES - dice.below(4) as usize;
+        self.now += u64::from(dice.below(6));
+        let take = Take { limit, least, lanes, now: self.now };
         let (hungry, anonymous) = (!dice.one_in(3), dice.one_in(4));
         // A new waker each time: it has to be the last one that is woken.
         let (bell, waker) = Bell::new();
         let kept = (!anonymous).then_some((&waker, hungry));
-        let Popped { count, too_little, finished, bound } = self.pop_and_compare(take, kept)?;
+        let script = dice.one_in(2).then(|| Script::new([0, 1, 2].map(|_| dice.below(3) as usize)));
+        let Popped { count, too_little, finished, bound } = self.pop_and_compare(take, kept, script)?;
         prop_assert_eq!(finished, self.model.is_finished());
-        if count > 0 {
-            self.parked = None;
-        } else if !anonymous && !too_little {
+        let dropped = self.effects.expired.len() + self.effects.late.len();
+        if count == 0 && !anonymous && !too_little {
             self.parked = Some(Parked { hungry, bound, finished, bell });
+        } else if count + dropped > 0 {
+            self.parked = None;
         }
         Ok(())
     }
 
-    fn pop_and_compare(&mut self, take: Take, waker: Option<(&Waker, bool)>) -> Result<Popped, TestCaseError> {
+    fn pop_and_compare(
+        &mut self,
+        take: Take,
+        waker: Option<(&Waker, bool)>,
+        script: Option<Script>,
+    ) -> Result<Popped, TestCaseError> {
         let mut out = VecDeque::new();
-        let popped = self.queue.pop(take, &mut out, waker, &mut self.effects);
-        let ready = self.model.ready(take.lanes);
+        let (mut turns, mut expected) = (script.clone(), script);
+        let asked = turns.as_mut().map(|turns| turns as &mut dyn Turns<Item>);
+        let popped = self.queue.pop(take, &mut out, waker, &mut self.effects, asked);
         prop_assert_eq!(popped.count, out.len());
-        prop_assert_eq!(popped.too_little, ready > 0 && ready < take.least);
-        let limit = if popped.too_little { 0 } else { take.limit };
-        prop_assert_eq!(ids(out), self.model.pop(limit, take.lanes));
+        prop_assert_eq!((ids(out), popped.too_little), self.model.pop(take, expected.as_mut()));
+        prop_assert_eq!(turns, expected);
         prop_assert!(popped.bound <= self.model.earliest());
         Ok(popped)
     }
@@ -183,7 +207,7 @@ impl Trial {
         let Some(item) = self.recent(dice) else { return Ok(()) };
         let removed = self.queue.remove(item.key(), |found| found.is(&item), &mut self.effects);
         let expected = self.model.take(|i| i.is(&item));
-        self.model.move_up();
+        self.model.move_up(None);
         prop_assert_eq!(ids(removed), expected);
         Ok(())
     }
@@ -205,9 +229,11 @@ impl Trial {
         self.now += u64::from(dice.below(16));
         let now = self.now;
         self.queue.expire(now, &mut self.effects);
-        self.model.outcome.expired = self.model.take_admitted(|item| item.0.deadline <= now);
+        let rules = self.model.rules;
+        let end_of = |item: &Item| item.0.deadline.min(item.0.since.saturating_add(rules.max_wait));
+        self.model.outcome.expired = self.model.take_admitted(|item| end_of(item) <= now);
         self.model.outcome.expired_waiting = self.model.take_waiting(|item| item.0.deadline <= now);
-        self.model.move_up();
+        self.model.move_up(Some(now));
         prop_assert!(self.queue.lock().bound > now, "the next look would come at once, and for nothing");
         // It is the consumer who calls it, and so is awake.
         self.parked = None;
@@ -270,18 +296,19 @@ impl Trial {
             rejected: numbers(&mut effects.rejected),
             dead: numbers(&mut effects.dead),
             expired: numbers(&mut effects.expired),
+            late: numbers(&mut effects.late),
             expired_waiting: numbers(&mut effects.expired_waiting),
         };
         let model = &mut self.model;
         let mut expected = std::mem::take(&mut model.outcome);
-        let Outcome { tickets, evicted, rejected, dead, expired, expired_waiting } = &mut expected;
-        for list in [tickets, evicted, rejected, dead, expired, expired_waiting] {
+        let Outcome { tickets, evicted, rejected, dead, expired, late, expired_waiting } = &mut expected;
+        for list in [tickets, evicted, rejected, dead, expired, late, expired_waiting] {
             list.sort_unstable();
         }
         prop_assert_eq!(outcome, expected);
 
         let depth = self.queue.depth();
-        prop_assert!(depth.admitted <= model.depth);
+        prop_assert!(depth.admitted <= model.rules.depth);
         prop_assert_eq!((depth.admitted, depth.admitted_ever), (model.admitted(), model.admitted_ever));
         prop_assert_eq!(depth.pushed_ever, model.pushed_ever);
         for lanes in 0..=LANES {
@@ -302,7 +329,8 @@ impl Trial {
 
     /// Pops one by one what is left.
     fn drain(&mut self) -> Checked {
-        while self.pop_and_compare(Take::up_to(1), None)?.count > 0 {
+        let take = Take { now: self.now, ..Take::up_to(1) };
+        while self.pop_and_compare(take, None, None)?.count > 0 {
             self.check()?;
         }
         prop_assert_eq!(self.model.admitted() + self.model.waiting(), 0);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
-use crate::queue::{Effects, Entry, Key, NEVER, Popped, Pushed, Queue, Take};
+use crate::queue::{Effects, Entry, Key, NEVER, Popped, Pushed, Queue, Rules, Take, Turns};
 use crate::stage::ShedPolicy;
 
 /// The number of the queue under test.
@@ -21,6 +21,8 @@ pub(super) struct Facts {
     pub(super) id: u32,
     pub(super) lane: usize,
     pub(super) deadline: u64,
+    pub(super) since: u64,
+    pub(super) flow: u32,
     pub(super) dead: Cell<bool>,
     pub(super) place: Cell<Option<(u32, Key)>>,
     pub(super) admissions: Cell<u32>,
@@ -28,10 +30,16 @@ pub(super) struct Facts {
 
 impl Item {
     pub(super) fn new(id: u32, lane: usize, deadline: u64) -> Self {
+        Self::pushed_at(0, 0, id, lane, deadline)
+    }
+
+    pub(super) fn pushed_at(since: u64, flow: u32, id: u32, lane: usize, deadline: u64) -> Self {
         Self(Rc::new(Facts {
             id,
             lane,
             deadline,
+            since,
+            flow,
             dead: Cell::new(false),
             place: Cell::new(None),
             admissions: Cell::new(0),
@@ -65,6 +73,14 @@ impl Entry for Item {
 
     fn deadline(&self) -> u64 {
         self.0.deadline
+    }
+
+    fn since(&self) -> u64 {
+        self.0.since
+    }
+
+    fn flow(&self) -> u32 {
+        self.0.flow
     }
 
     fn is_dead(&self) -> bool {
@@ -105,6 +121,37 @@ pub(super) fn ids(items: impl IntoIterator<Item = Item>) -> Vec<u32> {
     items.into_iter().map(|item| item.id()).collect()
 }
 
+/// Turns as they were written down before, over and over; and what they were asked and told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Script {
+    pub(super) picks: Vec<usize>,
+    pub(super) asked: Vec<Vec<u32>>,
+    pub(super) served: Vec<u32>,
+}
+
+impl Script {
+    pub(super) fn new(picks: impl Into<Vec<usize>>) -> Self {
+        Self { picks: picks.into(), ..Self::default() }
+    }
+}
+
+impl Turns<Item> for Script {
+    fn next(&mut self, flows: &[u32]) -> usize {
+        let pick = self.picks[self.asked.len() % self.picks.len()];
+        self.asked.push(flows.to_vec());
+        pick % flows.len()
+    }
+
+    fn served(&mut self, entry: &Item) {
+        self.served.push(entry.id());
+    }
+}
+
+/// The rules of a queue that is nothing but bounded.
+pub(super) const fn plain(depth: usize) -> Rules {
+    Rules { depth, max_wait: NEVER, aging: NEVER, codel: None }
+}
+
 /// A queue whose tickets are the numbers of their entries, and what its last operation left.
 pub(super) struct Rig {
     pub(super) queue: Queue<Item, u32>,
@@ -113,7 +160,11 @@ pub(super) struct Rig {
 
 impl Rig {
     pub(super) fn new(depth: usize) -> Self {
-        Self { queue: Queue::new(QUEUE, depth), effects: Effects::new() }
+        Self::ruled(plain(depth))
+    }
+
+    pub(super) fn ruled(rules: Rules) -> Self {
+        Self { queue: Queue::new(QUEUE, rules), effects: Effects::new() }
     }
 
     /// A queue with the entries `0..admitted + waiting` of the middle lane, of which the last ones wait.
@@ -142,19 +193,31 @@ impl Rig {
     }
 
     pub(super) fn pop(&mut self, limit: usize, lanes: usize) -> Vec<u32> {
+        self.take(Take { lanes, ..Take::up_to(limit) }, None).0
+    }
+
+    pub(super) fn pop_at(&mut self, now: u64, limit: usize) -> Vec<u32> {
+        self.take(Take { now, ..Take::up_to(limit) }, None).0
+    }
+
+    pub(super) fn pop_in_turns(&mut self, limit: usize, turns: &mut Script) -> Vec<u32> {
+        let mut out = VecDeque::new();
+        self.effects = Effects::new();
+        self.queue.pop(Take::up_to(limit), &mut out, None, &mut self.effects, Some(turns));
+        ids(out)
+    }
+
+    pub(super) fn take(&mut self, take: Take, waker: Option<(&Waker, bool)>) -> (Vec<u32>, Popped) {
         self.effects = Effects::new();
         let mut out = VecDeque::new();
-        let popped = self.queue.pop(Take { limit, least: 1, lanes }, &mut out, None, &mut self.effects);
+        let popped = self.queue.pop(take, &mut out, waker, &mut self.effects, None);
         assert_eq!(popped.count, out.len());
-        ids(out)
+        (ids(out), popped)
     }
 
     /// Has a consumer that can pop nothing wait for news.
     pub(super) fn park(&mut self, waker: &Waker, hungry: bool) -> Popped {
-        self.effects = Effects::new();
-        let popped = self.queue.pop(Take::up_to(0), &mut VecDeque::new(), Some((waker, hungry)), &mut self.effects);
-        assert_eq!(popped.count, 0);
-        popped
+        self.take(Take::up_to(0), Some((waker, hungry))).1
     }
 
     pub(super) fn remove(&mut self, item: &Item) -> bool {

@@ -5,10 +5,12 @@ use super::slab::{Key, NIL};
 
 /// A list of entries per lane and flow, in order of arrival, beside the lists of a [`Slab`](super::slab::Slab).
 ///
-/// While all entries of a lane are of one flow nothing is linked: the lane's own list says it all. They are when a second
-/// flow comes, each at most once, and until the lane is empty. A flow without entries is forgotten, so there is room for
-/// as many as there are entries at most. Flows are searched for by number from the front; whoever is asked whose turn it
-/// is looks at all of them anyway.
+/// While all entries of a lane are of one flow nothing is linked: the lane's own list says it all. When a second flow
+/// comes, the lane is linked, each entry once, and stays so until it is empty. A flow without entries is forgotten, so
+/// there are never more than entries.
+///
+/// An entry in the midst of its flow is unlinked in constant time. For any other, and for a new one, its flow is searched
+/// for by number among those in the lane, which is less than what it takes to decide whose turn it is.
 #[derive(Default)]
 pub(super) struct Flows {
     lanes: [Lane; LANES],
@@ -90,8 +92,8 @@ impl Flows {
         self.links[key as usize] = link;
     }
 
-    /// Forgets an entry; `emptied` tells that it was the last one of its lane.
-    pub(super) fn unlink(&mut self, lane: usize, key: Key, flow: u32, emptied: bool) {
+    /// Forgets an entry; `emptied` tells that it was the last one of its lane. Its flow is looked at only if need be.
+    pub(super) fn unlink(&mut self, lane: usize, key: Key, flow: impl FnOnce() -> u32, emptied: bool) {
         let lane = &mut self.lanes[lane];
         if emptied {
             lane.clear();
@@ -104,7 +106,7 @@ impl Flows {
                 self.links[next as usize].previous = previous;
             }
             if previous == NIL || next == NIL {
-                lane.cut(flow, previous, next);
+                lane.cut(flow(), previous, next);
             }
         }
     }

@@ -9,6 +9,9 @@ use super::slab::{LANES, Slab};
 use super::{Effects, Entry, NEVER, Pushed, Rules, Take, Turns};
 use crate::stage::ShedPolicy;
 
+/// Everything but the lock.
+///
+/// In the order of the fields: what every push and pop touches comes first, so that it shares lines of the cache.
 #[repr(C)]
 pub(super) struct Inner<T, W> {
     pub(super) pushed_ever: u64,
@@ -135,7 +138,8 @@ impl<T: Entry, W> Inner<T, W> {
 
     /// Moves up what waits, as far as there is room.
     ///
-    /// Where the caller knows what time it is `now`, what has expired by then does not come in, or is admitted and leaves at once if only `max_wait` is over.
+    /// Where the caller knows what time it is `now`, nothing that has expired stays: a deadline ends the wait for room, and
+    /// what has only waited for too long is admitted and expires at once.
     pub(super) fn admit_waiting(&mut self, now: Option<u64>, effects: &mut Effects<T, W>) {
         while self.admitted() < self.depth as usize {
             let Some(first) = self.slab.first_waiting() else { return };

@@ -16,14 +16,15 @@
 //! waited for `aging` times the steps from its class to the highest, which itself never is. What is overdue leaves before
 //! everything else, whatever its class and flow, the oldest first. So an admitted entry of the lowest class waits at most
 //! twice `aging`, and then as long as it takes to serve what was overdue before it. A pop of some lanes knows nothing of
-//! the others, overdue or not.
+//! the others, overdue or not. What waits for room does not age, and moves up behind all that is of a higher class.
 //!
 //! # What is dropped
 //!
 //! What expires is handed back instead of served: a deadline counts wherever the entry lies, `max_wait` only for admitted
-//! ones, though from when they were pushed. What [`codel`] drops, overdue or not, is handed back as late. Both are looked
-//! at when entries are popped, where what is dropped does not count against the limit; [`Queue::expire`] looks for what
-//! has expired between two pops.
+//! ones, though from when they were pushed. What [`codel`] drops, overdue or not, is handed back as late; it watches all
+//! classes together, so short waits of a higher one hide the long waits of a lower one, which aging or `max_wait` end.
+//! Both are looked at when entries are popped, where what is dropped does not count against the limit; [`Queue::expire`]
+//! looks for what has expired between two pops.
 //!
 //! No waker runs, and no entry is dropped, under the lock: every operation leaves such things in [`Effects`].
 

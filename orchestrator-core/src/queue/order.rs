@@ -38,7 +38,7 @@ impl<T: Entry, W> Slab<T, W> {
             // The oldest of all is the next one in any case.
             return None;
         }
-        // Lists are in order of age, so the first of each is all that has to be looked at.
+        // Lists are in order of age, so the first of each is all that has to be looked at. That of an empty lane is none.
         let lower = (highest.max(1)..lanes).filter_map(|lane| {
             let since = self.get(self.lists[lane].first)?.since();
             let due = since.saturating_add(course.aging.saturating_mul(lane as u64));
@@ -47,7 +47,7 @@ impl<T: Entry, W> Slab<T, W> {
         lower.min_by_key(|(since, _)| *since).map(|(_, key)| key)
     }
 
-    /// Begins to keep lists by flow, if it has not before.
+    /// Begins to keep lists by flow, if it has not before; what is in already counts as having come just now, by age.
     pub(super) fn sort_by_flow(&mut self) {
         if self.flows.is_some() {
             return;

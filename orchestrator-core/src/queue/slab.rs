@@ -12,8 +12,8 @@ pub(super) const NIL: Key = Key::MAX;
 
 /// Entries in doubly linked lists over one vector: an admitted and a waiting list per lane.
 ///
-/// All operations take constant time, save that flows are searched for among those that are present; the vector grows to
-/// the largest number of entries that were in it at once.
+/// All operations take constant time, but for what [`Flows`] say of themselves; the vector grows to the largest number of
+/// entries that were in it at once.
 #[repr(C)]
 pub(super) struct Slab<T, W> {
     pub(super) admitted: u32,
@@ -231,7 +231,7 @@ impl<T: Entry, W> Slab<T, W> {
         if let (Some(flows), Some(entry)) = (&mut self.flows, entry)
             && (number as usize) < LANES
         {
-            flows.unlink(number as usize, key, entry.flow(), list.len == 0);
+            flows.unlink(number as usize, key, || entry.flow(), list.len == 0);
         }
         if previous == NIL {
             list.first = next;

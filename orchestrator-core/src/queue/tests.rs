@@ -236,6 +236,11 @@ fn the_slab_is_no_larger_than_the_most_that_was_ever_inside() {
     assert_eq!(rig.queue.lock().slab.keys(), 5);
 }
 
+#[test]
+fn all_that_a_queue_keeps_beside_its_entries_lies_in_two_lines() {
+    assert_eq!(size_of::<Queue<Item, u32>>(), 2 * align_of::<Queue<Item, u32>>());
+}
+
 /// A ticket that notes, when it is dropped, whether the queue's lock is free.
 struct Probe(Weak<Queue<Item, Self>>, Rc<Cell<u32>>);
 

@@ -112,6 +112,7 @@ fn a_standing_queue_is_cut_down_to_what_has_not_waited_for_long() {
     assert_eq!(rig.pop_at(25, 1), [1]);
     assert_eq!(rig.effects.late.len(), 0);
     assert!(rig.pop_at(26, 1).is_empty());
+    assert!(!rig.effects.is_quiet());
     assert_eq!(ids(rig.effects.late.drain(..)), [2, 3, 4, 5], "also the last one");
     // An empty queue: it begins anew.
     push(&mut rig, 6, 20);

@@ -85,11 +85,11 @@ pub(crate) struct Arrivals {
 }
 
 impl Arrivals {
-    /// Starts at zero; every time is multiplied by `scale`. The n-th source draws from a seed of its own, so that it makes
-    /// the same arrivals whatever the others do.
-    pub(crate) fn new(sources: &[Source], scale: f64) -> Self {
-        let start = |(seed, source): (u64, &Source)| {
-            let mut drawn = Drawn::new(source.clone(), seed, scale);
+    /// Starts at zero; every time is multiplied by `scale`. Each source draws from a seed of its own, so that it makes the
+    /// same arrivals whatever the others do.
+    pub(crate) fn new(sources: &[Source], seed: u64, scale: f64) -> Self {
+        let start = |(number, source): (u64, &Source)| {
+            let mut drawn = Drawn::new(source.clone(), seed << 8 | number, scale);
             let first = drawn.next();
             (drawn, first)
         };
@@ -123,7 +123,7 @@ struct Drawn {
 impl Drawn {
     fn new(source: Source, seed: u64, scale: f64) -> Self {
         let stretch = (0.0, 0.0);
-        Self { source, rng: Rng::with_seed(0x5eed + seed), scale, now: 0.0, stretch, stretches: 0 }
+        Self { source, rng: Rng::with_seed(seed), scale, now: 0.0, stretch, stretches: 0 }
     }
 
     fn next(&mut self) -> Arrival {

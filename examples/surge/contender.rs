@@ -11,6 +11,7 @@ use std::task::{self, Poll};
 use std::time::Duration;
 
 use prompt_orchestrator::prelude::*;
+use prompt_orchestrator::request::Size;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
@@ -54,28 +55,30 @@ enum Kind {
 }
 
 impl Contender {
-    /// All of them, set up for the workload.
+    /// All of them, set up for the workload. The first is what a pipeline does unless it is told otherwise.
     pub(crate) fn all(workload: &Workload) -> Vec<Self> {
+        // As many as leave a queue within the longest useful wait.
         let short = (workload.max_wait * workload.slots as f64 / workload.mean) as usize;
-        let queue = |depth: usize, policy| StageConfig::new().depth(depth).shed(policy);
+        let queue = |policy| StageConfig::new().depth(16 * short).shed(policy);
+        let max_wait = workload.time(workload.max_wait);
+        let default = StageConfig::new().depth(16 * short).max_wait(max_wait).expected(workload.time(1.0));
+        let codel = ShedPolicy::CoDel(CoDel::new(max_wait / 4, max_wait / 2));
         vec![
-            Self::policy("reject-new, short", queue(short, ShedPolicy::RejectNew)),
-            Self::policy("reject-new", queue(16 * short, ShedPolicy::RejectNew)),
-            Self::policy("drop-oldest", queue(16 * short, ShedPolicy::DropOldest)),
-            Self::policy("backpressure", queue(16 * short, ShedPolicy::Backpressure)),
+            Self::policy("predictive", default),
+            Self::policy("codel", queue(codel)),
+            Self::policy("longest wait", queue(ShedPolicy::Backpressure).max_wait(max_wait)),
+            Self::policy("reject-new, short", queue(ShedPolicy::RejectNew).depth(short)),
+            Self::policy("reject-new", queue(ShedPolicy::RejectNew)),
+            Self::policy("drop-oldest", queue(ShedPolicy::DropOldest)),
+            Self::policy("backpressure", queue(ShedPolicy::Backpressure)),
             Self { name: "tower load-shed", kind: Kind::LoadShed },
-            Self::unbounded(),
+            Self { name: "unbounded", kind: Kind::Unbounded },
         ]
     }
 
     /// A pipeline of one stage placed as `config` says, which takes a slot per request.
-    pub(crate) fn policy(name: &'static str, config: StageConfig) -> Self {
+    fn policy(name: &'static str, config: StageConfig) -> Self {
         Self { name, kind: Kind::Policy(config) }
-    }
-
-    /// A semaphore with a permit per slot; whoever comes waits.
-    pub(crate) fn unbounded() -> Self {
-        Self { name: "unbounded", kind: Kind::Unbounded }
     }
 
     /// Puts it in front of a server of its own with as many slots as the workload says.
@@ -146,6 +149,10 @@ impl Input for Job {
         let mut options = RequestOptions::new().priority(self.0.priority);
         options.tenant = self.0.tenant.take();
         options
+    }
+
+    fn size(&self) -> Size {
+        self.0.told.map_or(Size::Unknown, Size::Time)
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Figures {
     /// The goodput as a share of what came or could be served, whichever is less. All three in slot-seconds, so that
     /// serving the small ones only does not look good, and what the sizes happen to be makes no difference.
     pub(crate) share: f64,
+    /// The same counted in requests, where one that is short is worth as much as one that is long.
+    pub(crate) share_of_requests: f64,
     /// Waits for a slot: of those served, and of those who still waited at the end, until then.
     pub(crate) wait_p50: f64,
     pub(crate) wait_p99: f64,
@@ -130,6 +132,8 @@ impl Figures {
         let (refused, dropped) = reasons(&counted);
         let served = counted.iter().filter(|seen| seen.turn.is_some()).count();
         let (at_door, later): (usize, usize) = (refused.values().sum(), dropped.values().sum());
+        let useful = counted.iter().filter(|seen| seen.useful).count() as f64;
+        let asked = pace.stretch * whole.asked / whole.came.max(1) as f64;
         let waits: Vec<_> = counted.iter().filter_map(|seen| seen.wait(workload.end)).collect();
         let series = series(workload, &seen, &pace);
         Self {
@@ -143,6 +147,7 @@ impl Figures {
             capacity: pace.slots / pace.mean,
             goodput: whole.useful / pace.mean / time,
             share: pace.share(std::slice::from_ref(whole), time),
+            share_of_requests: useful / (whole.came as f64).min(pace.slots * time / asked),
             wait_p50: quantile(waits.clone(), 0.5).unwrap_or_default(),
             wait_p99: quantile(waits, 0.99).unwrap_or_default(),
             turned_away: (at_door + later) as f64 / counted.len().max(1) as f64,

@@ -1,7 +1,7 @@
 //! What each shed policy, tower's load shedding and an unbounded queue make of too many requests, measured open loop.
 //!
 //! ```sh
-//! cargo run --release --example surge -- [--workload NAME]... [--loads 0.5,2,10] [--seconds 15] [--scale 0.1] [--out DIR]
+//! cargo run --release --example surge -- [--workload NAME]... [--loads 0.5,2,10] [--seconds 15] [--scale 0.1] [--seed 0] [--out DIR]
 //! ```
 //!
 //! Prints tables; with `--out` it also writes them, all figures as JSON, and plots as SVG. `docs/surge.md` says what is
@@ -36,6 +36,7 @@ struct Arguments {
     loads: Vec<f64>,
     seconds: f64,
     scale: f64,
+    seed: u64,
     out: Option<PathBuf>,
 }
 
@@ -59,7 +60,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 impl Arguments {
     fn read() -> Result<Self, Box<dyn Error>> {
-        let mut this = Self { workloads: Vec::new(), loads: LOADS.to_vec(), seconds: 15.0, scale: 0.1, out: None };
+        let mut this =
+            Self { workloads: Vec::new(), loads: LOADS.to_vec(), seconds: 15.0, scale: 0.1, seed: 0, out: None };
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
             let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -68,6 +70,7 @@ impl Arguments {
                 "--loads" => this.loads = value.split(',').map(str::parse).collect::<Result<_, _>>()?,
                 "--seconds" => this.seconds = value.parse()?,
                 "--scale" => this.scale = value.parse()?,
+                "--seed" => this.seed = value.parse()?,
                 "--out" => this.out = Some(value.into()),
                 _ => return Err(format!("unknown argument {name}").into()),
             }
@@ -98,7 +101,8 @@ impl Arguments {
         ];
         let wanted = |name: &str| self.workloads.is_empty() || self.workloads.iter().any(|asked| asked == name);
         groups.retain(|group| group.iter().any(|workload| wanted(&workload.name)));
-        groups
+        let seeded = |group: Vec<Workload>| group.into_iter().map(|workload| workload.seeded(self.seed)).collect();
+        groups.into_iter().map(seeded).collect()
     }
 }
 
@@ -109,11 +113,11 @@ async fn measure(workloads: &[Workload]) -> Result<Vec<Figures>, Box<dyn Error>>
     let mut rate = 0.0;
     for workload in workloads {
         for contender in Contender::all(workload) {
-            if rate + workload.peak() > SIDE_BY_SIDE {
+            if rate + peak(workload) > SIDE_BY_SIDE {
                 figures.extend(std::mem::take(&mut running).join_all().await);
                 rate = 0.0;
             }
-            rate += workload.peak();
+            rate += peak(workload);
             let (door, workload) = (contender.open(workload)?, workload.clone());
             let number = figures.len() + running.len();
             eprintln!("{} at {} x: {}", workload.name, workload.load, contender.name);
@@ -126,4 +130,9 @@ async fn measure(workloads: &[Workload]) -> Result<Vec<Figures>, Box<dyn Error>>
     figures.extend(running.join_all().await);
     figures.sort_by_key(|&(number, _)| number);
     Ok(figures.into_iter().map(|(_, figures)| figures).collect())
+}
+
+/// The most requests of a workload that come in a second on the clock.
+fn peak(workload: &Workload) -> f64 {
+    workload.load * workload.slots as f64 / workload.mean / workload.scale
 }

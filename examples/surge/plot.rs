@@ -12,16 +12,18 @@ use super::figures::Figures;
 const SIZE: (u32, u32) = (1380, 470);
 const LEGEND: i32 = 60;
 const FONT: &str = "sans-serif";
-/// Okabe and Ito's colours, which colour-blind people tell apart, without the yellow, which nobody sees on white.
-const COLOURS: [RGBColor; 8] = [
+/// Okabe and Ito's colours, which colour-blind people tell apart, without the yellow, which nobody sees on white. Brown and
+/// grey are added, the greys for those that are not ours.
+const COLOURS: [RGBColor; 9] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
     RGBColor(204, 121, 167),
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
-    RGBColor(0, 0, 0),
+    RGBColor(120, 80, 40),
     RGBColor(150, 150, 150),
+    RGBColor(200, 200, 200),
 ];
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -150,7 +152,7 @@ fn over_time(group: &[Figures]) -> [Panel; 3] {
         Panel {
             title: "Goodput",
             x: x(),
-            y: share("% of what came or could be served", 120.0),
+            y: share("% of what came or could be served", 130.0),
             lines: lines(|p| Some(100.0 * p.share)),
             mark: None,
         },
@@ -239,6 +241,7 @@ fn chart(area: &Area<'_>, panel: &Panel) -> Drawn {
     Ok(())
 }
 
+/// The first line lies on top; those below are wider, so that lines which coincide are seen.
 fn style(number: usize) -> ShapeStyle {
-    COLOURS[number % COLOURS.len()].stroke_width(if number == 0 { 3 } else { 2 })
+    COLOURS[number % COLOURS.len()].stroke_width(2 + number as u32 * 2 / 3)
 }

@@ -36,6 +36,8 @@ pub(crate) struct Workload {
     pub(crate) steps: Vec<f64>,
     /// What every time is multiplied by.
     pub(crate) scale: f64,
+    /// What the arrivals are drawn from.
+    seed: u64,
     sources: Vec<Source>,
 }
 
@@ -92,6 +94,12 @@ impl Workload {
         Self { sources, ..Self::new(&format!("tenants-{flood}"), load, sizes, seconds) }
     }
 
+    /// Draws other requests.
+    pub(crate) fn seeded(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
     /// Multiplies every time by `scale`, on top of what was.
     pub(crate) fn scaled(mut self, scale: f64) -> Self {
         self.scale *= scale;
@@ -101,14 +109,14 @@ impl Workload {
     fn new(name: &str, load: f64, sizes: Sizes, seconds: f64) -> Self {
         let warm_up = 5.0_f64.min(seconds / 4.0);
         let mean = sizes.mean();
-        let (slots, max_wait, scale) = (8, MAX_WAIT, 1.0);
+        let (slots, max_wait, scale, seed) = (8, MAX_WAIT, 1.0, 0);
         let (steps, sources) = (Vec::new(), Vec::new());
-        Self { name: name.to_owned(), load, slots, max_wait, mean, warm_up, end: seconds, steps, scale, sources }
+        Self { name: name.to_owned(), load, slots, max_wait, mean, warm_up, end: seconds, steps, scale, seed, sources }
     }
 
     /// Starts the arrivals, the same at every call. They do not end by themselves.
     pub(crate) fn arrivals(&self) -> Arrivals {
-        Arrivals::new(&self.sources, self.scale)
+        Arrivals::new(&self.sources, self.seed, self.scale)
     }
 
     /// What `seconds` are on the clock.
@@ -119,11 +127,6 @@ impl Workload {
     /// How many seconds a time on the clock is.
     pub(crate) fn seconds(&self, time: Duration) -> f64 {
         time.as_secs_f64() / self.scale
-    }
-
-    /// The most requests that come in a second on the clock.
-    pub(crate) fn peak(&self) -> f64 {
-        self.load * self.slots as f64 / self.mean / self.scale
     }
 }
 

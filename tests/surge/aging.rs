@@ -94,7 +94,7 @@ async fn the_lowest_class_starves_where_it_does_not_age() -> Result<(), BuildErr
     Ok(())
 }
 
-/// The door lets in as many of the lowest class as will be served in time because they age, and none where they don't.
+/// The door lets those of the lowest class in that will be served in time because they age, and none where they don't.
 #[tokio::test(start_paused = true)]
 async fn the_predictive_door_counts_on_aging() -> Result<(), BuildError> {
     let aging = Duration::from_millis(500);
@@ -104,6 +104,8 @@ async fn the_predictive_door_counts_on_aging() -> Result<(), BuildError> {
     assert!(served.iter().all(|wait| *wait <= Duration::from_millis(2_001)), "{waits:?}");
 
     let waits = beside_a_flood(pipeline(ShedPolicy::Predictive, Duration::from_secs(3600))?).await.expect("refused");
-    assert!(waits.iter().all(|wait| matches!(wait, Err(ErrorKind::Refused(_)))), "{waits:?}");
+    let refused = waits.iter().filter(|wait| matches!(wait, Err(ErrorKind::Refused(_)))).count();
+    // At most one finds room that the high class takes from it a moment later.
+    assert!(refused + 1 >= waits.len() && waits.iter().all(Result::is_err), "{waits:?}");
     Ok(())
 }

@@ -6,7 +6,8 @@ async fn at(sizes: Sizes, load: f64, seconds: f64) -> Figures {
     measured(&Workload::steady(sizes, false, load, seconds)).await
 }
 
-/// The mean over several seeds: with few long requests one run says little.
+/// The mean over several runs. What comes in one differs by more than what is promised leaves room for: a tenth of the
+/// requests is four fifths of the work.
 fn mean(runs: &[Figures], of: fn(&Figures) -> f64) -> f64 {
     runs.iter().map(of).sum::<f64>() / runs.len() as f64
 }
@@ -31,16 +32,15 @@ async fn one_class_keeps_its_goodput_at_ten_times_the_load() {
 
 #[tokio::test(start_paused = true)]
 async fn two_classes_keep_their_goodput_and_few_of_those_let_in_are_dropped() {
-    for load in [1.2, 2.0] {
+    for (load, seeds) in [(1.2, 16), (2.0, 4)] {
         let mut runs = Vec::new();
-        for seed in 0..4 {
+        for seed in 0..seeds {
             let workload = Workload::steady(Sizes::Two, false, load, 1_000.0).seeded(seed);
             runs.push(measured(&workload).await);
         }
-        let (requests, work) = (mean(&runs, |f| f.share_of_requests), mean(&runs, |f| f.share));
-        let dropped = mean(&runs, |f| f.dropped_of_admitted);
-        println!("{load}: of the requests {requests:.3}, of the work {work:.3}, dropped {dropped:.3}");
-        assert!(requests >= 0.95, "at {load}: {requests}");
+        let (share, dropped) = (mean(&runs, |f| f.share), mean(&runs, |f| f.dropped_of_admitted));
+        println!("{load}: goodput {share:.3}, dropped {dropped:.3}");
+        assert!(share >= 0.95, "at {load}: {share}");
         assert!(dropped <= 0.10, "at {load}: {dropped}");
         runs.iter().for_each(assert_waits);
     }

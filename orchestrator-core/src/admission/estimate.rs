@@ -7,7 +7,7 @@ use super::spread::Spread;
 /// Finished requests that a prior weighs as.
 const PRIOR_SAMPLES: f64 = 4.0;
 /// Requests over which the mean time in a slot goes.
-const SERVICE_MEMORY: f64 = 64.0;
+const SERVICE_MEMORY: f64 = 128.0;
 /// Answers over which the time per token goes.
 const TOKEN_MEMORY: f64 = 32.0;
 /// Requests over which the correction goes, and what a correction of 1 weighs as at first.
@@ -66,11 +66,20 @@ pub(super) struct Lesson {
 }
 
 /// Sizes whose estimates err alike.
-const fn kind(size: Size) -> usize {
-    match size {
-        Size::Unknown => 0,
-        Size::Time(_) => 1,
-        Size::Tokens { .. } => 2,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Unknown,
+    Time,
+    Tokens,
+}
+
+impl From<Size> for Kind {
+    fn from(size: Size) -> Self {
+        match size {
+            Size::Unknown => Self::Unknown,
+            Size::Time(_) => Self::Time,
+            Size::Tokens { .. } => Self::Tokens,
+        }
     }
 }
 
@@ -94,7 +103,18 @@ impl Estimates {
 
     /// What a request of this size takes at the least, as a part of its estimate: nine in ten took more. 0 until that is known.
     pub(super) fn least(&self, size: Size) -> f64 {
-        self.kinds[kind(size)].spread.low()
+        self.kinds[Kind::from(size) as usize].spread.low()
+    }
+
+    /// What is left of a request that was thought to take `work` and has lasted for `age`, where no more than `most` counts; all
+    /// of one unit.
+    ///
+    /// It is the mean of how others went on that had lasted as long. Where that is not known: what is left of its work, and half
+    /// of its age once it is overdue, so that a server that stands still makes its own figures worse.
+    pub(super) fn left(&self, kind: Kind, work: f64, age: f64, most: f64) -> f64 {
+        let known = self.kinds[kind as usize].spread.left(age / work, most / work);
+        let plain = || if age > work { age / 2.0 } else { work - age };
+        known.map_or_else(|| plain().min(most), |left| left * work)
     }
 
     /// The seconds in a slot that these tokens are worth; `None` while that is not known.
@@ -106,7 +126,7 @@ impl Estimates {
     /// Learns from one request.
     pub(super) fn learn(&mut self, lesson: &Lesson) {
         let base = self.base(lesson.size, lesson.expected);
-        let accuracy = &mut self.kinds[kind(lesson.size)];
+        let accuracy = &mut self.kinds[Kind::from(lesson.size) as usize];
         if base > 0.0 {
             accuracy.factor.add((lesson.actual / base).clamp(RATIOS.0, RATIOS.1));
         }
@@ -132,7 +152,7 @@ impl Estimates {
 
     /// A mean over all sizes follows its errors by itself; correcting them twice would overshoot.
     fn factor(&self, size: Size) -> f64 {
-        if size == Size::Unknown { 1.0 } else { self.kinds[kind(size)].factor() }
+        if size == Size::Unknown { 1.0 } else { self.kinds[Kind::from(size) as usize].factor() }
     }
 
     fn base(&mut self, size: Size, expected: f64) -> f64 {

@@ -102,7 +102,7 @@ impl Ledger {
         let mark = self.pace.clock(now);
         let Some(booking) = self.bookings.get_mut(key).filter(|b| b.run.is_none()) else { return };
         let item = booking.item;
-        booking.run = Some(self.runs.push(Run { key, started: now, work: item.work, mark }));
+        booking.run = Some(self.runs.push(Run { key, started: now, work: item.work, kind: booking.size.into(), mark }));
         self.backlog.remove(item);
         self.tenants.charge(item.tenant, seconds(item.work));
         self.pace.running(self.runs.len(), now);
@@ -158,6 +158,7 @@ impl Ledger {
         let claim = Claim {
             class: lane(ask),
             tenant,
+            kind: ask.size.into(),
             counter: self.tenants.counter_of(tenant),
             weight: ask.weight,
             work,
@@ -173,9 +174,9 @@ impl Ledger {
         if view.count(&judged.claim) < self.pace.slots() as u64 {
             return true;
         }
-        let most = judged.horizon.saturating_add(judged.claim.before);
-        let all = self.backlog.work_up_to(LANES - 1).saturating_add(self.runs.residual(now, most));
-        (all as f64) < view.rate * judged.horizon as f64 || view.wait(&judged.claim, most) < judged.horizon as f64
+        let most = (judged.horizon.saturating_add(judged.claim.before) as f64 * self.pace.factor()) as u64;
+        let all = self.backlog.work_up_to(LANES - 1) as f64 + self.runs.residual(&self.estimates, now, most);
+        all < view.rate * judged.horizon as f64 || view.wait(&judged.claim, most) < judged.horizon as f64
     }
 
     fn refuse(&mut self, reason: Reason, judged: &Judged, now: u64) -> Refusal {
@@ -186,7 +187,7 @@ impl Ledger {
 
     fn view(&self, now: u64) -> View<'_> {
         let rate = self.pace.slots() as f64 * self.pace.factor();
-        View { backlog: &self.backlog, tenants: &self.tenants, runs: &self.runs, rate, now }
+        View { backlog: &self.backlog, tenants: &self.tenants, runs: &self.runs, estimates: &self.estimates, rate, now }
     }
 
     fn insert(&mut self, ask: &Ask<'_>, work: u64, now: u64) -> Key {

@@ -32,6 +32,8 @@ mod timeline;
 #[cfg(test)]
 mod random;
 #[cfg(test)]
+mod sim;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use ask::{Ask, Reason, Refusal, Size, Supply, Tokens};

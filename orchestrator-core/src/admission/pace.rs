@@ -1,9 +1,9 @@
 /// Finished requests, at the least, after which the pace is learned anew.
 const FEWEST: usize = 4;
-/// What the windows before weigh when one is added: about sixteen of them count.
-const DECAY: f64 = 1.0 - 1.0 / 16.0;
+/// What the windows before weigh when one is added: about sixty of them count.
+const DECAY: f64 = 1.0 - 1.0 / 64.0;
 /// Windows that a pace of 1 weighs as at first.
-const PRIOR: f64 = 4.0;
+const PRIOR: f64 = 16.0;
 /// Between these the pace is believed.
 const BOUNDS: (f64, f64) = (0.25, 4.0);
 
@@ -141,9 +141,9 @@ mod tests {
         let (mut pace, mut now) = two_slots();
         serve(&mut pace, &mut now, 100, 100);
         assert!((pace.factor() - 1.0).abs() < 0.01, "{}", pace.factor());
-        serve(&mut pace, &mut now, 200, 100);
+        serve(&mut pace, &mut now, 200, 600);
         assert!((pace.factor() - 0.5).abs() < 0.05, "{}", pace.factor());
-        serve(&mut pace, &mut now, 100, 200);
+        serve(&mut pace, &mut now, 100, 1_200);
         assert!((pace.factor() - 1.0).abs() < 0.05, "{}", pace.factor());
     }
 
@@ -184,14 +184,14 @@ mod tests {
     #[test]
     fn stays_within_bounds_and_is_learned_anew_with_other_slots() {
         let (mut pace, mut now) = two_slots();
-        serve(&mut pace, &mut now, 10_000, 200);
+        serve(&mut pace, &mut now, 10_000, 600);
         assert_eq!(pace.factor(), BOUNDS.0);
         pace.supply(2, 0, now);
         assert_eq!(pace.factor(), BOUNDS.0, "the same slots");
         pace.supply(3, 0, now);
         assert_eq!(pace.factor(), 1.0);
         pace.supply(2, 0, now);
-        serve(&mut pace, &mut now, 1, 200);
+        serve(&mut pace, &mut now, 1, 600);
         assert_eq!(pace.factor(), BOUNDS.1);
     }
 }

@@ -34,7 +34,7 @@ struct Trial {
 impl Trial {
     fn step(&mut self, [what, which, a, b]: [u16; 4]) {
         // Clocks are read before the lock is taken, so a time may be a little earlier than the last.
-        self.now = (self.now + u64::from(b % 512) * MS).saturating_sub(u64::from(a % 8 == 0) * 3 * MS);
+        self.now = (self.now + u64::from(b % 512) * MS).saturating_sub(u64::from(a.is_multiple_of(8)) * 3 * MS);
         let key = self.keys.get(which as usize % self.keys.len().max(1)).copied();
         match (what % 10, key) {
             (0..=3, _) | (_, None) => self.enter(what, a, b),
@@ -56,12 +56,12 @@ impl Trial {
             size: match a / 4 % 3 {
                 0 => Size::Unknown,
                 1 => Size::Time(f64::from(b) / 1_000.0),
-                _ => Size::Tokens { prompt: a.into(), limit: (b % 2 == 0).then_some(b.into()), model: 1 },
+                _ => Size::Tokens { prompt: a.into(), limit: (b.is_multiple_of(2)).then_some(b.into()), model: 1 },
             },
-            expected: (a % 7 == 0).then_some(0.3),
-            deadline: if b % 5 == 0 { self.now + u64::from(a) * MS } else { NEVER },
-            max_wait: if b % 7 == 0 { NEVER } else { 2_000 * MS },
-            aging: if b % 2 == 0 { NEVER } else { 700 * MS },
+            expected: (a.is_multiple_of(7)).then_some(0.3),
+            deadline: if b.is_multiple_of(5) { self.now + u64::from(a) * MS } else { NEVER },
+            max_wait: if b.is_multiple_of(7) { NEVER } else { 2_000 * MS },
+            aging: if b.is_multiple_of(2) { NEVER } else { 700 * MS },
             before: u64::from(a % 3) * 100 * MS,
         };
         let supply = Supply { slots: usize::from(a % 40 / 10), probe: 1.0 };

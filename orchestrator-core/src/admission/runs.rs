@@ -1,4 +1,5 @@
 use super::bookings::Key;
+use super::estimate::{Estimates, Kind};
 
 /// A request in a slot.
 #[derive(Debug, Clone, Copy)]
@@ -9,18 +10,10 @@ pub(super) struct Run {
     pub(super) started: u64,
     /// Slot-nanoseconds that it was thought to need.
     pub(super) work: u64,
+    /// Its kind of size.
+    pub(super) kind: Kind,
     /// What the [`Pace`](super::pace::Pace) had counted when it started.
     pub(super) mark: u64,
-}
-
-impl Run {
-    /// What it still needs: what is left of its work, and half of its age once it is overdue.
-    ///
-    /// So a server that stands still makes its own figures worse.
-    pub(super) fn residual(&self, now: u64) -> u64 {
-        let age = now.saturating_sub(self.started);
-        if age > self.work { age / 2 } else { self.work - age }
-    }
 }
 
 /// The requests in slots, side by side in memory, since each prediction looks at all of them.
@@ -52,8 +45,10 @@ impl Runs {
         (run, self.runs.get(place as usize).map(|r| r.key))
     }
 
-    /// What all of them still need, each counted for at most `most`.
-    pub(super) fn residual(&self, now: u64, most: u64) -> u64 {
-        self.runs.iter().map(|r| r.residual(now).min(most)).fold(0, u64::saturating_add)
+    /// What all of them still need, in slot-nanoseconds, each counted for at most `most`.
+    pub(super) fn residual(&self, estimates: &Estimates, now: u64, most: u64) -> f64 {
+        let left =
+            |run: &Run| estimates.left(run.kind, run.work as f64, now.saturating_sub(run.started) as f64, most as f64);
+        self.runs.iter().map(left).sum()
     }
 }

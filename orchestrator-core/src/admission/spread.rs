@@ -1,12 +1,17 @@
-/// Buckets per power of two.
-const PER_OCTAVE: f64 = 4.0;
-/// Powers of two on either side of 1 that are told apart.
-const OCTAVES: f64 = 8.0;
-const BUCKETS: usize = (2.0 * OCTAVES * PER_OCTAVE) as usize + 1;
+/// Buckets per power of two, as a number of bits.
+const SUB_BITS: u32 = 2;
+/// Bits of a number that are behind those which name its bucket.
+const SHIFT: u32 = f64::MANTISSA_DIGITS - 1 - SUB_BITS;
+/// Ratios from 1/256 to 256 are told apart, those beyond belong to the first and the last bucket.
+const OCTAVES: u64 = 8;
+const FIRST: u64 = (1023 - OCTAVES) << SUB_BITS;
+const BUCKETS: usize = ((2 * OCTAVES) << SUB_BITS) as usize;
 /// Samples at which all counts are halved.
 const MOST: u32 = 512;
 /// Samples below which nothing is told.
 const ENOUGH: u32 = 20;
+/// The part that must have been seen to last so long, for what is left to be told from it.
+const SEEN: f64 = 0.01;
 
 /// How estimates turned out: recent ratios of what a request took to what it was thought to take.
 #[derive(Debug)]
@@ -15,12 +20,33 @@ pub(super) struct Spread {
     total: u32,
     /// The tenth percentile, or 0 while there is too little.
     low: f64,
+    /// By bucket, where it begins.
+    curve: [Point; BUCKETS + 1],
+}
+
+/// The curve of survival at one ratio.
+#[derive(Debug, Clone, Copy, Default)]
+struct Point {
+    /// The part that took longer.
+    left: f64,
+    /// The area under that so far: the mean where no ratio counts for more.
+    mean: f64,
+}
+
+/// The least ratio of a bucket.
+fn lower_end(bucket: usize) -> f64 {
+    f64::from_bits((bucket as u64 + FIRST) << SHIFT)
+}
+
+fn bucket_of(ratio: f64) -> usize {
+    let ratio = ratio.clamp(lower_end(0), lower_end(BUCKETS));
+    (((ratio.to_bits() >> SHIFT) - FIRST) as usize).min(BUCKETS - 1)
 }
 
 impl Spread {
     /// Knows nothing.
-    pub(super) const fn new() -> Self {
-        Self { counts: [0; BUCKETS], total: 0, low: 0.0 }
+    pub(super) fn new() -> Self {
+        Self { counts: [0; BUCKETS], total: 0, low: 0.0, curve: [Point::default(); BUCKETS + 1] }
     }
 
     /// What nine in ten were not below, 0 while there are too few to tell; at most a fifth too low.
@@ -28,10 +54,21 @@ impl Spread {
         self.low
     }
 
+    /// The mean of what is left of a request that has lasted for `age` so far, where no more than `most` counts; in parts of its
+    /// estimate, as these are. `None` where too few lasted so long.
+    ///
+    /// This is the restricted mean residual life: the area under the curve of survival from `age` on, over its height there.
+    pub(super) fn left(&self, age: f64, most: f64) -> Option<f64> {
+        let now = self.at(age);
+        if self.total < ENOUGH || now.left < SEEN {
+            return None;
+        }
+        Some((self.at(age + most).mean - now.mean) / now.left)
+    }
+
     /// Learns one ratio.
     pub(super) fn add(&mut self, ratio: f64) {
-        let bucket = ((ratio.log2() + OCTAVES) * PER_OCTAVE).clamp(0.0, (BUCKETS - 1) as f64);
-        self.counts[bucket as usize] += 1;
+        self.counts[bucket_of(ratio)] += 1;
         self.total += 1;
         if self.total >= MOST {
             self.counts.iter_mut().for_each(|c| *c /= 2);
@@ -39,6 +76,7 @@ impl Spread {
         }
         if self.total >= ENOUGH {
             self.low = self.tenth_percentile();
+            self.draw();
         }
     }
 
@@ -48,7 +86,32 @@ impl Spread {
             below += c;
             below * 10 > self.total
         });
-        bucket.filter(|b| *b > 0).map_or(0.0, |b| (b as f64 / PER_OCTAVE - OCTAVES).exp2())
+        bucket.filter(|b| *b > 0).map_or(0.0, lower_end)
+    }
+
+    fn draw(&mut self) {
+        let mut point = Point { left: 1.0, mean: lower_end(0) };
+        for bucket in 0..BUCKETS {
+            self.curve[bucket] = point;
+            let left = point.left - f64::from(self.counts[bucket]) / f64::from(self.total);
+            point.mean += (lower_end(bucket + 1) - lower_end(bucket)) * (point.left + left) / 2.0;
+            point.left = left;
+        }
+        self.curve[BUCKETS] = Point { left: 0.0, ..point };
+    }
+
+    /// The curve at any ratio, straight within a bucket.
+    fn at(&self, ratio: f64) -> Point {
+        if ratio < lower_end(0) {
+            return Point { left: 1.0, mean: ratio };
+        }
+        if ratio >= lower_end(BUCKETS) {
+            return self.curve[BUCKETS];
+        }
+        let bucket = bucket_of(ratio);
+        let (from, to, into) = (self.curve[bucket], self.curve[bucket + 1], ratio - lower_end(bucket));
+        let left = from.left + (to.left - from.left) * into / (lower_end(bucket + 1) - lower_end(bucket));
+        Point { left, mean: from.mean + into * (from.left + left) / 2.0 }
     }
 }
 

@@ -304,7 +304,8 @@ fn parts(workload: &Workload, seen: &[&Seen<'_>]) -> BTreeMap<String, Part> {
 
 /// Jain's index of how satisfied each part is that has an equal right to the slots: 1 where all are alike, 1/n at worst.
 ///
-/// A part is satisfied when it got what it asked for, or its share of the slots, whichever is less.
+/// A part is satisfied when it got what it asked for, or its share of the slots, whichever is less. Not a number where nobody
+/// got anything.
 pub(crate) fn fairness<'a>(parts: impl Iterator<Item = &'a Part>, share: f64) -> f64 {
     let satisfied: Vec<_> = parts.map(|part| (part.served / part.asked.min(share)).min(1.0)).collect();
     let (sum, squares) = satisfied.iter().fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x));

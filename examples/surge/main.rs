@@ -1,11 +1,12 @@
 //! What each shed policy, tower's load shedding and an unbounded queue make of too many requests, measured open loop.
 //!
 //! ```sh
-//! cargo run --release --example surge -- [--workload NAME]... [--loads 0.5,2,10] [--seconds 15] [--scale 0.1] [--seed 0] [--out DIR]
+//! cargo run --release --example surge -- [--workload NAME]... [--loads 0.5,2,10] [--seconds 15] [--scale 0.1] [--seed 0]
+//!     [--out DIR] [--json FILE]
 //! ```
 //!
-//! Prints tables; with `--out` it also writes them, all figures as JSON, and plots as SVG. `docs/surge.md` says what is
-//! measured and how, and shows the figures.
+//! Prints tables; writes them and the plots, as SVG, to a folder, and all figures as JSON to a file. `docs/surge.md` says what
+//! is measured and how, and shows the figures.
 
 mod arrivals;
 mod contender;
@@ -38,6 +39,7 @@ struct Arguments {
     scale: f64,
     seed: u64,
     out: Option<PathBuf>,
+    json: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -52,16 +54,25 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Some(folder) = &arguments.out {
         std::fs::create_dir_all(folder)?;
         std::fs::write(folder.join("tables.md"), tables)?;
-        std::fs::write(folder.join("figures.json"), serde_json::to_string_pretty(&figures)?)?;
         plot::draw(folder, &figures)?;
+    }
+    if let Some(file) = &arguments.json {
+        std::fs::write(file, serde_json::to_string(&figures)?)?;
     }
     Ok(())
 }
 
 impl Arguments {
     fn read() -> Result<Self, Box<dyn Error>> {
-        let mut this =
-            Self { workloads: Vec::new(), loads: LOADS.to_vec(), seconds: 15.0, scale: 0.1, seed: 0, out: None };
+        let mut this = Self {
+            workloads: Vec::new(),
+            loads: LOADS.to_vec(),
+            seconds: 15.0,
+            scale: 0.1,
+            seed: 0,
+            out: None,
+            json: None,
+        };
         let mut arguments = std::env::args().skip(1);
         while let Some(name) = arguments.next() {
             let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
@@ -72,6 +83,7 @@ impl Arguments {
                 "--scale" => this.scale = value.parse()?,
                 "--seed" => this.seed = value.parse()?,
                 "--out" => this.out = Some(value.into()),
+                "--json" => this.json = Some(value.into()),
                 _ => return Err(format!("unknown argument {name}").into()),
             }
         }

@@ -243,5 +243,5 @@ fn chart(area: &Area<'_>, panel: &Panel) -> Drawn {
 
 /// The first line lies on top; those below are wider, so that lines which coincide are seen.
 fn style(number: usize) -> ShapeStyle {
-    COLOURS[number % COLOURS.len()].stroke_width(2 + number as u32 * 2 / 3)
+    COLOURS[number % COLOURS.len()].stroke_width(if number == 0 { 3 } else { 2 + number as u32 / 2 })
 }

@@ -77,7 +77,8 @@ fn by_part(out: &mut String, figures: &[Figures]) {
         let mut cells: Vec<_> = f.parts.values().map(|p| percent(p.useful as f64 / p.requests as f64)).collect();
         if tenants {
             let share = f.counted * f.slots / TENANTS as f64;
-            cells.push(format!("{:.3}", fairness(f.parts.values(), share)));
+            let index = fairness(f.parts.values(), share);
+            cells.push(if index.is_nan() { "-".to_owned() } else { format!("{index:.3}") });
         }
         (f.contender.to_owned(), cells)
     });

@@ -34,6 +34,7 @@ fn pipeline(
     config: StageConfig,
     stream: StreamStage,
 ) -> Result<Pipeline<PromptRequest, Tokens>, BuildError> {
+    let config = config.shed(ShedPolicy::Backpressure);
     prompts("shares").stage_with(InferenceStage::new(worker.clone()), config).stage(stream).build()
 }
 
@@ -246,7 +247,7 @@ async fn a_pipeline_with_many_requests_does_not_starve_one_with_a_few() -> TestR
 async fn any_stage_can_be_limited_by_slots() -> TestResult {
     let slots = slots(2);
     let gate = Gate::shut();
-    let pipeline = common::one_gated(StageConfig::new().slots(slots.clone()), &gate)?;
+    let pipeline = common::one_gated(common::patient().slots(slots.clone()), &gate)?;
     let mut answers = Vec::new();
     for number in 0..5 {
         answers.push(pipeline.submit(common::ask(number)).await?);

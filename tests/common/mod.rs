@@ -224,12 +224,17 @@ pub(crate) fn one_gated(config: StageConfig, gate: &Gate) -> Result<Pipeline<Ask
     gated(Pipeline::builder("one"), "work", config, gate).build()
 }
 
+/// Has callers wait at a full door, however long: most tests are not about what a door predicts.
+pub(crate) fn patient() -> StageConfig {
+    StageConfig::new().shed(ShedPolicy::Backpressure)
+}
+
 /// A pipeline that calls `worker` and streams.
 pub(crate) fn streaming(
     worker: impl ModelWorker,
     stream: StreamStage,
 ) -> Result<Pipeline<PromptRequest, prompt_orchestrator::answer::Tokens>, BuildError> {
-    prompts("tokens").stage(InferenceStage::new(worker)).stage(stream).build()
+    prompts("tokens").stage_with(InferenceStage::new(worker), patient()).stage(stream).build()
 }
 
 /// Begins a pipeline that takes prompts.

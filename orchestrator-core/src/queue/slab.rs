@@ -108,6 +108,7 @@ impl<T: Entry, W> Slab<T, W> {
     }
 
     /// Takes the admitted entry under `key`.
+    #[inline]
     pub(super) fn take_admitted(&mut self, key: Key) -> Option<T> {
         self.admitted -= 1;
         self.unlink(key);
@@ -211,12 +212,15 @@ impl<T: Entry, W> Slab<T, W> {
         }
         self.lists[list].last = key;
         self.lists[list].len += 1;
-        if list < LANES {
+        if list < LANES && self.flows.is_some() {
             self.link_flow(list, key);
         }
     }
 
     /// Notes the flow of an entry that is in its lane already.
+    ///
+    /// Out of line, like all that only some queues need: the way of the others stays short.
+    #[inline(never)]
     pub(super) fn link_flow(&mut self, lane: usize, key: Key) {
         if let (Some(flows), Some(entry)) = (&mut self.flows, &self.nodes[key as usize].entry) {
             let older = keys(&self.nodes, self.lists[lane].first).take_while(|older| *older != key);
@@ -225,14 +229,12 @@ impl<T: Entry, W> Slab<T, W> {
     }
 
     fn unlink(&mut self, key: Key) {
-        let Node { previous, next, list: number, ref entry } = self.nodes[key as usize];
-        let list = &mut self.lists[number as usize];
-        list.len -= 1;
-        if let (Some(flows), Some(entry)) = (&mut self.flows, entry)
-            && (number as usize) < LANES
-        {
-            flows.unlink(number as usize, key, || entry.flow(), list.len == 0);
+        if self.flows.is_some() {
+            self.unlink_flow(key);
         }
+        let Node { previous, next, list, .. } = self.nodes[key as usize];
+        let list = &mut self.lists[list as usize];
+        list.len -= 1;
         if previous == NIL {
             list.first = next;
         }
@@ -244,6 +246,18 @@ impl<T: Entry, W> Slab<T, W> {
         }
         if next != NIL {
             self.nodes[next as usize].previous = previous;
+        }
+    }
+
+    /// Forgets the flow of an entry that is about to be unlinked.
+    #[inline(never)]
+    fn unlink_flow(&mut self, key: Key) {
+        let Node { list, entry, .. } = &self.nodes[key as usize];
+        let list = *list as usize;
+        if let (Some(flows), Some(entry)) = (&mut self.flows, entry)
+            && list < LANES
+        {
+            flows.unlink(list, key, || entry.flow(), self.lists[list].len == 1);
         }
     }
 

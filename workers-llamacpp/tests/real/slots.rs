@@ -11,7 +11,8 @@ use crate::rig::{client, greedy, has_seed, slots, until_within, watch};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn pipeline(worker: LlamaCpp) -> Result<Pipeline<PromptRequest, Tokens>, BuildError> {
-    Pipeline::builder("callers").stage(InferenceStage::new(worker)).stage(StreamStage::default()).build()
+    let patient = StageConfig::new().shed(ShedPolicy::Backpressure);
+    Pipeline::builder("callers").stage_with(InferenceStage::new(worker), patient).stage(StreamStage::default()).build()
 }
 
 /// Ninety callers of whom each third leaves while the server evaluates its long prompt. Whoever comes then may find that the

@@ -145,7 +145,7 @@ impl Door {
         if let Some(tokens) = self.jobs[job].0.tokens {
             self.ledger.measured(key, tokens);
         }
-        self.ledger.finish(key, now);
+        self.ledger.finish(key, now, true);
         self.free += 1;
     }
 

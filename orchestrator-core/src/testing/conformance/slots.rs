@@ -19,6 +19,7 @@ use crate::context::Context;
 use crate::error::{BoxError, BuildError, Error, WorkerError};
 use crate::pipeline::Pipeline;
 use crate::request::PromptRequest;
+use crate::stage::{ShedPolicy, StageConfig};
 use crate::testing::conformance::Verdict;
 use crate::testing::conformance::any::{Ask, until};
 use crate::testing::conformance::reading::PATIENCE;
@@ -114,7 +115,7 @@ fn pipeline(worker: Arc<dyn ModelWorker>, ask: Ask) -> Result<Pipeline<PromptReq
         std::future::ready(Ok::<_, BoxError>(request))
     };
     Pipeline::builder("conformance")
-        .then("ask", ask)
+        .then_with("ask", StageConfig::new().shed(ShedPolicy::Backpressure), ask)
         .stage(InferenceStage::shared(worker))
         .stage(StreamStage::default())
         .build()

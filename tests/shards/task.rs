@@ -6,6 +6,8 @@ use std::pin::Pin;
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::shards::ShardsBuilder;
 
+use crate::common::Gate;
+
 type Running = Pin<Box<dyn Future<Output = Result<u64, BoxError>> + Send>>;
 
 /// A request that is what it does.
@@ -31,6 +33,15 @@ where
 /// A request that tells the shard whose thread runs it.
 pub(crate) fn whereabouts() -> Task {
     task(async |_cx| Ok(here()?))
+}
+
+/// A request that waits at the gate and looks at nothing.
+pub(crate) fn waiting(gate: &Gate) -> Task {
+    let gate = gate.clone();
+    task(async move |_cx| {
+        gate.pass().await;
+        Ok(0)
+    })
 }
 
 impl Task {

@@ -12,6 +12,11 @@ fn mean(runs: &[Figures], of: fn(&Figures) -> f64) -> f64 {
     runs.iter().map(of).sum::<f64>() / runs.len() as f64
 }
 
+/// Who is let in is to be served: the door is not a lottery.
+fn assert_kept(figures: &Figures) {
+    assert!(figures.dropped_of_admitted <= 0.10, "at {}: {}", figures.load, figures.dropped_of_admitted);
+}
+
 fn assert_waits(figures: &Figures) {
     assert!(figures.wait_p99 <= 2.0, "{} at {}: {} s", figures.workload, figures.load, figures.wait_p99);
 }
@@ -20,6 +25,7 @@ fn assert_waits(figures: &Figures) {
 async fn one_class_keeps_its_goodput_at_twice_the_load() {
     let figures = at(SPREAD, 2.0, 600.0).await;
     assert!(figures.share >= 0.95, "{}", figures.share);
+    assert_kept(&figures);
     assert_waits(&figures);
 }
 
@@ -27,6 +33,7 @@ async fn one_class_keeps_its_goodput_at_twice_the_load() {
 async fn one_class_keeps_its_goodput_at_ten_times_the_load() {
     let figures = at(SPREAD, 10.0, 300.0).await;
     assert!(figures.share >= 0.90, "{}", figures.share);
+    assert_kept(&figures);
     assert_waits(&figures);
 }
 

@@ -25,7 +25,7 @@ where
         tokio::time::pause();
         story.await
     });
-    Ok(told.await??)
+    told.await?
 }
 
 /// Counts up what the session keeps.

@@ -1,11 +1,11 @@
-use std::sync::Arc;
-
 use prompt_orchestrator::error::RefuseReason;
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::shards::ShardsBuilder;
 
 use crate::TestResult;
 use crate::common::{Gate, soon, until};
+#[cfg(target_os = "linux")]
+use crate::task::allowed_cores;
 use crate::task::{ask, here, running, session_on, task, waiting, whereabouts};
 
 #[tokio::test]
@@ -142,19 +142,18 @@ async fn try_submit_refuses_where_the_home_shard_has_no_room() -> TestResult {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_shard_is_pinned_to_one_core_and_what_it_offloads_is_not() -> TestResult {
-    fn cores() -> u64 {
-        std::thread::available_parallelism().map_or(0, |cores| cores.get() as u64)
-    }
+    let all = allowed_cores()?;
     let shards = running(Shards::of(2));
-    assert_eq!(ask(&shards, task(async |_cx| Ok(cores()))).await?, 1);
-    assert_eq!(ask(&shards, task(async |cx: Context| Ok(cx.offload(cores).await?))).await?, cores());
+    assert_eq!(ask(&shards, task(async |_cx| Ok(allowed_cores()? as u64))).await?, 1);
+    let offloaded = shards.submit(task(async |cx: Context| Ok(cx.offload(allowed_cores).await?? as u64))).await;
+    assert_eq!(offloaded?.output().await?, all as u64);
     // And not all on one.
-    let affinity = || std::fs::read_to_string("/proc/thread-self/status").map(Arc::<str>::from);
-    let of = async |shard| {
-        let status = shards.spawn_on(session_on(&shards, shard), async move { affinity() }).await??;
+    let mut pinned_to = Vec::new();
+    for status in shards.spawn_on_each(async |_| std::fs::read_to_string("/proc/thread-self/status")) {
+        let status = status.await??;
         let line = status.lines().find(|line| line.starts_with("Cpus_allowed_list")).ok_or("no such line")?;
-        Ok::<_, BoxError>(line.to_owned())
-    };
-    assert_eq!(of(0).await? == of(1).await?, cores() == 1);
+        pinned_to.push(line.to_owned());
+    }
+    assert_eq!(pinned_to[0] == pinned_to[1], all == 1);
     Ok(())
 }

@@ -49,7 +49,7 @@
 //! ```
 
 pub use orchestrator_core::{
-    answer, context, error, pipeline, request, retrieval, stage, stats, tenants, token, worker,
+    answer, context, error, pipeline, request, retrieval, shards, stage, stats, tenants, token, worker,
 };
 
 #[cfg(feature = "test-util")]
@@ -130,6 +130,9 @@ mod guides {
     #[cfg(all(feature = "embedded", feature = "rag"))]
     #[doc = include_str!("../docs/retrieval.md")]
     struct Retrieval;
+
+    #[doc = include_str!("../docs/sharding.md")]
+    struct Sharding;
 
     #[cfg(all(feature = "embedded", feature = "rag"))]
     #[doc = include_str!("../docs/writing-a-stage.md")]

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use prompt_orchestrator::answer::{Report, Tokens};
-use prompt_orchestrator::context::{OffloadError, Permit};
+use prompt_orchestrator::context::{OffloadError, Permit, SessionStateError};
 use prompt_orchestrator::error::{Fault, InvalidInput};
 use prompt_orchestrator::pipeline::{Builder, DrainReport};
 use prompt_orchestrator::prelude::*;
+use prompt_orchestrator::shards::ShardsBuilder;
 use prompt_orchestrator::stats::PipelineStats;
 use prompt_orchestrator::token::Emitter;
 use prompt_orchestrator::worker::Slot;
@@ -39,6 +40,9 @@ type Lonely = std::cell::Cell<u64>;
 fn types_cross_threads() {
     handle::<Pipeline<PromptRequest, Tokens>>();
     handle::<Pipeline<String, Lonely>>();
+    handle::<Shards<PromptRequest, Tokens>>();
+    handle::<Shards<String, Lonely>>();
+    handle::<ShardsBuilder>();
     handle::<Context>();
     handle::<Slots>();
     shared::<Slot>();
@@ -61,6 +65,7 @@ fn types_cross_threads() {
     error::<BuildError>();
     error::<InvalidInput>();
     error::<OffloadError>();
+    error::<SessionStateError>();
     shared::<Fault>();
     shared::<BoxError>();
     shared::<dyn ModelWorker>();
@@ -85,6 +90,22 @@ fn futures_can_be_spawned() {
     send(&pipeline.submit(String::new()));
     send(&pipeline.submit_with(String::new(), RequestOptions::new()));
     send(&pipeline.drain(Duration::ZERO));
+}
+
+#[test]
+fn futures_of_shards_can_be_spawned() {
+    fn with(shards: Shards<String, Lonely>) {
+        send(&shards.submit(String::new()));
+        send(&shards.submit_with(String::new(), RequestOptions::new()));
+        send(&shards.drain(Duration::ZERO));
+        let mine = shards.clone();
+        let task = shards.spawn_on("anna", async move {
+            let output = mine.submit(String::new()).await?.output().await?;
+            Ok::<_, Error>(output.get())
+        });
+        future(&task);
+    }
+    let _: fn(Shards<String, Lonely>) = with;
 }
 
 #[test]

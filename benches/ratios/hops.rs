@@ -2,17 +2,16 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use prompt_orchestrator::prelude::*;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 use crate::baseline::{Chain, DEPTH, Payload};
 use crate::harness::{Goal, Harness, median};
 
-const STAGES: usize = 5;
+pub(crate) const STAGES: usize = 5;
 
 /// What travels through the pipeline.
 pub(crate) struct Item(pub(crate) Payload);
@@ -52,7 +51,7 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    fn quantile(&self, q: f64) -> f64 {
+    pub(crate) fn quantile(&self, q: f64) -> f64 {
         self.latencies[((self.latencies.len() - 1) as f64 * q) as usize] as f64
     }
 }
@@ -62,7 +61,7 @@ pub(crate) fn two_threads() -> Runtime {
 }
 
 /// Somebody who calls and waits for the answer; each task of a loop has its own clone.
-trait Caller: Clone + Send + Sync + 'static {
+pub(crate) trait Caller: Clone + Send + Sync + 'static {
     fn call(&self, number: u64, now: Instant) -> impl Future<Output = ()> + Send;
 }
 
@@ -82,40 +81,41 @@ impl Caller for Pipeline<Item, Item> {
     }
 }
 
-/// A closed loop: `in_flight` tasks, each of which calls and waits, for a while.
+/// One of the tasks of a closed loop: calls and waits, until `time` has passed since the start. Returns the latencies.
+pub(crate) async fn calls(caller: impl Caller, started: Instant, time: Duration) -> Vec<u64> {
+    let mut latencies = Vec::new();
+    let mut number = 0;
+    let mut before = Instant::now();
+    loop {
+        caller.call(number, before).await;
+        number += 1;
+        // One reading per call on both sides.
+        let now = Instant::now();
+        latencies.push((now - before).as_nanos() as u64);
+        before = now;
+        if now - started > time {
+            return latencies;
+        }
+    }
+}
+
+/// Waits for the tasks of a closed loop.
+pub(crate) async fn gather(started: Instant, tasks: Vec<JoinHandle<Vec<u64>>>) -> Round {
+    let mut latencies = Vec::new();
+    for task in tasks {
+        latencies.extend(task.await.expect("no panic"));
+    }
+    let per_second = latencies.len() as f64 / started.elapsed().as_secs_f64();
+    latencies.sort_unstable();
+    Round { per_second, latencies }
+}
+
+/// A closed loop of `in_flight` tasks.
 fn closed_loop(runtime: &Runtime, in_flight: usize, time: Duration, caller: &impl Caller) -> Round {
     runtime.block_on(async {
-        let done = Arc::new(AtomicU64::new(0));
         let started = Instant::now();
-        let tasks: Vec<_> = (0..in_flight)
-            .map(|_| {
-                let (caller, done) = (caller.clone(), done.clone());
-                tokio::spawn(async move {
-                    let mut latencies = Vec::new();
-                    let mut number = 0;
-                    let mut before = Instant::now();
-                    loop {
-                        caller.call(number, before).await;
-                        number += 1;
-                        // One reading per call on both sides.
-                        let now = Instant::now();
-                        latencies.push((now - before).as_nanos() as u64);
-                        before = now;
-                        if now - started > time {
-                            done.fetch_add(number, Ordering::Relaxed);
-                            return latencies;
-                        }
-                    }
-                })
-            })
-            .collect();
-        let mut latencies = Vec::new();
-        for task in tasks {
-            latencies.extend(task.await.expect("no panic"));
-        }
-        let per_second = done.load(Ordering::Relaxed) as f64 / started.elapsed().as_secs_f64();
-        latencies.sort_unstable();
-        Round { per_second, latencies }
+        let tasks = (0..in_flight).map(|_| tokio::spawn(calls(caller.clone(), started, time))).collect();
+        gather(started, tasks).await
     })
 }
 

@@ -16,6 +16,7 @@ mod harness;
 mod hops;
 mod load;
 mod post;
+mod shards;
 mod sse;
 mod tokens;
 #[path = "../../workers-openai/tests/common/traces.rs"]
@@ -28,6 +29,7 @@ fn main() {
     let mut harness = Harness::from_args();
     install_recorder();
     hops::run(&mut harness);
+    shards::run(&mut harness);
     load::run(&mut harness);
     tokens::run(&mut harness);
     assemble::run(&mut harness);

@@ -10,6 +10,7 @@
 //! | [`stage::Stage`] | writing a step of your own |
 //! | [`worker::ModelWorker`] | putting a model server behind the pipeline |
 //! | [`answer::Answer`] | what a caller holds of its request |
+//! | [`shards::Shards`] | a pipeline per core, and sessions at home on one of them |
 //!
 //! # Examples
 //!
@@ -35,6 +36,7 @@ mod queue;
 pub mod request;
 pub mod retrieval;
 mod runtime;
+pub mod shards;
 pub mod stage;
 pub mod stats;
 pub mod tenants;

@@ -8,6 +8,7 @@ pub use crate::error::{BoxError, BuildError, Error, ErrorKind, InvalidInput, Wor
 pub use crate::pipeline::Pipeline;
 pub use crate::request::{Input, Message, Priority, PromptRequest, RequestOptions, Role};
 pub use crate::retrieval::{Embedder, Filter, Passage, Passages, Query, Retriever, Source};
+pub use crate::shards::{SessionState, Shards};
 pub use crate::stage::{CoDel, ShedPolicy, Stage, StageConfig};
 pub use crate::token::{EstimatedTokens, FinishReason, TokenCounter, TokenEvent, TokenStream, Usage};
 pub use crate::worker::{Health, InferenceRequest, InferenceStage, ModelWorker, Slots, WorkerInfo};

@@ -1,9 +1,12 @@
 //! What a stage or a worker knows of the request that it works for.
 
 mod offload;
+mod session_state;
 
 pub use crate::runtime::permit::Permit;
 pub use offload::OffloadError;
+pub(crate) use offload::start_cpu_pool;
+pub use session_state::{SessionStateError, SessionStateErrorKind};
 
 use std::any::{Any, TypeId};
 use std::fmt;

@@ -21,6 +21,11 @@ fn cpu_permits() -> &'static Arc<Semaphore> {
     PERMITS.get_or_init(|| Arc::new(Semaphore::new(rayon::current_num_threads() * JOBS_PER_THREAD)))
 }
 
+/// Has rayon start its threads now, from a thread that may run on every core: they inherit that.
+pub(crate) fn start_cpu_pool() {
+    cpu_permits();
+}
+
 impl Context {
     /// Runs a CPU-bound job on rayon's pool and waits for its result.
     ///

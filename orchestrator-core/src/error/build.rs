@@ -22,7 +22,7 @@ impl Fault {
         Self::new(Some(stage), field, problem)
     }
 
-    /// Returns the stage that it concerns, `None` where it concerns the pipeline.
+    /// Returns the stage that it concerns, `None` where it concerns the pipeline, or the shards around it.
     #[must_use]
     pub fn stage(&self) -> Option<&str> {
         self.stage.as_deref()
@@ -44,16 +44,35 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A pipeline that cannot be built, with all its faults.
+/// A pipeline, or a set of shards, that cannot be built, with all its faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildError {
-    pipeline: String,
+    /// `None` where the fault is in what stands around the pipelines.
+    pipeline: Option<String>,
     faults: Vec<Fault>,
 }
 
 impl BuildError {
     pub(crate) fn new(pipeline: &str, faults: Vec<Fault>) -> Self {
-        Self { pipeline: pipeline.to_owned(), faults }
+        Self { pipeline: Some(pipeline.to_owned()), faults }
+    }
+
+    /// What is wrong with shards, beside what is wrong with the pipelines that were made for them.
+    pub(crate) fn of_shards(mut faults: Vec<Fault>, pipelines: impl IntoIterator<Item = Self>) -> Self {
+        let mut pipeline = None;
+        for error in pipelines {
+            pipeline = pipeline.or(error.pipeline);
+            faults.extend(error.faults);
+        }
+        // Most shards have the same to say.
+        let mut said = Vec::new();
+        faults.retain(|fault| {
+            !said.contains(fault) && {
+                said.push(fault.clone());
+                true
+            }
+        });
+        Self { pipeline, faults }
     }
 
     /// Returns every fault, in the order of the stages.
@@ -65,7 +84,10 @@ impl BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "pipeline `{}` cannot be built: ", self.pipeline)?;
+        match &self.pipeline {
+            Some(pipeline) => write!(f, "pipeline `{pipeline}` cannot be built: ")?,
+            None => write!(f, "shards cannot be built: ")?,
+        }
         for (i, fault) in self.faults.iter().enumerate() {
             let separator = if i == 0 { "" } else { "; " };
             write!(f, "{separator}{fault}")?;

@@ -43,7 +43,23 @@ impl<In: Input, Out: Send + 'static> Pipeline<In, Out> {
     /// Returns what the pipeline has done so far, and what is in it now.
     #[must_use]
     pub fn stats(&self) -> PipelineStats {
-        PipelineStats::read(&self.inner.shared)
+        PipelineStats::read(&[&self.inner.shared])
+    }
+
+    /// Starts its tasks on the current runtime; tells whether it was the one to do so.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a Tokio runtime.
+    pub(crate) fn start_here(&self) -> bool {
+        let started = self.inner.shared.runtime.set(tokio::runtime::Handle::current()).is_ok();
+        self.inner.start();
+        started
+    }
+
+    /// What it shares with its requests and tasks.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
     }
 
     /// Returns the name.

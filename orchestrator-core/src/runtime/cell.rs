@@ -149,6 +149,13 @@ impl Cell {
         self.settled.load(Ordering::Acquire)
     }
 
+    /// Whether the request is over, seen through the lock under which it is settled: whoever settles it later finds what
+    /// was left for it before.
+    pub(super) fn is_over(&self) -> bool {
+        let _state = lock(&self.state);
+        self.is_settled()
+    }
+
     /// Whether the pipeline has handed its output over, settled or still streaming.
     pub(crate) fn is_delivered(&self) -> bool {
         self.delivered.load(Ordering::Acquire)
@@ -242,6 +249,7 @@ impl Cell {
             self.unbook();
         }
         if let Some(extra) = self.extra_if_any() {
+            self.drop_presence();
             if let Some(token) = extra.token.get()
                 && !matches!(ending, Ending::Answered)
             {

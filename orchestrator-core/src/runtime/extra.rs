@@ -8,6 +8,7 @@ use tracing::Span;
 
 use crate::runtime::cell::{Cell, lock};
 use crate::runtime::permit::Unit;
+use crate::shards::Presence;
 use crate::token::Finish;
 
 /// What only some requests need.
@@ -23,6 +24,8 @@ pub(crate) struct Extra {
     pub(crate) finish: Mutex<Option<Finish>>,
     /// What stages had to say, each with its name.
     pub(crate) notes: Mutex<Vec<(Arc<str>, String)>>,
+    /// What the request's session counts it by, until it ends.
+    presence: Mutex<Option<Presence>>,
     /// The stage whose stream it is that flows.
     source: Mutex<Option<Arc<str>>>,
 }
@@ -48,6 +51,20 @@ impl Cell {
         *lock(&extra.finish) = None;
         extra.first_token.store(0, Ordering::Relaxed);
         extra.last_event.store(0, Ordering::Relaxed);
+    }
+
+    /// Keeps what its session counts it by until it ends, which it may have done already.
+    pub(crate) fn keep_presence(&self, presence: Presence) {
+        *lock(&self.extra().presence) = Some(presence);
+        if self.is_over() {
+            self.drop_presence();
+        }
+    }
+
+    /// Has its session count it no longer.
+    pub(super) fn drop_presence(&self) {
+        let presence = self.extra_if_any().and_then(|extra| lock(&extra.presence).take());
+        drop(presence);
     }
 
     /// Notes how the answer ends as its caller is told: a stage behind the worker may have ended it otherwise.

@@ -21,6 +21,7 @@ use crate::runtime::permit::{Gate, Unit};
 use crate::runtime::running::{Done, DoneOf, Ended, Failure, Lent, Running, Spot, Start, Work, run};
 use crate::runtime::shared::Shared;
 use crate::runtime::spans;
+use crate::runtime::times::Units;
 use crate::stage::{Placement, Plan, Stage};
 use crate::stats::Tally;
 
@@ -49,9 +50,12 @@ struct StageNode<S: Stage<In>, In: Send + 'static, M, F> {
     running: FuturesUnordered<Running<F, DoneOf<S, In>>>,
     order: Option<Order<S::Out>>,
     next: BoxNode<S::Out>,
+    /// Neither spawned nor ordered.
+    plain: bool,
     run_times: Tally,
     /// What the last run that was timed took, and how many took as long since the last [`StageNode::book`].
     took: u64,
+    took_units: Units,
     runs: u64,
     /// Runs in `running` that have no unit.
     local: usize,
@@ -79,6 +83,7 @@ where
     StageNode {
         name: site.shared.stages[site.stage].name.clone(),
         order: site.plan.ordered.then(Order::new),
+        plain: site.plan.placement != Placement::Spawned && !site.plan.ordered,
         spare: None,
         stage,
         site,
@@ -88,6 +93,7 @@ where
         next,
         run_times: Tally::alone(),
         took: 0,
+        took_units: Units::of(0),
         runs: 0,
         local: 0,
         bound: NEVER,
@@ -132,6 +138,51 @@ where
         self.wait_for(Work::Task(task), start);
     }
 
+    /// Starts a run that has a unit, a span, a task or a place in an order.
+    #[inline(never)]
+    fn start_with_more(&mut self, flight: Flight<In>, round: &mut Round<'_, '_>) {
+        let started = round.now;
+        if self.site.plan.placement == Placement::Spawned {
+            return self.spawn(flight, started);
+        }
+        let Flight { guard, parcel, unit } = flight;
+        let local = unit.is_none();
+        if let Some(unit) = &unit {
+            guard.cell().lend(unit.clone());
+        }
+        let span = if spans::enabled() { spans::stage(guard.cell(), &self.name) } else { Span::none() };
+        let number = self.order.as_mut().map_or(0, Order::start);
+        match span.in_scope(|| self.first_poll(guard, unit, parcel, round)) {
+            Poll::Ready(done) => self.finish_apart(done, started, number, round),
+            Poll::Pending => self.keep(started, number, local, span, round),
+        }
+    }
+
+    /// Makes a run in the spot and polls it there.
+    #[inline(always)]
+    fn first_poll(
+        &mut self,
+        guard: Guard,
+        unit: Option<Arc<Unit>>,
+        parcel: Parcel<In>,
+        round: &mut Round<'_, '_>,
+    ) -> Poll<DoneOf<S, In>> {
+        let stage = self.spare.take().unwrap_or_else(|| self.stage.clone());
+        self.spot.set(Some((self.make)(stage, guard, unit, true, parcel)));
+        self.spot.as_mut().as_pin_mut().expect("it has just been set").poll(round.task)
+    }
+
+    /// Moves a run that is pending out of the spot, to wait for it.
+    #[inline(never)]
+    fn keep(&mut self, started: u64, number: u64, local: bool, span: Span, round: &mut Round<'_, '_>) {
+        let cell = lock(&self.stage.pending).take().expect("a pending run leaves its cell");
+        let bound = self.limit(&cell, started);
+        let spot = std::mem::replace(&mut self.spot, Box::pin(None));
+        round.tick();
+        let start = Start { cell, span, started, bound, number, local };
+        self.wait_for(Work::Here(spot), start);
+    }
+
     /// Records the runs that took as long as the last one that was timed.
     fn book(&mut self) {
         if self.runs > 0 {
@@ -141,35 +192,65 @@ where
     }
 
     /// Books a run's end and hands its output on.
+    ///
+    /// Always inlined: what a run gives back lies in registers and in its spot then, instead of being moved there and back.
+    #[inline(always)]
     fn finish(&mut self, done: DoneOf<S, In>, started: u64, number: u64, round: &mut Round<'_, '_>) {
         let Done { stage, guard, unit, result } = done;
         self.spare = Some(stage);
         if round.timed {
-            self.book();
-            self.took = round.tick().saturating_sub(started);
+            self.time(started, round);
         }
-        let took = self.took;
         self.runs += 1;
         let cell = guard.cell();
-        cell.times(self.site.stage).ran(took);
+        cell.times(self.site.stage).ran(self.took_units);
         let unit = cell.end_run().or(unit);
-        let error = match result {
-            Ok(parcel) => {
-                if let Some(unit) = &unit {
-                    unit.complete();
-                }
-                return self.hand_on(Flight { guard, parcel, unit }, number, round);
-            }
-            Err(failure) => match *failure {
-                Failure::Error(error) => Error::from_stage(&self.name, error),
-                Failure::Panic(panic) => Error::panicked(self.name.clone(), &*panic),
-            },
+        if let (Some(unit), Ok(_)) = (&unit, &result) {
+            unit.complete();
+        }
+        match result {
+            Ok(parcel) if self.order.is_none() => self.next.start(Flight { guard, parcel, unit }, round),
+            Ok(parcel) => self.hand_on(Flight { guard, parcel, unit }, number, round),
+            Err(failure) => self.fail(guard, unit, *failure, number, round),
+        }
+    }
+
+    /// [`finish`](Self::finish) where it need not be inlined.
+    #[inline(never)]
+    fn finish_apart(&mut self, done: DoneOf<S, In>, started: u64, number: u64, round: &mut Round<'_, '_>) {
+        self.finish(done, started, number, round);
+    }
+
+    /// Times a run that ends now.
+    #[inline(never)]
+    fn time(&mut self, started: u64, round: &mut Round<'_, '_>) {
+        self.book();
+        self.took = round.tick().saturating_sub(started);
+        self.took_units = Units::of(self.took);
+    }
+
+    /// Ends a request whose run has no output.
+    #[cold]
+    fn fail(
+        &mut self,
+        guard: Guard,
+        unit: Option<Arc<Unit>>,
+        failure: Failure,
+        number: u64,
+        round: &mut Round<'_, '_>,
+    ) {
+        let error = match failure {
+            Failure::Error(error) => Error::from_stage(&self.name, error),
+            Failure::Panic(panic) => Error::panicked(self.name.clone(), &*panic),
         };
         drop(unit);
-        cell.end(Ending::Failed(error));
+        guard.cell().end(Ending::Failed(error));
+        drop(guard);
         self.skip(number, round);
     }
 
+    /// Hands a run's output on in its turn.
+    #[inline(never)]
     fn hand_on(&mut self, flight: Flight<S::Out>, number: u64, round: &mut Round<'_, '_>) {
         let Some(order) = &mut self.order else {
             return self.next.start(flight, round);
@@ -199,40 +280,18 @@ where
     F: Future<Output = DoneOf<S, In>> + Send + 'static,
 {
     fn start(&mut self, flight: Flight<In>, round: &mut Round<'_, '_>) {
-        let Flight { guard, parcel, unit } = flight;
-        if guard.cell().is_settled() {
+        let cell = flight.guard.cell();
+        if cell.is_settled() {
             return;
         }
+        cell.stage.store(self.site.stage as u32, Ordering::Release);
+        if !self.plain || flight.unit.is_some() || spans::enabled() {
+            return self.start_with_more(flight, round);
+        }
         let started = round.now;
-        guard.cell().stage.store(self.site.stage as u32, Ordering::Release);
-        if self.site.plan.placement == Placement::Spawned {
-            return self.spawn(Flight { guard, parcel, unit }, started);
-        }
-        let local = unit.is_none();
-        if let Some(unit) = &unit {
-            guard.cell().lend(unit.clone());
-        }
-        let span = if spans::enabled() { spans::stage(guard.cell(), &self.name) } else { Span::none() };
-        let number = self.order.as_mut().map_or(0, Order::start);
-        let stage = self.spare.take().unwrap_or_else(|| self.stage.clone());
-        self.spot.set(Some((self.make)(stage, guard, unit, true, parcel)));
-        let polled = {
-            let _in_span = span.enter();
-            match self.spot.as_mut().as_pin_mut() {
-                Some(future) => future.poll(round.task),
-                None => return,
-            }
-        };
-        match polled {
-            Poll::Ready(done) => self.finish(done, started, number, round),
-            Poll::Pending => {
-                let cell = lock(&self.stage.pending).take().expect("a pending run leaves its cell");
-                let bound = self.limit(&cell, started);
-                let spot = std::mem::replace(&mut self.spot, Box::pin(None));
-                round.tick();
-                let start = Start { cell, span, started, bound, number, local };
-                self.wait_for(Work::Here(spot), start);
-            }
+        match self.first_poll(flight.guard, None, flight.parcel, round) {
+            Poll::Ready(done) => self.finish(done, started, 0, round),
+            Poll::Pending => self.keep(started, 0, true, Span::none(), round),
         }
     }
 
@@ -244,7 +303,7 @@ where
             let Ended { number, local, cell, started, done } = ended;
             self.local -= usize::from(local);
             match done {
-                Some(done) => self.finish(done, started, number, round),
+                Some(done) => self.finish_apart(done, started, number, round),
                 None => {
                     drop(cell.end_run());
                     self.skip(number, round);

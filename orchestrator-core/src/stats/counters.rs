@@ -140,6 +140,30 @@ pub(crate) struct Counts {
     pub(crate) usage: Usage,
 }
 
+impl std::iter::Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |mut sum, counts| {
+            sum.barred += counts.barred;
+            sum.answered += counts.answered;
+            sum.failed += counts.failed;
+            sum.shed += counts.shed;
+            sum.cancelled += counts.cancelled;
+            sum.withdrawn += counts.withdrawn;
+            add(&mut sum.refused, counts.refused);
+            sum.panics += counts.panics;
+            sum.usage.prompt_tokens += counts.usage.prompt_tokens;
+            sum.usage.cached_tokens += counts.usage.cached_tokens;
+            sum.usage.completion_tokens += counts.usage.completion_tokens;
+            sum
+        })
+    }
+}
+
+/// Adds number for number.
+pub(super) fn add<const N: usize>(sum: &mut [u64; N], more: [u64; N]) {
+    sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+}
+
 /// The counters of one stage.
 #[derive(Debug)]
 pub(crate) struct StageCounters {

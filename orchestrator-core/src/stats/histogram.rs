@@ -87,25 +87,36 @@ impl Histogram {
     }
 
     pub(crate) fn distribution(&self) -> Distribution {
-        let counts: Vec<u64> = self.buckets.iter().map(|b| b.load(Ordering::Relaxed)).collect();
-        let count: u64 = counts.iter().sum();
-        let quantile = |q: f64| {
-            let rank = ((count as f64 * q).ceil() as u64).max(1);
-            let mut below = 0;
-            let bucket = counts.iter().position(|c| {
-                below += c;
-                below >= rank
-            });
-            Duration::from_nanos(bucket.map_or(0, value_of))
-        };
-        Distribution {
-            count,
-            sum: Duration::from_nanos(self.sum.load(Ordering::Relaxed)),
-            p50: quantile(0.5),
-            p95: quantile(0.95),
-            p99: quantile(0.99),
-        }
+        Self::merged([self])
     }
+
+    /// The distribution of everything that was recorded in any of them.
+    pub(crate) fn merged<'a>(histograms: impl IntoIterator<Item = &'a Self>) -> Distribution {
+        let mut counts = vec![0; BUCKETS];
+        let mut sum = 0_u64;
+        for histogram in histograms {
+            for (count, bucket) in counts.iter_mut().zip(&histogram.buckets) {
+                *count += bucket.load(Ordering::Relaxed);
+            }
+            sum = sum.wrapping_add(histogram.sum.load(Ordering::Relaxed));
+        }
+        distribution_of(&counts, sum)
+    }
+}
+
+fn distribution_of(counts: &[u64], sum: u64) -> Distribution {
+    let count: u64 = counts.iter().sum();
+    let quantile = |q: f64| {
+        let rank = ((count as f64 * q).ceil() as u64).max(1);
+        let mut below = 0;
+        let bucket = counts.iter().position(|c| {
+            below += c;
+            below >= rank
+        });
+        Duration::from_nanos(bucket.map_or(0, value_of))
+    };
+    let sum = Duration::from_nanos(sum);
+    Distribution { count, sum, p50: quantile(0.5), p95: quantile(0.95), p99: quantile(0.99) }
 }
 
 impl std::fmt::Debug for Histogram {
@@ -191,6 +202,22 @@ mod tests {
         histogram.record(5);
         histogram.deltas(&mut marks, u64::MAX, |_, n| passed_on += n);
         assert_eq!(passed_on, 1001);
+    }
+
+    #[test]
+    fn merged_histograms_have_the_quantiles_of_all_their_values() {
+        // Nine fast ones here, and one slow one there: the mean of the medians would be half a second.
+        let (fast, slow, all) = (Histogram::new(), Histogram::new(), Histogram::new());
+        for _ in 0..9 {
+            fast.record(1_000_000);
+            all.record(1_000_000);
+        }
+        slow.record(1_000_000_000);
+        all.record(1_000_000_000);
+        let merged = Histogram::merged([&fast, &slow]);
+        assert_eq!(merged, all.distribution());
+        assert_eq!((merged.count, merged.sum), (10, Duration::from_millis(1_009)));
+        assert!(merged.p50 < Duration::from_millis(2) && merged.p95 > Duration::from_millis(900), "{merged:?}");
     }
 
     #[test]

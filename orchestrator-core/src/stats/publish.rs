@@ -17,7 +17,7 @@ const MOST_VALUES: u64 = 4096;
 pub(crate) struct Publisher {
     pipeline: Vec<CounterSource>,
     refused: [(Counter, u64); RefuseReason::ALL.len()],
-    in_flight: Gauge,
+    in_flight: GaugeSource,
     total: HistogramSource,
     first_token: HistogramSource,
     between_tokens: HistogramSource,
@@ -43,13 +43,30 @@ impl CounterSource {
     }
 }
 
+/// A gauge by its changes, for the same reason.
+struct GaugeSource {
+    gauge: Gauge,
+    seen: f64,
+}
+
+impl GaugeSource {
+    fn new(gauge: Gauge) -> Self {
+        Self { gauge, seen: 0.0 }
+    }
+
+    fn pass_on(&mut self, now: f64) {
+        self.gauge.increment(now - self.seen);
+        self.seen = now;
+    }
+}
+
 struct HistogramSource {
     handle: metrics::Histogram,
     seen: Box<[u64]>,
 }
 
 struct Stage {
-    depth: Gauge,
+    depth: GaugeSource,
     wait: HistogramSource,
     run: HistogramSource,
     shed: [(Counter, u64); ShedReason::ALL.len()],
@@ -97,7 +114,7 @@ impl Publisher {
                 let labels = with("reason", reason.as_str().to_owned());
                 (metrics::counter!("orchestrator_refused_total", labels), 0)
             }),
-            in_flight: metrics::gauge!("orchestrator_in_flight", base.clone()),
+            in_flight: GaugeSource::new(metrics::gauge!("orchestrator_in_flight", base.clone())),
             total: HistogramSource::new(metrics::histogram!("orchestrator_request_seconds", base.clone())),
             first_token: HistogramSource::new(metrics::histogram!(
                 "orchestrator_time_to_first_token_seconds",
@@ -110,7 +127,7 @@ impl Publisher {
                 .map(|stage| {
                     let labels = with("stage", stage.name.to_string());
                     Stage {
-                        depth: metrics::gauge!("orchestrator_queue_depth", labels.clone()),
+                        depth: GaugeSource::new(metrics::gauge!("orchestrator_queue_depth", labels.clone())),
                         wait: HistogramSource::new(metrics::histogram!(
                             "orchestrator_stage_wait_seconds",
                             labels.clone()
@@ -140,13 +157,13 @@ impl Publisher {
             counter.increment(now - *seen);
             *seen = now;
         }
-        self.in_flight.set(shared.in_flight() as f64);
+        self.in_flight.pass_on(shared.in_flight() as f64);
         self.total.pass_on(&shared.counters.total);
         self.first_token.pass_on(&shared.counters.first_token);
         self.between_tokens.pass_on(&shared.counters.between_tokens);
         for (handles, stage) in self.stages.iter_mut().zip(&shared.stages) {
             let depth = stage.segment.map_or(0, |s| shared.segments[s].queue.depth().admitted);
-            handles.depth.set(depth as f64);
+            handles.depth.pass_on(depth as f64);
             handles.wait.pass_on(&stage.wait);
             handles.run.pass_on(&stage.run);
             for ((counter, seen), now) in handles.shed.iter_mut().zip(stage.sheds()) {

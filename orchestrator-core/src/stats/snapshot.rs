@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use crate::error::{RefuseReason, ShedReason};
 use crate::runtime::shared::Shared;
+use crate::stats::counters::add;
+use crate::stats::{Counters, Counts, Histogram};
 use crate::token::Usage;
 
 /// Durations seen so far. Quantiles are exact to a sixteenth of their value.
@@ -79,35 +81,52 @@ pub struct StageStats {
 }
 
 impl PipelineStats {
-    pub(crate) fn read(shared: &Shared) -> Self {
-        let counts = shared.counters.read();
+    /// Reads what pipelines of one shape have done together; one of them, or the shards of a whole.
+    pub(crate) fn read(pipelines: &[&Shared]) -> Self {
+        let each: Vec<Counts> = pipelines.iter().map(|shared| shared.counters.read()).collect();
+        let submitted = pipelines.iter().zip(&each).map(|(shared, counts)| shared.submitted(counts)).sum();
+        let counts: Counts = each.into_iter().sum();
+        let all = |histogram: fn(&Counters) -> &Histogram| {
+            Histogram::merged(pipelines.iter().map(|shared| histogram(&shared.counters)))
+        };
+        let stages = pipelines.first().map_or(0, |shared| shared.stages.len());
         Self {
-            submitted: shared.submitted(&counts),
+            submitted,
             refused: counts.refused.iter().sum(),
             refused_by_reason: RefuseReason::ALL.into_iter().zip(counts.refused).collect(),
             withdrawn: counts.withdrawn,
-            accepted: shared.accepted(),
+            accepted: pipelines.iter().map(|shared| shared.accepted()).sum(),
             answered: counts.answered,
             failed: counts.failed,
             shed: counts.shed,
             cancelled: counts.cancelled,
             panics: counts.panics,
-            in_flight: shared.in_flight(),
+            in_flight: pipelines.iter().map(|shared| shared.in_flight()).sum(),
             usage: counts.usage,
-            total: shared.counters.total.distribution(),
-            first_token: shared.counters.first_token.distribution(),
-            between_tokens: shared.counters.between_tokens.distribution(),
-            stages: shared
-                .stages
-                .iter()
-                .map(|stage| StageStats {
-                    name: stage.name.to_string(),
-                    depth: stage.segment.map_or(0, |s| shared.segments[s].queue.depth().admitted),
-                    wait: stage.wait.distribution(),
-                    run: stage.run.distribution(),
-                    shed_by_reason: ShedReason::ALL.into_iter().zip(stage.sheds()).collect(),
-                })
-                .collect(),
+            total: all(|counters| &counters.total),
+            first_token: all(|counters| &counters.first_token),
+            between_tokens: all(|counters| &counters.between_tokens),
+            stages: (0..stages).map(|stage| StageStats::read(pipelines, stage)).collect(),
+        }
+    }
+}
+
+impl StageStats {
+    /// Reads what stage number `stage` of each has done.
+    fn read(pipelines: &[&Shared], stage: usize) -> Self {
+        let each = || pipelines.iter().filter_map(|shared| shared.stages.get(stage));
+        let depth = |shared: &Shared| {
+            let segment = shared.stages.get(stage)?.segment?;
+            Some(shared.segments[segment].queue.depth().admitted)
+        };
+        let mut sheds = [0; ShedReason::ALL.len()];
+        each().for_each(|counters| add(&mut sheds, counters.sheds()));
+        Self {
+            name: each().next().map_or_else(String::new, |counters| counters.name.to_string()),
+            depth: pipelines.iter().filter_map(|shared| depth(shared)).sum(),
+            wait: Histogram::merged(each().map(|counters| &counters.wait)),
+            run: Histogram::merged(each().map(|counters| &counters.run)),
+            shed_by_reason: ShedReason::ALL.into_iter().zip(sheds).collect(),
         }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) deadline: u64,
     /// The longest wait for a slot, or [`NEVER`](crate::queue::NEVER).
     pub(crate) max_wait: u64,
-    /// The wait per step of class after which it is served before all others, or [`NEVER`](crate::queue::NEVER).
+    /// The wait per step of class after which it is overdue, or [`NEVER`](crate::queue::NEVER).
     pub(crate) aging: u64,
     /// The time that it is expected to spend in the stages before, where it does not wait for a slot yet.
     pub(crate) before: u64,

@@ -11,7 +11,7 @@ pub(super) struct Backlog {
     classes: [Class; LANES],
     /// When what is still in the stages before comes to the queue.
     coming: Timeline,
-    /// When what is not of the highest class becomes overdue, and leaves before all others.
+    /// When what is not of the highest class becomes overdue, and may leave before its turn.
     overdue: Timeline,
 }
 

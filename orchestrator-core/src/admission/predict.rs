@@ -123,11 +123,13 @@ impl View<'_> {
     }
 
     /// When it is served at the latest since it is overdue, and those that are before it: in nanoseconds from now.
+    ///
+    /// They count twice, since behind each of them the queue serves one by class and tenant, and that may be as long.
     fn aged(&self, claim: &Claim, most: u64, running: f64) -> f64 {
         let after = |step: u64| step.saturating_sub(self.now) as f64;
         let before = self.backlog.overdue().until(claim.due);
         let served = before.fold(running, |time, (step, _, chunk)| {
-            time.max(after(step)) + chunk.capped(started(most)) as f64 / self.rate
+            time.max(after(step)) + 2.0 * chunk.capped(started(most)) as f64 / self.rate
         });
         served.max(after(claim.due))
     }

@@ -34,7 +34,7 @@ pub(crate) trait Turns<T> {
     /// Picks one of `flows`: returns its index.
     ///
     /// There are at least two, no two the same, in the order in which each first came; one that had left for a while comes
-    /// last. What is picked may yet be dropped instead of served; then the queue asks again.
+    /// last. What is picked may yet be dropped instead of served, or left for what is overdue; then the queue asks again.
     fn next(&mut self, flows: &[u32]) -> usize;
 
     /// Hears of an entry that leaves the queue to be served: of each one, picked or not, before it is handed out.

@@ -24,6 +24,8 @@ pub(super) struct Inner<T, W> {
     pub(super) closed: bool,
     /// Whether the consumer wants to hear of new entries, or only of a lower bound and of the close.
     hungry: bool,
+    /// Whether the entry handed out last went before its turn.
+    rushed: bool,
     pub(super) slab: Slab<T, W>,
     consumer: Option<Waker>,
     max_wait: u64,
@@ -41,6 +43,7 @@ impl<T: Entry, W> Inner<T, W> {
             depth: u32::try_from(rules.depth).unwrap_or(u32::MAX),
             closed: false,
             hungry: false,
+            rushed: false,
             slab: Slab::new(id),
             consumer: None,
             max_wait: rules.max_wait,
@@ -111,22 +114,24 @@ impl<T: Entry, W> Inner<T, W> {
         effects: &mut Effects<T, W>,
         turns: &mut Option<&mut dyn Turns<T>>,
     ) -> usize {
-        let course = Course { lanes: take.lanes, aging: self.aging, now: take.now };
+        let mut course = Course { lanes: take.lanes, aging: self.aging, now: take.now, rushed: self.rushed };
         // As long as the bound has not passed nothing has expired, and most queues need not look at entries.
         let may_drop = self.bound <= take.now || self.codel.is_some();
         let mut count = 0;
         while count < take.limit {
-            let Some(entry) = self.slab.pop(course, turns) else { break };
+            let Some((entry, rushed)) = self.slab.pop(course, turns) else { break };
             if may_drop && let Some(dropped) = self.unserved(&entry, take.now, effects) {
                 dropped.push(entry);
                 continue;
             }
+            course.rushed = rushed;
             if let Some(turns) = turns {
                 turns.served(&entry);
             }
             out.push_back(entry);
             count += 1;
         }
+        self.rushed = course.rushed;
         count
     }
 

@@ -13,10 +13,16 @@
 //!
 //! Higher classes leave first. Within a class entries leave in order of arrival, or, where a pop brings [`Turns`], in
 //! order of arrival within each flow, and flows by turns. Classes may age: an admitted entry is *overdue* once it has
-//! waited for `aging` times the steps from its class to the highest, which itself never is. What is overdue leaves before
-//! everything else, whatever its class and flow, the oldest first. So an admitted entry of the lowest class waits at most
-//! twice `aging`, and then as long as it takes to serve what was overdue before it. A pop of some lanes knows nothing of
-//! the others, overdue or not. What waits for room does not age, and moves up behind all that is of a higher class.
+//! waited for `aging` times the steps from its class to the highest, which itself never is. The oldest that is overdue goes
+//! before its turn, whatever its class and flow, unless the entry handed out just before it did so. One whose turn it is
+//! goes by that, overdue or not; what is dropped is not handed out.
+//!
+//! So at most every second entry goes by age alone: if all that is overdue did, a queue whose whole backlog is would
+//! know neither classes nor turns, just when there is too much to do. And of two entries handed out one behind the
+//! other, one is the oldest that is overdue, if any is: an admitted entry of the lowest class waits at most twice
+//! `aging`, and then for twice as many as were overdue before it, and one. A pop of some lanes knows nothing of the
+//! others, overdue or not, but what it hands out counts as any other. What waits for room does not age, and moves up
+//! behind all that is of a higher class.
 //!
 //! # What is dropped
 //!

@@ -11,23 +11,49 @@ pub(super) struct Course {
     /// How long an entry waits for each step below the highest class until it is overdue.
     pub(super) aging: u64,
     pub(super) now: u64,
+    /// Whether the entry handed out last went before its turn.
+    pub(super) rushed: bool,
+}
+
+/// An entry that may leave.
+#[derive(Clone, Copy)]
+struct Choice {
+    key: Key,
+    /// Whether it goes before its turn, since it is overdue.
+    rushed: bool,
+}
+
+impl Choice {
+    const fn by_turn(key: Key) -> Self {
+        Self { key, rushed: false }
+    }
 }
 
 impl<T: Entry, W> Slab<T, W> {
-    /// Takes the entry whose turn it is: what is overdue, then the highest class, and within it what `turns` picks.
+    /// Takes the entry that leaves next, and tells whether it goes before its turn.
+    ///
+    /// It is what `turns` picks of the highest class, but every second time what is overdue.
     #[inline]
-    pub(super) fn pop(&mut self, course: Course, turns: &mut Option<&mut dyn Turns<T>>) -> Option<T> {
+    pub(super) fn pop(&mut self, course: Course, turns: &mut Option<&mut dyn Turns<T>>) -> Option<(T, bool)> {
         let lanes = course.lanes.min(LANES);
         let highest = self.lists[..lanes].iter().position(|list| list.len > 0)?;
         let by_age = course.aging == NEVER && self.flows.is_none();
-        let key = if by_age { self.lists[highest].first } else { self.choose(highest, lanes, course, turns) };
-        self.take_admitted(key)
+        let Choice { key, rushed } = if by_age {
+            Choice::by_turn(self.lists[highest].first)
+        } else {
+            self.choose(highest, lanes, course, turns)
+        };
+        self.take_admitted(key).map(|entry| (entry, rushed))
     }
 
     #[inline(never)]
-    fn choose(&self, highest: usize, lanes: usize, course: Course, turns: &mut Option<&mut dyn Turns<T>>) -> Key {
-        let overdue = if course.aging == NEVER { None } else { self.overdue(highest, lanes, course) };
-        overdue.unwrap_or_else(|| self.first_by_turns(highest, turns))
+    fn choose(&self, highest: usize, lanes: usize, course: Course, turns: &mut Option<&mut dyn Turns<T>>) -> Choice {
+        let by_turn = self.first_by_turns(highest, turns);
+        if course.aging == NEVER || course.rushed {
+            return Choice::by_turn(by_turn);
+        }
+        let key = self.overdue(highest, lanes, course).unwrap_or(by_turn);
+        Choice { key, rushed: key != by_turn }
     }
 
     fn first_by_turns(&self, lane: usize, turns: &mut Option<&mut dyn Turns<T>>) -> Key {

@@ -70,7 +70,7 @@ impl CoDel {
     }
 }
 
-/// After how long a class goes before the next higher one, unless set.
+/// After how long a class may go before the next higher one, unless set.
 const AGING: Duration = Duration::from_secs(30);
 
 /// Where a stage's `run` is polled.
@@ -191,12 +191,14 @@ impl StageConfig {
         self
     }
 
-    /// Sets after how long a request of a lower class goes before all others; above zero, 30 s unless set.
+    /// Sets after how long a request of a lower class is overdue; above zero, 30 s unless set.
     ///
-    /// One of class [`Normal`](crate::request::Priority::Normal) after this time, one of class
-    /// [`Low`](crate::request::Priority::Low) after twice as long: nothing waits longer than that, plus the time to serve
-    /// what got there before it, however much of a higher class arrives. Choose it well above the waits of a normal day, or
-    /// the classes mean nothing.
+    /// One of class [`Normal`](crate::request::Priority::Normal) is after this time, one of class
+    /// [`Low`](crate::request::Priority::Low) after twice as long. Every second request that leaves the queue is then the
+    /// oldest that is overdue, the others go by class and by the turns of tenants: so nothing waits longer than that time,
+    /// plus twice the time to serve what was overdue before it, however much of a higher class arrives; and where all that
+    /// waits is overdue, classes and tenants still count. Choose it well above the waits of a normal day, or half of the
+    /// slots go by age alone.
     pub const fn aging(mut self, step: Duration) -> Self {
         self.aging = Some(step);
         self

@@ -61,6 +61,8 @@ pub(super) struct Door {
     events: BinaryHeap<Reverse<(u64, Event)>>,
     lanes: [Vec<Waiting>; LANES],
     free: usize,
+    /// Whether the last one went before its turn.
+    rushed: bool,
 }
 
 fn ticks(seconds: f64) -> u64 {
@@ -85,8 +87,8 @@ impl Door {
         let events = arrivals.chain(changes).collect();
         let keys = vec![None; jobs.len()];
         let jobs = jobs.into_iter().map(|job| (job, Outcome::Open)).collect();
-        let (ledger, lanes, free) = (Ledger::new(), Default::default(), rules.slots);
-        Self { rules, jobs, keys, ledger, events, lanes, free }
+        let (ledger, lanes, free, rushed) = (Ledger::new(), Default::default(), rules.slots, false);
+        Self { rules, jobs, keys, ledger, events, lanes, free, rushed }
     }
 
     fn handle(&mut self, event: Event, now: u64) {
@@ -188,20 +190,27 @@ impl Door {
         self.jobs[waiting.job].1 = outcome;
     }
 
-    /// The next by age, then by class, then by tenant.
+    /// The next by class, then by tenant; every second time that which is overdue, if anything is.
     fn pop(&mut self, now: u64) -> Option<Waiting> {
+        let by_turn = self.next_by_turn()?;
+        let (class, at) = self.overdue(now).filter(|_| !self.rushed).unwrap_or(by_turn);
+        self.rushed = (class, at) != by_turn;
+        Some(self.lanes[class].remove(at))
+    }
+
+    fn next_by_turn(&self) -> Option<(usize, usize)> {
+        let class = self.lanes.iter().position(|l| !l.is_empty())?;
+        Some((class, self.turn(class)))
+    }
+
+    /// The oldest that is overdue.
+    fn overdue(&self, now: u64) -> Option<(usize, usize)> {
         let aging = self.rules.aging.map_or(NEVER, ticks);
         let overdue = |class: &usize| {
             let first = self.lanes[*class].first();
             first.is_some_and(|w| now - w.since >= aging.saturating_mul(*class as u64))
         };
-        let oldest = (1..LANES).filter(overdue).min_by_key(|class| self.lanes[*class][0].since);
-        if let Some(class) = oldest {
-            return Some(self.lanes[class].remove(0));
-        }
-        let class = self.lanes.iter().position(|l| !l.is_empty())?;
-        let at = self.turn(class);
-        Some(self.lanes[class].remove(at))
+        (1..LANES).filter(overdue).min_by_key(|class| self.lanes[*class][0].since).map(|class| (class, 0))
     }
 
     /// The first in a class of the tenant whose turn it is.

@@ -1,6 +1,6 @@
 //! Classes that age.
 
-use super::rig::{Item, Rig, Script, plain};
+use super::rig::{Item, Rig, Script, ids, plain};
 use crate::queue::{NEVER, Rules, Take};
 use crate::stage::ShedPolicy::Backpressure;
 
@@ -31,14 +31,48 @@ fn the_highest_class_is_never_overdue() {
     assert_eq!(rig.pop_at(100, 9), [1, 0]);
 }
 
+/// Two of each class, of which those below the highest are overdue at 22, and one that is not.
+const LATE: [(u64, usize); 7] = [(0, 2), (1, 1), (2, 2), (3, 0), (4, 1), (12, 0), (13, 2)];
+
 #[test]
-fn what_is_overdue_leaves_by_age_whatever_its_class_and_flow() {
-    let mut rig = rig(&[(0, 2), (1, 1), (2, 2), (3, 0), (4, 1), (12, 1), (13, 2)]);
+fn what_is_overdue_leaves_by_age_every_second_time_and_the_others_by_class_in_between() {
+    let mut rig = rig(&LATE);
+    assert_eq!(rig.pop_at(22, 9), [0, 3, 1, 5, 2, 4, 6]);
+}
+
+#[test]
+fn pops_of_one_entry_alternate_like_one_pop_of_all() {
+    let mut rig = rig(&LATE);
+    let popped: Vec<_> = (0..7).flat_map(|_| rig.pop_at(22, 1)).collect();
+    assert_eq!(popped, [0, 3, 1, 5, 2, 4, 6]);
+}
+
+#[test]
+fn flows_take_every_second_turn_of_a_class_that_is_overdue_as_a_whole() {
+    let mut rig = rig(&[(0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (5, 1)]);
     let mut turns = Script::new([1]);
     let (take, mut out) = (Take { now: 22, ..Take::up_to(9) }, [].into());
     rig.queue.pop(take, &mut out, None, &mut rig.effects, Some(&mut turns));
-    assert_eq!(turns.served, [0, 1, 2, 4, 5, 3, 6]);
-    assert!(turns.asked.is_empty(), "nobody is asked about what is overdue");
+    assert_eq!(turns.served, [0, 2, 1, 4, 3, 5]);
+    assert_eq!(turns.asked[..2], [vec![0, 1, 2, 3, 4, 5], vec![1, 2, 3, 4, 5]], "also where the oldest goes instead");
+}
+
+#[test]
+fn what_is_overdue_and_goes_by_its_turn_does_not_count_as_having_passed_another() {
+    let mut rig = rig(&[(0, 1), (1, 2)]);
+    assert_eq!(rig.pop_at(30, 1), [0]);
+    rig.push(&Item::pushed_at(30, 2, 2, 0, NEVER), Backpressure);
+    assert_eq!(rig.pop_at(30, 9), [1, 2]);
+}
+
+#[test]
+fn what_is_dropped_takes_no_turn() {
+    let mut rig = Rig::ruled(Rules { max_wait: 25, ..AGING });
+    for (id, since, lane) in [(0, 0, 2), (1, 6, 2), (2, 0, 0), (3, 6, 0), (4, 7, 2)] {
+        rig.push(&Item::pushed_at(since, 0, id, lane, NEVER), Backpressure);
+    }
+    assert_eq!(rig.pop_at(27, 9), [1, 3, 4]);
+    assert_eq!(ids(rig.effects.expired.drain(..)), [0, 2]);
 }
 
 #[test]
@@ -77,6 +111,6 @@ fn under_a_permanent_load_of_higher_classes_the_lowest_waits_no_longer_than_its_
         let popped = rig.pop_at(now, 1)[0];
         waits.extend((popped != u32::MAX).then(|| now - u64::from(popped)));
     }
-    assert_eq!(waits[..6], [20, 21, 22, 20, 21, 22]);
-    assert_eq!(waits.iter().max(), Some(&22), "twice ten, and behind two others that were overdue");
+    assert_eq!(waits[..6], [20, 22, 24, 20, 22, 24]);
+    assert_eq!(waits.iter().max(), Some(&24), "twice ten, behind two others that were overdue and two of the highest");
 }

@@ -26,6 +26,8 @@ pub(super) struct Model {
     /// The flows that are in each lane, in the order in which they came; by age until turns are asked for.
     flows: [Vec<u32>; LANES],
     asked: bool,
+    /// Whether what was handed out last went before its turn.
+    rushed: bool,
     /// When something left the queue, and whether it had waited for longer than the target; an empty queue has not.
     past: Vec<(u64, bool)>,
     pub(super) pushed_ever: u64,
@@ -44,6 +46,7 @@ impl Model {
             waiting: Default::default(),
             flows: Default::default(),
             asked: false,
+            rushed: false,
             past: Vec::new(),
             pushed_ever: 0,
             admitted_ever: 0,
@@ -145,8 +148,10 @@ impl Model {
                 return (popped, ready > 0 && ready < take.least);
             }
             while popped.len() < take.limit
-                && let Some((lane, index)) = self.next(take, turns.as_deref_mut())
+                && let Some(by_turn) = self.next_by_turn(take, turns.as_deref_mut())
             {
+                let overdue = self.overdue(take).filter(|_| !self.rushed);
+                let (lane, index) = overdue.unwrap_or(by_turn);
                 let item = self.admitted[lane].remove(index);
                 self.note_flows();
                 if self.end_of(&item) <= take.now {
@@ -154,6 +159,7 @@ impl Model {
                 } else if self.is_late(&item, take.now) {
                     self.outcome.late.push(item.id());
                 } else {
+                    self.rushed = (lane, index) != by_turn;
                     turns.iter_mut().for_each(|turns| turns.served(&item));
                     popped.push(item.id());
                 }
@@ -163,16 +169,18 @@ impl Model {
         (popped, false)
     }
 
-    /// The lane of the entry that leaves next, and its place there.
-    fn next(&self, take: Take, turns: Option<&mut Script>) -> Option<(usize, usize)> {
+    /// The lane of the entry that has waited longest of those that are overdue, and its place there.
+    fn overdue(&self, take: Take) -> Option<(usize, usize)> {
         let age = |lane: usize| self.rules.aging.saturating_mul(lane as u64);
         // The first of a lane is its oldest, but for what came under another policy while older ones waited.
         let first = |lane: usize| self.admitted[lane].first().map(|item| (lane, item.0.since));
         let lower = (1..take.lanes).filter_map(first);
         let overdue = lower.filter(|(lane, since)| since.saturating_add(age(*lane)) <= take.now);
-        if let Some((lane, _)) = overdue.min_by_key(|(_, since)| *since) {
-            return Some((lane, 0));
-        }
+        overdue.min_by_key(|(_, since)| *since).map(|(lane, _)| (lane, 0))
+    }
+
+    /// The lane of the entry whose turn it is, and its place there.
+    fn next_by_turn(&self, take: Take, turns: Option<&mut Script>) -> Option<(usize, usize)> {
         let lane = (0..take.lanes).find(|lane| !self.admitted[*lane].is_empty())?;
         let flows = &self.flows[lane];
         let index = match turns {

@@ -4,6 +4,8 @@
 mod common;
 
 mod build;
+#[cfg(target_os = "linux")]
+mod cores;
 mod ending;
 mod keeping;
 mod metrics;

@@ -4,9 +4,7 @@ use prompt_orchestrator::shards::ShardsBuilder;
 
 use crate::TestResult;
 use crate::common::{Gate, soon, until};
-#[cfg(target_os = "linux")]
-use crate::task::allowed_cores;
-use crate::task::{ask, here, running, session_on, task, waiting, whereabouts};
+use crate::task::{ask, here, running, session_on, waiting, whereabouts};
 
 #[tokio::test]
 async fn a_session_runs_on_its_home_shard_from_wherever_it_is_submitted() -> TestResult {
@@ -136,24 +134,5 @@ async fn try_submit_refuses_where_the_home_shard_has_no_room() -> TestResult {
     assert_eq!((running.output().await?, queued.output().await?), (1, 2));
     let per_shard = shards.stats_per_shard();
     assert_eq!((per_shard[0].accepted, per_shard[1].accepted), (0, 2));
-    Ok(())
-}
-
-#[cfg(target_os = "linux")]
-#[tokio::test]
-async fn a_shard_is_pinned_to_one_core_and_what_it_offloads_is_not() -> TestResult {
-    let all = allowed_cores()?;
-    let shards = running(Shards::of(2));
-    assert_eq!(ask(&shards, task(async |_cx| Ok(allowed_cores()? as u64))).await?, 1);
-    let offloaded = shards.submit(task(async |cx: Context| Ok(cx.offload(allowed_cores).await?? as u64))).await;
-    assert_eq!(offloaded?.output().await?, all as u64);
-    // And not all on one.
-    let mut pinned_to = Vec::new();
-    for status in shards.spawn_on_each(async |_| std::fs::read_to_string("/proc/thread-self/status")) {
-        let status = status.await??;
-        let line = status.lines().find(|line| line.starts_with("Cpus_allowed_list")).ok_or("no such line")?;
-        pinned_to.push(line.to_owned());
-    }
-    assert_eq!(pinned_to[0] == pinned_to[1], all == 1);
     Ok(())
 }

@@ -79,11 +79,3 @@ pub(crate) fn session_on<In: Input, Out: Send + 'static>(shards: &Shards<In, Out
 pub(crate) async fn ask(shards: &Shards<Task, u64>, task: Task) -> Result<u64, Error> {
     shards.submit(task).await?.output().await
 }
-
-/// On how many cores this thread may run, whatever a container's quota says.
-#[cfg(target_os = "linux")]
-pub(crate) fn allowed_cores() -> Result<usize, BoxError> {
-    let status = std::fs::read_to_string("/proc/thread-self/status")?;
-    let mask = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed:")).ok_or("no such line")?;
-    Ok(mask.chars().filter_map(|digit| digit.to_digit(16)).map(|four| four.count_ones() as usize).sum())
-}

@@ -94,7 +94,7 @@ fn futures_can_be_spawned() {
 
 #[test]
 fn futures_of_shards_can_be_spawned() {
-    fn with(shards: Shards<String, Lonely>) {
+    fn with(shards: &Shards<String, Lonely>) {
         send(&shards.submit(String::new()));
         send(&shards.submit_with(String::new(), RequestOptions::new()));
         send(&shards.drain(Duration::ZERO));
@@ -105,7 +105,7 @@ fn futures_of_shards_can_be_spawned() {
         });
         future(&task);
     }
-    let _: fn(Shards<String, Lonely>) = with;
+    let _: fn(&Shards<String, Lonely>) = with;
 }
 
 #[test]

@@ -111,7 +111,7 @@ pub(crate) async fn gather(started: Instant, tasks: Vec<JoinHandle<Vec<u64>>>) -
 }
 
 /// A closed loop of `in_flight` tasks.
-fn closed_loop(runtime: &Runtime, in_flight: usize, time: Duration, caller: &impl Caller) -> Round {
+pub(crate) fn closed_loop(runtime: &Runtime, in_flight: usize, time: Duration, caller: &impl Caller) -> Round {
     runtime.block_on(async {
         let started = Instant::now();
         let tasks = (0..in_flight).map(|_| tokio::spawn(calls(caller.clone(), started, time))).collect();

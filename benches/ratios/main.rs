@@ -10,6 +10,7 @@
 //! exit code is 1 where a figure misses its goal by more than the tolerance (where a goal is known to be out of reach: where
 //! the figure falls below what has been reached), names select by prefix.
 
+mod admission;
 mod assemble;
 mod baseline;
 mod harness;
@@ -30,6 +31,7 @@ fn main() {
     install_recorder();
     hops::run(&mut harness);
     shards::run(&mut harness);
+    admission::run(&mut harness);
     load::run(&mut harness);
     tokens::run(&mut harness);
     assemble::run(&mut harness);

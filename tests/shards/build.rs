@@ -1,10 +1,15 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::shards::ShardsBuilder;
+use tracing_subscriber::layer::{Context as LayerContext, Layer, SubscriberExt};
 
 use crate::TestResult;
 use crate::common::until_on_threads;
+#[cfg(target_os = "linux")]
+use crate::task::allowed_cores;
 
 fn echo(name: &str) -> Result<Pipeline<String, String>, BuildError> {
     Pipeline::builder(name).then("echo", async |_cx, text: String| Ok::<_, BoxError>(text)).build()
@@ -51,7 +56,7 @@ fn the_pipelines_have_to_be_alike_and_their_own() -> TestResult {
 
 #[test]
 fn a_panic_while_a_pipeline_is_made_goes_on_and_leaves_no_thread_behind() {
-    let alive = std::sync::Arc::new(());
+    let alive = Arc::new(());
     let held = alive.clone();
     let panic = std::panic::catch_unwind(move || {
         Shards::of(2).build(move |shard| {
@@ -67,7 +72,7 @@ fn a_panic_while_a_pipeline_is_made_goes_on_and_leaves_no_thread_behind() {
     });
     let panic = panic.expect_err("it goes on");
     assert!(panic.downcast_ref::<String>().is_some_and(|said| said.contains("a shard too many")));
-    until_on_threads("the other shard has ended", || std::sync::Arc::strong_count(&alive) == 1);
+    until_on_threads("the other shard has ended", || Arc::strong_count(&alive) == 1);
 }
 
 #[tokio::test]
@@ -76,5 +81,30 @@ async fn there_is_a_shard_for_each_core() -> TestResult {
     assert_eq!(shards.len(), std::thread::available_parallelism()?.get());
     let mut answer = shards.submit("well".to_owned()).await?;
     assert_eq!(answer.output().await?, "well");
+    Ok(())
+}
+
+/// Counts warnings.
+#[derive(Clone, Default)]
+struct Warnings(Arc<AtomicUsize>);
+
+impl<S: tracing::Subscriber> Layer<S> for Warnings {
+    fn on_event(&self, event: &tracing::Event<'_>, _cx: LayerContext<'_, S>) {
+        self.0.fetch_add(usize::from(*event.metadata().level() == tracing::Level::WARN), Ordering::SeqCst);
+    }
+}
+
+fn warnings_of(shards: usize) -> usize {
+    let warnings = Warnings::default();
+    let subscriber = tracing_subscriber::registry().with(warnings.clone());
+    let built = tracing::subscriber::with_default(subscriber, || Shards::of(shards).build(|_| echo("echo")));
+    built.expect("the plan is sound");
+    warnings.0.load(Ordering::SeqCst)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn shards_that_share_a_core_are_warned_of_once() -> TestResult {
+    assert_eq!((warnings_of(1), warnings_of(allowed_cores()? + 2)), (0, 1));
     Ok(())
 }

@@ -86,7 +86,8 @@ async fn a_drain_cancels_after_its_limit_what_is_left_requests_and_tasks() -> Te
     let (shards, alive) = gated(&gate);
     let mut stuck = shards.submit_with(7, of(&session_on(&shards, 1))).await?;
     let task = shards.spawn_on(session_on(&shards, 0), std::future::pending::<()>());
-    let report = shards.drain(Duration::from_millis(20)).await;
+    let drain = shards.drain(Duration::from_millis(20));
+    let report = tokio::time::timeout(Duration::from_secs(20), drain).await.expect("it keeps its limit");
     assert_eq!((report.finished, report.cancelled), (0, 1));
     assert!(stuck.output().await.expect_err("cancelled").is_cancelled());
     assert!(task.await.expect_err("cancelled").is_cancelled());

@@ -8,7 +8,7 @@ use tokio::time::advance;
 
 use crate::TestResult;
 use crate::common::{Gate, settle};
-use crate::task::{Task, ask, running, task};
+use crate::task::{Task, ask, running, task, waiting};
 
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -25,7 +25,7 @@ where
         tokio::time::pause();
         story.await
     });
-    Ok(told.await??)
+    told.await?
 }
 
 /// Counts up what the session keeps.
@@ -37,16 +37,6 @@ async fn count(shards: &Keeping, session: &str) -> Result<u64, Error> {
         })?)
     });
     ask(shards, counting.of(session)).await
-}
-
-/// A request of the session that waits at the gate and never looks at the state.
-async fn waiting(shards: &Keeping, session: &str, gate: &Gate) -> Result<Answer<u64>, Error> {
-    let gate = gate.clone();
-    let waiting = task(move |_cx| async move {
-        gate.pass().await;
-        Ok(0)
-    });
-    shards.submit(waiting.of(session)).await
 }
 
 /// Moves the clock on and lets the shard sweep. Timers come up to a millisecond late.
@@ -104,7 +94,7 @@ async fn no_session_is_forgotten_while_a_request_of_it_is_inside() -> TestResult
         let gate = Gate::shut();
         assert_eq!(count(&shards, "anna").await?, 1);
         // Inside, and read by nobody.
-        let mut inside = waiting(&shards, "anna", &gate).await?;
+        let mut inside = shards.submit(waiting(&gate).of("anna")).await?;
         for _ in 0..3 {
             pass(2 * IDLE).await;
         }
@@ -127,7 +117,7 @@ async fn a_cancelled_request_keeps_nothing() -> TestResult {
     on_the_shard(SessionState::new(), async |shards| {
         let gate = Gate::shut();
         assert_eq!(count(&shards, "anna").await?, 1);
-        let mut inside = waiting(&shards, "anna", &gate).await?;
+        let mut inside = shards.submit(waiting(&gate).of("anna")).await?;
         inside.cancel();
         pass(IDLE + Duration::from_millis(1)).await;
         assert_eq!(count(&shards, "anna").await?, 1);
@@ -158,16 +148,16 @@ async fn a_session_with_a_request_inside_is_never_the_one_too_many() -> TestResu
     on_the_shard(SessionState::new().most(2), async |shards| {
         let gate = Gate::shut();
         count(&shards, "anna").await?;
-        let mut inside = vec![waiting(&shards, "anna", &gate).await?];
+        let mut inside = vec![shards.submit(waiting(&gate).of("anna")).await?];
         for session in ["bela", "cora", "dora"] {
             assert_eq!(count(&shards, session).await?, 1);
         }
         assert_eq!(count(&shards, "dora").await?, 2);
         assert_eq!(count(&shards, "anna").await?, 2);
         // Where all have requests inside, there are more for a while.
-        inside.push(waiting(&shards, "dora", &gate).await?);
+        inside.push(shards.submit(waiting(&gate).of("dora")).await?);
         count(&shards, "edda").await?;
-        inside.push(waiting(&shards, "edda", &gate).await?);
+        inside.push(shards.submit(waiting(&gate).of("edda")).await?);
         count(&shards, "fred").await?;
         assert_eq!((count(&shards, "dora").await?, count(&shards, "edda").await?), (3, 2));
         gate.open();

@@ -1,10 +1,12 @@
-use std::sync::Arc;
-
+use prompt_orchestrator::error::RefuseReason;
 use prompt_orchestrator::prelude::*;
+use prompt_orchestrator::shards::ShardsBuilder;
 
 use crate::TestResult;
-use crate::common::{Gate, soon};
-use crate::task::{ask, here, running, session_on, task, whereabouts};
+use crate::common::{Gate, soon, until};
+#[cfg(target_os = "linux")]
+use crate::task::allowed_cores;
+use crate::task::{ask, here, running, session_on, task, waiting, whereabouts};
 
 #[tokio::test]
 async fn a_session_runs_on_its_home_shard_from_wherever_it_is_submitted() -> TestResult {
@@ -51,12 +53,7 @@ async fn on_the_shard_of_another_set_a_task_is_a_stranger() -> TestResult {
     let (shards, others) = (running(Shards::of(2)), running(Shards::of(2)));
     // Busy, so that whoever comes from elsewhere is given the other one.
     let gate = Gate::shut();
-    let at_gate = gate.clone();
-    let busy = task(move |_cx| async move {
-        at_gate.pass().await;
-        Ok(0)
-    });
-    let _held = shards.submit(busy.of(&session_on(&shards, 1))).await?;
+    let _held = shards.submit(waiting(&gate).of(&session_on(&shards, 1))).await?;
     let mine = shards.clone();
     let spawned = others.spawn_on(session_on(&others, 1), async move { ask(&mine, whereabouts()).await });
     assert_eq!(spawned.await??, 0);
@@ -64,38 +61,34 @@ async fn on_the_shard_of_another_set_a_task_is_a_stranger() -> TestResult {
     Ok(())
 }
 
-/// Fills shard 0 of two with `inside` requests that wait, and tells where the next request of its sessions runs.
-async fn next_beside(inside: usize, shards: &Shards<crate::task::Task, u64>) -> Result<u64, BoxError> {
+/// Submits so many requests, all of which wait, of sessions at home on shard 0; tells how many are inside of each shard.
+async fn inside_of_each(shards: ShardsBuilder, requests: usize) -> Result<[u64; 2], BoxError> {
+    let shards = running(shards);
     let gate = Gate::shut();
-    let session = session_on(shards, 0);
+    let session = session_on(&shards, 0);
     let mut held = Vec::new();
-    for _ in 0..inside {
-        let gate = gate.clone();
-        let waiting = task(move |_cx| async move {
-            gate.pass().await;
-            Ok(here()?)
-        });
-        held.push(shards.submit(waiting.of(&session)).await?);
+    for _ in 0..requests {
+        held.push(shards.submit(waiting(&gate).of(&session)).await?);
     }
-    let mut next = shards.submit(whereabouts().of(&session)).await?;
+    let each = shards.stats_per_shard();
     gate.open();
     for mut answer in held {
         soon(answer.output()).await?;
     }
-    Ok(next.output().await?)
+    Ok([each[0].in_flight, each[1].in_flight])
 }
 
 #[tokio::test]
 async fn an_overloaded_shard_spills_over_to_the_next_and_only_then() -> TestResult {
-    let shards = running(Shards::of(2).spill_over(1.25));
-    // Up to 32 a shard is not overloaded, however idle the others are.
-    assert_eq!(next_beside(32, &shards).await?, 0);
-    assert_eq!(next_beside(33, &shards).await?, 1);
-    let at_home = running(Shards::of(2));
-    assert_eq!(next_beside(33, &at_home).await?, 0);
-    // With as many inside as twice the mean of two can be, nothing is too much.
-    let patient = running(Shards::of(2).spill_over(2.0));
-    assert_eq!(next_beside(100, &patient).await?, 0);
+    let spilling = || Shards::of(2).spill_over(1.25);
+    // Below 33 a shard is not overloaded, however idle the others are.
+    assert_eq!(inside_of_each(spilling(), 33).await?, [33, 0]);
+    assert_eq!(inside_of_each(spilling(), 34).await?, [33, 1]);
+    // From then on the home has a quarter more than the mean.
+    assert_eq!(inside_of_each(spilling(), 160).await?, [100, 60]);
+    // No more than twice the mean of two: that is all of them.
+    assert_eq!(inside_of_each(Shards::of(2).spill_over(2.0), 160).await?, [160, 0]);
+    assert_eq!(inside_of_each(Shards::of(2), 160).await?, [160, 0]);
     Ok(())
 }
 
@@ -105,12 +98,7 @@ async fn a_request_without_a_session_goes_where_the_fewest_are_inside() -> TestR
     let gate = Gate::shut();
     let mut held = Vec::new();
     for shard in [0, 2] {
-        let gate = gate.clone();
-        let waiting = task(move |_cx| async move {
-            gate.pass().await;
-            Ok(0)
-        });
-        held.push(shards.submit(waiting.of(&session_on(&shards, shard))).await?);
+        held.push(shards.submit(waiting(&gate).of(&session_on(&shards, shard))).await?);
     }
     assert_eq!(ask(&shards, whereabouts()).await?, 1);
     gate.open();
@@ -137,13 +125,13 @@ async fn try_submit_refuses_where_the_home_shard_has_no_room() -> TestResult {
     let mine = shards.clone();
     let spawned = shards.spawn_on(session_on(&shards, 1), async move {
         let running = mine.try_submit(1)?;
-        crate::common::until("the first runs", || mine.stats().stages[0].depth == 0).await;
+        until("the first runs", || mine.stats().stages[0].depth == 0).await;
         let queued = mine.try_submit(2)?;
         let refused = mine.try_submit(3).expect_err("no room");
         Ok::<_, Error>((running, queued, refused.kind()))
     });
     let (mut running, mut queued, kind) = spawned.await??;
-    assert_eq!(kind, ErrorKind::Refused(prompt_orchestrator::error::RefuseReason::QueueFull));
+    assert_eq!(kind, ErrorKind::Refused(RefuseReason::QueueFull));
     gate.open();
     assert_eq!((running.output().await?, queued.output().await?), (1, 2));
     let per_shard = shards.stats_per_shard();
@@ -154,19 +142,18 @@ async fn try_submit_refuses_where_the_home_shard_has_no_room() -> TestResult {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_shard_is_pinned_to_one_core_and_what_it_offloads_is_not() -> TestResult {
-    fn cores() -> u64 {
-        std::thread::available_parallelism().map_or(0, |cores| cores.get() as u64)
-    }
+    let all = allowed_cores()?;
     let shards = running(Shards::of(2));
-    assert_eq!(ask(&shards, task(async |_cx| Ok(cores()))).await?, 1);
-    assert_eq!(ask(&shards, task(async |cx: Context| Ok(cx.offload(cores).await?))).await?, cores());
+    assert_eq!(ask(&shards, task(async |_cx| Ok(allowed_cores()? as u64))).await?, 1);
+    let offloaded = shards.submit(task(async |cx: Context| Ok(cx.offload(allowed_cores).await?? as u64))).await;
+    assert_eq!(offloaded?.output().await?, all as u64);
     // And not all on one.
-    let affinity = || std::fs::read_to_string("/proc/thread-self/status").map(Arc::<str>::from);
-    let of = async |shard| {
-        let status = shards.spawn_on(session_on(&shards, shard), async move { affinity() }).await??;
+    let mut pinned_to = Vec::new();
+    for status in shards.spawn_on_each(async |_| std::fs::read_to_string("/proc/thread-self/status")) {
+        let status = status.await??;
         let line = status.lines().find(|line| line.starts_with("Cpus_allowed_list")).ok_or("no such line")?;
-        Ok::<_, BoxError>(line.to_owned())
-    };
-    assert_eq!(of(0).await? == of(1).await?, cores() == 1);
+        pinned_to.push(line.to_owned());
+    }
+    assert_eq!(pinned_to[0] == pinned_to[1], all == 1);
     Ok(())
 }

@@ -6,6 +6,8 @@ use std::pin::Pin;
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::shards::ShardsBuilder;
 
+use crate::common::Gate;
+
 type Running = Pin<Box<dyn Future<Output = Result<u64, BoxError>> + Send>>;
 
 /// A request that is what it does.
@@ -31,6 +33,15 @@ where
 /// A request that tells the shard whose thread runs it.
 pub(crate) fn whereabouts() -> Task {
     task(async |_cx| Ok(here()?))
+}
+
+/// A request that waits at the gate and looks at nothing.
+pub(crate) fn waiting(gate: &Gate) -> Task {
+    let gate = gate.clone();
+    task(async move |_cx| {
+        gate.pass().await;
+        Ok(0)
+    })
 }
 
 impl Task {
@@ -67,4 +78,12 @@ pub(crate) fn session_on<In: Input, Out: Send + 'static>(shards: &Shards<In, Out
 /// Submits and waits.
 pub(crate) async fn ask(shards: &Shards<Task, u64>, task: Task) -> Result<u64, Error> {
     shards.submit(task).await?.output().await
+}
+
+/// On how many cores this thread may run, whatever a container's quota says.
+#[cfg(target_os = "linux")]
+pub(crate) fn allowed_cores() -> Result<usize, BoxError> {
+    let status = std::fs::read_to_string("/proc/thread-self/status")?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed:")).ok_or("no such line")?;
+    Ok(mask.chars().filter_map(|digit| digit.to_digit(16)).map(|four| four.count_ones() as usize).sum())
 }

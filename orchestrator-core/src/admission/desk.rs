@@ -6,7 +6,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use crate::admission::{Ask, Key, Ledger, Refusal, Size, Tokens};
-use crate::queue::Turns;
+use crate::queue::{NEVER, Turns};
 use crate::request;
 use crate::runtime::cell::Cell;
 use crate::runtime::clock::Clock;
@@ -25,6 +25,8 @@ pub(crate) struct Booking {
     tenant: u32,
     key: Key,
     state: AtomicU8,
+    /// How long it will hold its slot at the least, in nanoseconds, as was thought when it left the queue.
+    least: AtomicU64,
 }
 
 /// It lies in a queue, or is on its way there.
@@ -87,7 +89,13 @@ impl Desk {
         let supply = book.supply(self.slots.total(), now);
         let mut ledger = book.lock();
         let key = if predicts { ledger.ask(&ask, now, supply)? } else { ledger.book(&ask, now) };
-        Ok(Booking { segment: self.segment, tenant: ledger.tenant(key), key, state: AtomicU8::new(BOOKED) })
+        Ok(Booking {
+            segment: self.segment,
+            tenant: ledger.tenant(key),
+            key,
+            state: AtomicU8::new(BOOKED),
+            least: AtomicU64::new(0),
+        })
     }
 
     /// Takes the ledger for a pop at `now` of the pipeline's clock.
@@ -110,11 +118,9 @@ impl Desk {
         }
     }
 
-    /// How long a request will hold its slot at the least, in nanoseconds.
+    /// How long a request that has come out of the queue will hold its slot at the least, in nanoseconds.
     pub(crate) fn least_service(&self, cell: &Cell) -> u64 {
-        let Some(booking) = cell.booking(self.segment) else { return 0 };
-        let seconds = self.slots.book().lock().least_service(booking.key);
-        Duration::try_from_secs_f64(seconds).map_or(u64::MAX, |time| time.as_nanos() as u64)
+        cell.booking(self.segment).map_or(0, |booking| booking.least.load(Ordering::Relaxed))
     }
 
     /// Books what the server counted of a request that is being served.
@@ -181,6 +187,10 @@ impl<T> Turns<Job<T>> for Line<'_> {
     fn served(&mut self, job: &Job<T>) {
         if let Some(booking) = job.guard.cell().booking(self.segment) {
             booking.state.store(POPPED, Ordering::Release);
+            if job.guard.cell().deadline != NEVER {
+                let least = Duration::try_from_secs_f64(self.ledger.least_service(booking.key));
+                booking.least.store(least.map_or(NEVER, |time| time.as_nanos() as u64), Ordering::Relaxed);
+            }
             self.ledger.start(booking.key, self.now);
         }
     }

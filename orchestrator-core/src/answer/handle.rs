@@ -185,11 +185,14 @@ impl<Out> Unpin for Answer<Out> {}
 
 impl<Out> Drop for Answer<Out> {
     fn drop(&mut self) {
-        if !self.cell.is_detached() {
+        if self.cell.is_detached() {
+            return;
+        }
+        if !self.cell.is_settled() {
             self.cell.cancel();
-            if !self.taken {
-                drop(self.cell.take_unread());
-            }
+        }
+        if !self.taken {
+            drop(self.cell.take_unread());
         }
     }
 }

@@ -243,6 +243,7 @@ impl Cell {
     }
 
     /// Tells whoever watches the token or runs the request, and closes the span.
+    #[inline]
     fn close(&self, ending: &Ending) {
         if !matches!(ending, Ending::Answered) {
             self.runner.wake();
@@ -250,15 +251,7 @@ impl Cell {
         }
         if let Some(extra) = self.extra_if_any() {
             self.drop_presence();
-            if let Some(token) = extra.token.get()
-                && !matches!(ending, Ending::Answered)
-            {
-                token.cancel();
-            }
-            let span = lock(&extra.span).take();
-            if let Some(span) = span {
-                crate::runtime::spans::close(&span, ending, lock(&extra.finish).as_ref());
-            }
+            extra.close(ending);
         }
     }
 

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
-use crate::runtime::cell::{Cell, lock};
+use crate::runtime::cell::{Cell, Ending, lock};
 use crate::runtime::permit::Unit;
+use crate::runtime::spans;
 use crate::shards::Presence;
 use crate::token::Finish;
 
@@ -28,6 +29,21 @@ pub(crate) struct Extra {
     presence: Mutex<Option<Presence>>,
     /// The stage whose stream it is that flows.
     source: Mutex<Option<Arc<str>>>,
+}
+
+impl Extra {
+    /// Tells whoever watches the token, and closes the span.
+    pub(super) fn close(&self, ending: &Ending) {
+        if let Some(token) = self.token.get()
+            && !matches!(ending, Ending::Answered)
+        {
+            token.cancel();
+        }
+        let span = lock(&self.span).take();
+        if let Some(span) = span {
+            spans::close(&span, ending, lock(&self.finish).as_ref());
+        }
+    }
 }
 
 impl Cell {

@@ -55,7 +55,11 @@ impl GaugeSource {
     }
 
     fn pass_on(&mut self, now: f64) {
-        self.gauge.increment(now - self.seen);
+        if now < self.seen {
+            self.gauge.decrement(self.seen - now);
+        } else {
+            self.gauge.increment(now - self.seen);
+        }
         self.seen = now;
     }
 }

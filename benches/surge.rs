@@ -39,7 +39,7 @@ impl Job {
     /// One that gets a slot in time because its class goes first, which takes a look at all that is booked.
     fn urgent(number: u64) -> Self {
         let mut job = Self::new(number);
-        job.options = job.options.priority(Priority::High).within(Duration::from_secs(90));
+        job.options = job.options.priority(Priority::High).within(Duration::from_secs(120));
         job
     }
 

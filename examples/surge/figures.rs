@@ -210,10 +210,11 @@ impl Pace {
         Self { slots, mean: took / count, stretch: took / planned }
     }
 
-    /// What was useful, as a share of what came or could be served.
-    fn share(&self, bins: &[Bin], time: f64) -> f64 {
-        let sum = |of: fn(&Bin) -> f64| bins.iter().map(of).sum::<f64>();
-        sum(|bin| bin.useful) / (self.stretch * sum(|bin| bin.asked)).min(self.slots * time)
+    /// What was useful in times of `width` each, as a share of what came or could be served in each of them: that is one thing
+    /// before a step, and another behind it.
+    fn share(&self, bins: &[Bin], width: f64) -> f64 {
+        let could = bins.iter().map(|bin| (self.stretch * bin.asked).min(self.slots * width)).sum::<f64>();
+        bins.iter().map(|bin| bin.useful).sum::<f64>() / could
     }
 }
 
@@ -253,7 +254,7 @@ fn series(workload: &Workload, seen: &[Seen<'_>], pace: &Pace) -> Vec<Point> {
         at: (number as f64 + 0.5) * BIN,
         offered: bin.came as f64 / BIN,
         goodput: bin.useful / pace.mean / BIN,
-        share: pace.share(&bins[number..(number + SMOOTH).min(count)], BIN * SMOOTH.min(count - number) as f64),
+        share: pace.share(&bins[number..(number + SMOOTH).min(count)], BIN),
         turned_away: bin.turned_away as f64 / BIN,
         wait_p99: quantile(bin.waits.clone(), 0.99),
     };

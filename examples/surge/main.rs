@@ -49,7 +49,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for workloads in arguments.evaluation() {
         figures.extend(measure(&workloads).await?);
     }
-    let tables = table::tables(&figures);
+    let asked = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+    let tables = format!("# Figures of `surge {asked}`\n\n{}", table::tables(&figures));
     print!("{tables}");
     if let Some(folder) = &arguments.out {
         std::fs::create_dir_all(folder)?;

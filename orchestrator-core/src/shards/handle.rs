@@ -1,13 +1,12 @@
 use std::fmt;
 use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll, Waker};
 
+use futures_util::FutureExt;
 use tokio::task::JoinHandle;
 
 use crate::answer::Answer;
-use crate::error::{Error, RefuseReason};
+use crate::error::Error;
 use crate::request::{Input, RequestOptions};
 use crate::runtime::shared::Shared;
 use crate::shards::thread::Shard;
@@ -102,14 +101,13 @@ impl<In: Input, Out: Send + 'static> Shards<In, Out> {
     ///
     /// # Errors
     ///
-    /// Like [`submit`](Self::submit); where the shard has no room at once it refuses with [`RefuseReason::QueueFull`], and
+    /// Like [`submit`](Self::submit); where the shard has no room at once it refuses with
+    /// [`QueueFull`](crate::error::RefuseReason::QueueFull), and
     /// does not look for room elsewhere.
-    pub fn try_submit(&self, input: In) -> Result<Answer<Out>, Error> {
-        // What would have to wait is withdrawn by dropping it.
-        match pin!(self.submit(input)).poll(&mut TaskContext::from_waker(Waker::noop())) {
-            Poll::Ready(answer) => answer,
-            Poll::Pending => Err(Error::refused(RefuseReason::QueueFull)),
-        }
+    pub fn try_submit(&self, mut input: In) -> Result<Answer<Out>, Error> {
+        let options = input.take_options().admit_now();
+        let admission = self.submit_with(input, options).now_or_never();
+        admission.expect("a request that wants in now does not wait")
     }
 
     /// Spawns a task on the home shard of `session`.

@@ -67,22 +67,21 @@ where
 {
     async move {
         let result = {
-            let lent = &*stage;
-            let cx = guard.context();
             // The block, so that a panic before the first await is caught too.
-            let mut run = pin!(async move {
+            let mut run = pin!(async {
                 let mut parcel = parcel;
-                let ran = lent.stage.run(cx, parcel.take().expect("a parcel is filled before it is handed on")).await;
+                let input = parcel.take().expect("a parcel is filled before it is handed on");
+                let ran = stage.stage.run(guard.context(), input).await;
                 let out = ran.map_err(|error| Box::new(Failure::Error(error.into())))?;
                 let mut parcel = reuse(parcel);
                 *parcel = Some(out);
                 Ok(parcel)
             });
-            poll_fn(move |task| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(task))) {
+            poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(cx))) {
                 Ok(Poll::Ready(ran)) => Poll::Ready(ran),
                 Ok(Poll::Pending) => {
                     if std::mem::take(&mut tells) {
-                        *lock(&lent.pending) = Some(cx.cell().clone());
+                        *lock(&stage.pending) = Some(guard.cell().clone());
                     }
                     Poll::Pending
                 }

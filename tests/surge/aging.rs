@@ -14,10 +14,10 @@ const SLOTS: usize = 4;
 const EVERY: Duration = Duration::from_micros(12_500);
 const LOW: u32 = 20;
 
-/// Two steps from the lowest class to the highest, then those of the lowest class that were there before, one after the
-/// other, and whatever has the slots in that moment.
+/// Two steps from the lowest class to the highest, then those of the lowest class that were there before, by turns with as
+/// many of the highest, and whatever has the slots in that moment.
 fn bound() -> Duration {
-    2 * AGING + SERVICE * (LOW.div_ceil(SLOTS as u32) + 1) + Duration::from_millis(5)
+    2 * AGING + SERVICE * (2 * LOW.div_ceil(SLOTS as u32) + 1) + Duration::from_millis(5)
 }
 
 type Served = Pipeline<&'static str, Instant>;

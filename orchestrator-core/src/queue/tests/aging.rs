@@ -8,7 +8,11 @@ const AGING: Rules = Rules { aging: 10, ..plain(8) };
 
 /// A queue of these entries: the tick at which each came, and its lane.
 fn rig(entries: &[(u64, usize)]) -> Rig {
-    let mut rig = Rig::ruled(AGING);
+    ruled(AGING, entries)
+}
+
+fn ruled(rules: Rules, entries: &[(u64, usize)]) -> Rig {
+    let mut rig = Rig::ruled(rules);
     for (id, (since, lane)) in (0..).zip(entries) {
         rig.push(&Item::pushed_at(*since, id, id, *lane, NEVER), Backpressure);
     }
@@ -67,12 +71,13 @@ fn what_is_overdue_and_goes_by_its_turn_does_not_count_as_having_passed_another(
 
 #[test]
 fn what_is_dropped_takes_no_turn() {
-    let mut rig = Rig::ruled(Rules { max_wait: 25, ..AGING });
-    for (id, since, lane) in [(0, 0, 2), (1, 6, 2), (2, 0, 0), (3, 6, 0), (4, 7, 2)] {
-        rig.push(&Item::pushed_at(since, 0, id, lane, NEVER), Backpressure);
+    let late_or_by_turn =
+        [([(0, 2), (6, 2), (6, 0), (7, 2)], [1, 2, 3], 0), ([(6, 2), (0, 0), (6, 0), (7, 2)], [0, 2, 3], 1)];
+    for (entries, popped, dropped) in late_or_by_turn {
+        let mut rig = ruled(Rules { max_wait: 25, ..AGING }, &entries);
+        assert_eq!(rig.pop_at(27, 9), popped);
+        assert_eq!(ids(rig.effects.expired.drain(..)), [dropped]);
     }
-    assert_eq!(rig.pop_at(27, 9), [1, 3, 4]);
-    assert_eq!(ids(rig.effects.expired.drain(..)), [0, 2]);
 }
 
 #[test]

@@ -35,6 +35,8 @@ mod random;
 mod sim;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod whole;
 
 pub(crate) use ask::{Ask, Reason, Refusal, Size, Supply, Tokens};
 pub(crate) use book::Book;

@@ -184,10 +184,11 @@ impl<T: Send + 'static> Segment<T> {
         if let Some(slots) = &mut self.slots {
             let wanted = if left > 0 { left } else { self.queue.ready(LANES).min(take.limit) };
             let granted = slots.supply(wanted, round.task);
+            take.limit = take.limit.min(granted);
             if left == 0 {
                 // What comes only now has no slot yet: it is too little to be taken, and must not be slept on.
                 let unforeseen = wanted == 0 && room > 0;
-                take = Take { limit: granted, least: if unforeseen { usize::MAX } else { 1 }, ..take };
+                take = Take { least: if unforeseen { usize::MAX } else { 1 }, ..take };
             }
         }
         // Hungry unless it could not start what it would pop: then whoever releases a permit wakes it.

@@ -130,10 +130,10 @@ where
     let inside = plan.session_state.is_some().then(Arc::<Inside>::default);
     let states = plan.session_state.zip(inside.clone()).map(|(limits, inside)| Rc::new(States::new(limits, inside)));
     let pipeline = make_here(&runtime, plan.shard, make)?;
-    here::set(Some(Here { set: plan.set, shard: plan.shard, states: states.clone() }));
+    let shared = pipeline.shared().clone();
+    here::set(Some(Here { set: plan.set, shard: plan.shard, pipeline: shared.clone(), states: states.clone() }));
     let tasks = TaskTracker::new();
-    let inner =
-        Inner { pipeline: pipeline.shared().clone(), tasks: tasks.clone(), states, life: life.clone(), runtime };
+    let inner = Inner { pipeline: shared, tasks: tasks.clone(), states, life: life.clone(), runtime };
     let runtime = inner.runtime.handle().clone();
     let last = life.stop.clone().drop_guard();
     Ok((Shard { pipeline, runtime, tasks, inside, life, pinned, _last: last }, inner))

@@ -160,9 +160,12 @@ impl Inner {
     async fn live(&self) {
         let idle = async {
             self.life.stop.cancelled().await;
-            self.tasks.close();
-            self.tasks.wait().await;
             self.pipeline.tracker.wait().await;
+            // Last, as more are spawned while requests are inside, and by the tasks themselves.
+            self.tasks.close();
+            while !self.tasks.is_empty() {
+                self.tasks.wait().await;
+            }
         };
         let swept = async {
             match &self.states {

@@ -140,19 +140,22 @@ where
 }
 
 /// Has a pipeline made and started on the shard's runtime.
+///
+/// Within a `block_on`, so that one inside of `make`, whose timers and sockets nobody would drive, panics and does not hang.
 fn make_here<In, Out, F>(runtime: &Runtime, shard: usize, make: &F) -> Result<Pipeline<In, Out>, Failure>
 where
     In: Input,
     Out: Send + 'static,
     F: Fn(usize) -> Result<Pipeline<In, Out>, BuildError>,
 {
-    let _on_it = runtime.enter();
-    let made = catch_unwind(AssertUnwindSafe(|| make(shard))).map_err(Failure::Panic)?;
-    let pipeline = made.map_err(Failure::Build)?;
-    if pipeline.start_here() {
-        return Ok(pipeline);
-    }
-    Err(Failure::Fault(Fault::new(None, "pipeline", "must be made anew for each shard")))
+    runtime.block_on(async {
+        let made = catch_unwind(AssertUnwindSafe(|| make(shard))).map_err(Failure::Panic)?;
+        let pipeline = made.map_err(Failure::Build)?;
+        if pipeline.start_here() {
+            return Ok(pipeline);
+        }
+        Err(Failure::Fault(Fault::new(None, "pipeline", "must be made anew for each shard")))
+    })
 }
 
 impl Inner {

@@ -119,6 +119,8 @@ async fn a_drain_waits_for_tasks_that_were_spawned_during_it() -> TestResult {
     let mine = shards.clone();
     let drain = tokio::spawn(async move { mine.drain(Duration::from_secs(60)).await });
     until_refused(&shards).await;
+    // By then the shard knows of the drain, and has no task.
+    shards.spawn_on(&home, settle()).await?;
     let (sender, receiver) = tokio::sync::oneshot::channel::<u64>();
     let mine = shards.clone();
     let task = shards.spawn_on(home.clone(), async move {

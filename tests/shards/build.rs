@@ -39,13 +39,14 @@ fn where_their_number_is_no_good_the_pipeline_is_looked_at_all_the_same() {
 /// Timers and sockets of a shard's runtime are driven when it has started, so this would wait for ever.
 #[test]
 fn waiting_on_the_shards_runtime_while_a_pipeline_is_made_panics() {
-    let built = std::panic::catch_unwind(|| {
+    let building = std::thread::spawn(|| {
         Shards::of(1).build(|_| {
             Handle::current().block_on(tokio::time::sleep(Duration::from_millis(1)));
             echo("echo")
         })
     });
-    let panic = built.expect_err("it goes on");
+    until_on_threads("it is told", || building.is_finished());
+    let panic = building.join().expect_err("it goes on");
     assert!(panic.downcast_ref::<&str>().is_some_and(|said| said.contains("Cannot start a runtime")));
 }
 

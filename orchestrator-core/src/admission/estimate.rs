@@ -15,7 +15,7 @@ const FACTOR_MEMORY: f64 = 32.0;
 const FACTOR_PRIOR: f64 = 8.0;
 /// Between these a correction is believed.
 const FACTORS: (f64, f64) = (0.125, 8.0);
-/// The ratios that it learns from; what lies outside is a fault and no estimate.
+/// The ratios that are learned from; what lies outside is a fault and no estimate, and all of a kind share what is learned.
 const RATIOS: (f64, f64) = (1.0 / 64.0, 64.0);
 
 /// Seconds that a request needs its slot for, learned from those before.
@@ -127,11 +127,11 @@ impl Estimates {
     pub(super) fn learn(&mut self, lesson: &Lesson) {
         let base = self.base(lesson.size, lesson.expected);
         let accuracy = &mut self.kinds[Kind::from(lesson.size) as usize];
-        if base > 0.0 {
-            accuracy.factor.add((lesson.actual / base).clamp(RATIOS.0, RATIOS.1));
+        if let Some(ratio) = ratio(lesson.actual, base) {
+            accuracy.factor.add(ratio);
         }
-        if lesson.estimate > 0.0 {
-            accuracy.spread.add(lesson.actual / lesson.estimate);
+        if let Some(ratio) = ratio(lesson.actual, lesson.estimate) {
+            accuracy.spread.add(ratio);
         }
         self.service.add(lesson.actual);
         if let Some(tokens) = lesson.tokens {
@@ -181,4 +181,9 @@ impl Estimates {
         let (a, b) = self.prompt.fit();
         Some(a + b * prompt + self.token.with(0.0) * output)
     }
+}
+
+/// `actual` in parts of `estimate`, where that can have been meant as one.
+fn ratio(actual: f64, estimate: f64) -> Option<f64> {
+    Some(actual / estimate).filter(|ratio| (RATIOS.0..=RATIOS.1).contains(ratio))
 }

@@ -62,11 +62,11 @@ impl Ledger {
     ///
     /// Says why it will not. Nothing is booked then.
     pub(crate) fn ask(&mut self, ask: &Ask<'_>, now: u64, supply: Supply) -> Result<Key, Refusal> {
-        self.pace.supply(supply.slots, self.runs.len(), now);
         if supply.slots == 0 {
             let retry_after = self.spread(supply.probe);
             return Err(Refusal { reason: Reason::Unavailable, wait: supply.probe, retry_after });
         }
+        self.pace.supply(supply.slots, self.runs.len(), now);
         self.backlog.settle(now);
         let judged = self.judge(ask, now);
         // A server that does nothing is always asked: that costs nobody anything, and tells what requests take now.
@@ -106,7 +106,7 @@ impl Ledger {
         let item = booking.item;
         booking.run = Some(self.runs.push(Run { key, started: now, work: item.work, kind: booking.size.into(), mark }));
         self.backlog.remove(item);
-        self.tenants.charge(item.tenant, seconds(item.work));
+        self.tenants.start(item.tenant, seconds(item.work));
         self.pace.running(self.runs.len(), now);
     }
 
@@ -130,9 +130,8 @@ impl Ledger {
         let Some(booking) = self.bookings.remove(key) else { return };
         match booking.run {
             Some(place) => self.end_run(&booking, place, now, complete || booking.measured.is_some()),
-            None => self.backlog.remove(booking.item),
+            None => self.unbook(booking.item),
         }
-        self.tenants.leave(booking.item.tenant);
     }
 
     /// Gives up a request that waits. One that runs is still to be [finished](Self::finish).
@@ -140,8 +139,7 @@ impl Ledger {
         let Some(booking) = self.bookings.get(key).filter(|b| b.run.is_none()) else { return };
         let item = booking.item;
         self.bookings.remove(key);
-        self.backlog.remove(item);
-        self.tenants.leave(item.tenant);
+        self.unbook(item);
     }
 
     /// The seconds that a request needs its slot for at the least: nine in ten like it took more. 0 while that is not known, and
@@ -217,6 +215,12 @@ impl Ledger {
         self.pace.running(self.runs.len(), now);
         let cost = if teaches { self.learn(booking, seconds(age)) } else { seconds(age) };
         self.tenants.charge(booking.item.tenant, cost - seconds(run.work));
+        self.tenants.leave(booking.item.tenant);
+    }
+
+    fn unbook(&mut self, item: Item) {
+        self.backlog.remove(item);
+        self.tenants.abandon(item.tenant);
     }
 
     /// Learns from a run of `actual` seconds, and returns what it is to be charged with.
@@ -289,7 +293,7 @@ impl Ledger {
         self.backlog.is_sum_of(waiting())
             && running.len() == self.runs.len()
             && running.last().is_none_or(|last| (*last as usize) < self.runs.len())
-            && self.tenants.live() as usize == self.bookings.iter().count()
+            && self.tenants.counts() == (waiting().count() as u64, self.bookings.iter().count() as u64)
     }
 
     /// Whether nothing is left but what was learned.

@@ -9,8 +9,8 @@ const BOUNDS: (f64, f64) = (0.25, 4.0);
 
 /// How much of the estimated work is done per slot and time: 1 where estimates are right and slots are never idle.
 ///
-/// It is measured only while all slots are taken, since outside such times it would tell the rate of arrivals. What it was is
-/// forgotten when the number of slots changes.
+/// It is measured only while all slots are taken, since outside such times it would tell the rate of arrivals; and not while
+/// more run than there are slots, since these have become fewer. What it was is forgotten when the number of slots changes.
 #[derive(Debug)]
 pub(super) struct Pace {
     slots: usize,
@@ -18,6 +18,8 @@ pub(super) struct Pace {
     busy: u64,
     /// Since when all slots are taken.
     since: Option<u64>,
+    /// What the clock showed when the number of slots changed.
+    changed: u64,
     window: Window,
     /// Sums over the windows before, of which older ones weigh less.
     done: f64,
@@ -46,10 +48,10 @@ pub(super) struct Ended {
 impl Pace {
     /// Knows of no slots.
     pub(super) fn new() -> Self {
-        Self { slots: 0, busy: 0, since: None, window: Window::default(), done: 0.0, time: 0.0 }
+        Self { slots: 0, busy: 0, since: None, changed: 0, window: Window::default(), done: 0.0, time: 0.0 }
     }
 
-    /// Slots that can be used, as last told.
+    /// Slots, as last told.
     pub(super) const fn slots(&self) -> usize {
         self.slots
     }
@@ -69,14 +71,15 @@ impl Pace {
         if slots == self.slots {
             return;
         }
-        *self = Self { slots, busy: self.clock(now), ..Self::new() };
-        self.window.opened = self.busy;
+        let clock = self.clock(now);
+        *self = Self { slots, busy: clock, changed: clock, ..Self::new() };
+        self.window.opened = clock;
         self.running(running, now);
     }
 
     /// Notes how many are running from now on.
     pub(super) fn running(&mut self, running: usize, now: u64) {
-        let all_taken = self.slots > 0 && running >= self.slots;
+        let all_taken = self.slots > 0 && running == self.slots;
         if all_taken && self.since.is_none() {
             self.since = Some(now);
         } else if !all_taken {
@@ -87,8 +90,8 @@ impl Pace {
 
     /// Learns from a run; to be told before [`running`](Self::running) is.
     pub(super) fn ended(&mut self, run: Ended, now: u64) {
-        let inside = self.clock(now).saturating_sub(run.mark).min(run.age);
-        if inside == 0 || self.slots == 0 {
+        let inside = self.clock(now).saturating_sub(run.mark.max(self.changed)).min(run.age);
+        if inside == 0 {
             return;
         }
         self.window.work += run.work as f64 * (inside as f64 / run.age as f64);
@@ -179,6 +182,26 @@ mod tests {
             pace.running(0, now);
         }
         assert!((pace.factor() - 1.0).abs() < 0.01, "{}", pace.factor());
+    }
+
+    #[test]
+    fn what_ran_when_slots_became_fewer_counts_for_what_it_does_in_those_that_are_left() {
+        let mut pace = Pace::new();
+        pace.supply(8, 0, 0);
+        pace.running(8, 0);
+        let mut now = 1_000 * MS;
+        pace.supply(2, 8, now);
+        let mut end = |running: usize, pace: &mut Pace| {
+            now += 100 * MS;
+            pace.ended(Ended { mark: 0, age: now, work: now }, now);
+            pace.running(running, now);
+        };
+        (2..8).rev().for_each(|running| end(running, &mut pace));
+        assert_eq!((pace.clock(1_600 * MS), pace.factor()), (1_000 * MS, 1.0), "more ran than there are slots");
+        for _ in 0..FEWEST {
+            end(2, &mut pace);
+        }
+        assert!((0.9..=1.1).contains(&pace.factor()), "{}", pace.factor());
     }
 
     #[test]

@@ -236,6 +236,18 @@ fn times_that_are_told_wrong_are_corrected_as_they_turn_out() {
 }
 
 #[test]
+fn sizes_that_cannot_be_meant_spoil_nothing_for_the_others() {
+    let (mut ledger, _) = full();
+    let told = |seconds| Ask { size: Size::Time(seconds), ..ONE };
+    for seconds in [1.0, 0.0, 1.0, 0.001, 1.0, 1_000.0].repeat(40) {
+        serve(&mut ledger, &told(seconds), 1, |_| 1.0, |_| None);
+    }
+    assert!((0.99..1.01).contains(&ledger.estimated(&ONE)), "{}", ledger.estimated(&ONE));
+    let wait = ledger.predicted(&ONE, 0);
+    assert!((0.9..1.2).contains(&wait), "two seconds of work are in two slots: {wait}");
+}
+
+#[test]
 fn tokens_are_learned_from_what_the_server_measured() {
     let mut ledger = Ledger::new();
     let cost = |prompt: f64, output: f64| 0.1 + prompt / 2_000.0 + (output - 1.0) / 50.0;
@@ -284,4 +296,24 @@ fn what_is_cancelled_early_does_not_make_the_server_look_fast() {
     }
     let wait = ledger.predicted(&ONE, now);
     assert!((0.9..1.1).contains(&wait), "{wait}");
+}
+
+#[test]
+fn a_server_that_was_slow_is_still_thought_so_after_it_took_nothing_for_a_while() {
+    let (mut ledger, mut running) = full();
+    let mut now = 0;
+    for _ in 0..400 {
+        now += 3 * S;
+        for key in &mut running {
+            ledger.finish(*key, now, false);
+            *key = ledger.book(&ONE, now);
+            ledger.start(*key, now);
+        }
+    }
+    let wait = ledger.predicted(&ONE, now);
+    assert!((2.7..3.3).contains(&wait), "a second of work takes three: {wait}");
+    assert!(ledger.ask(&ONE, now, Supply { slots: 0, probe: 1.0 }).is_err());
+    let key = ledger.ask(&ONE, now, TWO_SLOTS).expect("it takes requests again");
+    ledger.abandon(key);
+    assert_eq!(ledger.predicted(&ONE, now), wait);
 }

@@ -24,15 +24,26 @@ pub(super) struct Rules {
     pub(super) slow: Vec<(f64, f64, f64)>,
     /// From and to: no slot can be used.
     pub(super) down: Vec<(f64, f64)>,
+    /// From when on there are how many slots.
+    pub(super) resized: Vec<(f64, usize)>,
     /// Requests of this class are let in whatever the ledger says.
     pub(super) unasked: Option<usize>,
 }
 
 impl Default for Rules {
     fn default() -> Self {
-        let (slow, down) = (Vec::new(), Vec::new());
-        let (max_wait, before) = (2.0, 0.0);
-        Self { slots: 8, max_wait, aging: None, expected: None, before, deadline: None, slow, down, unasked: None }
+        Self {
+            slots: 8,
+            max_wait: 2.0,
+            aging: None,
+            expected: None,
+            before: 0.0,
+            deadline: None,
+            slow: Vec::new(),
+            down: Vec::new(),
+            resized: Vec::new(),
+            unasked: None,
+        }
     }
 }
 
@@ -60,7 +71,7 @@ pub(super) struct Door {
     ledger: Ledger,
     events: BinaryHeap<Reverse<(u64, Event)>>,
     lanes: [Vec<Waiting>; LANES],
-    free: usize,
+    running: usize,
     /// Whether the last one went before its turn.
     rushed: bool,
 }
@@ -83,12 +94,13 @@ impl Door {
 
     fn new(rules: Rules, jobs: Vec<Job>) -> Self {
         let arrivals = jobs.iter().enumerate().map(|(i, job)| Reverse((ticks(job.at), Event::Arrives(i))));
-        let changes = rules.down.iter().map(|(_, to)| Reverse((ticks(*to), Event::Changes)));
+        let changes = rules.down.iter().map(|(_, to)| *to).chain(rules.resized.iter().map(|(from, _)| *from));
+        let changes = changes.map(|at| Reverse((ticks(at), Event::Changes)));
         let events = arrivals.chain(changes).collect();
         let keys = vec![None; jobs.len()];
         let jobs = jobs.into_iter().map(|job| (job, Outcome::Open)).collect();
-        let (ledger, lanes, free, rushed) = (Ledger::new(), Default::default(), rules.slots, false);
-        Self { rules, jobs, keys, ledger, events, lanes, free, rushed }
+        let (ledger, lanes, running, rushed) = (Ledger::new(), Default::default(), 0, false);
+        Self { rules, jobs, keys, ledger, events, lanes, running, rushed }
     }
 
     fn handle(&mut self, event: Event, now: u64) {
@@ -102,10 +114,9 @@ impl Door {
 
     fn supply(&self, now: u64) -> Supply {
         let down = self.rules.down.iter().find(|(from, to)| (ticks(*from)..ticks(*to)).contains(&now));
-        down.map_or(Supply { slots: self.rules.slots, probe: 0.0 }, |(_, to)| Supply {
-            slots: 0,
-            probe: to - now as f64 / SECOND,
-        })
+        let resized = self.rules.resized.iter().rfind(|(from, _)| ticks(*from) <= now);
+        let slots = resized.map_or(self.rules.slots, |(_, slots)| *slots);
+        down.map_or(Supply { slots, probe: 0.0 }, |(_, to)| Supply { slots: 0, probe: to - now as f64 / SECOND })
     }
 
     fn arrive(&mut self, index: usize, now: u64) {
@@ -148,13 +159,13 @@ impl Door {
             self.ledger.measured(key, tokens);
         }
         self.ledger.finish(key, now, true);
-        self.free += 1;
+        self.running -= 1;
     }
 
     fn serve(&mut self, now: u64) {
         self.expire(now);
-        let usable = self.supply(now).slots > 0;
-        while usable && self.free > 0 {
+        let slots = self.supply(now).slots;
+        while self.running < slots {
             let Some(next) = self.pop(now) else { return };
             let least = ticks(self.ledger.least_service(next.key));
             if now + least > self.deadline(next.job) {
@@ -167,7 +178,7 @@ impl Door {
 
     fn start(&mut self, next: Waiting, now: u64) {
         self.ledger.start(next.key, now);
-        self.free -= 1;
+        self.running += 1;
         let start = now as f64 / SECOND;
         let slow = self.rules.slow.iter().find(|(from, to, _)| (*from..*to).contains(&start));
         let end = start + self.jobs[next.job].0.service / slow.map_or(1.0, |s| s.2);

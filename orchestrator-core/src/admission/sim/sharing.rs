@@ -51,6 +51,28 @@ fn a_tenants_flood_costs_the_others_next_to_nothing() {
     }
 }
 
+/// For an hour one tenant streams all the time in one or two of the eight slots, and another uses six; then the first floods.
+fn trickle_then_flood(flood: f64, seed: u64) -> Tally {
+    const HOUR: f64 = 3_600.0;
+    let mut rng = Rng::with_seed(seed);
+    let steady = poisson(&mut rng, 6.0, HOUR + END);
+    let mut all = jobs(&mut rng, &steady, |rng, at| Job { tenant: Some("b"), ..Job::new(at, 0.8 + 0.4 * rng.f64()) });
+    all.extend((0..3_600).map(|at| Job { tenant: Some("a"), ..Job::new(f64::from(at), 1.1) }));
+    let flood: Vec<f64> = poisson(&mut rng, flood, END).into_iter().map(|at| at + HOUR).collect();
+    all.extend(jobs(&mut rng, &flood, |rng, at| Job { tenant: Some("a"), ..Job::new(at, 0.8 + 0.4 * rng.f64()) }));
+    Door::run(Rules::default(), all)
+}
+
+#[test]
+fn an_hour_of_little_does_not_pay_for_a_flood() {
+    for seed in 0..2 {
+        let tally = trickle_then_flood(40.0, seed);
+        let slots = |tenant| tally.work(|j| j.tenant == Some(tenant) && (3_600.0..3_700.0).contains(&j.at)) / 100.0;
+        let [flooding, steady] = ["a", "b"].map(slots);
+        assert!(steady >= 3.7 && flooding <= 4.3, "of eight slots {steady} for the steady, {flooding} for the flood");
+    }
+}
+
 /// The highest class alone nearly fills the slots; the lowest asks for half of them.
 fn lowest_behind_highest(aging: Option<f64>) -> Tally {
     let mut rng = Rng::with_seed(9);

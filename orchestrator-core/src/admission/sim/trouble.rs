@@ -43,6 +43,29 @@ fn without_slots_all_are_refused_until_they_are_back() {
     assert!(used >= 0.95 && expired <= 0.1, "afterwards: {used} used, {expired} expired");
 }
 
+#[test]
+fn the_prediction_follows_a_server_that_shrinks_and_grows() {
+    for seed in 17..20 {
+        let mut rng = Rng::with_seed(seed);
+        let parts = [(0.0, 128.0, 64.0), (100.0, 16.0, 8.0), (200.0, 128.0, 64.0)];
+        let of = |(from, rate, _): &(f64, f64, f64)| -> Vec<f64> {
+            poisson(&mut rng, *rate, 100.0).into_iter().map(|at| at + from).collect()
+        };
+        let times: Vec<f64> = parts.iter().flat_map(of).collect();
+        let jobs = jobs(&mut rng, &times, |rng, at| {
+            let service = lognormal(rng);
+            Job { size: Size::Time(service), ..Job::new(at, service) }
+        });
+        let rules = Rules { slots: 64, resized: vec![(100.0, 8), (200.0, 64)], ..Rules::default() };
+        let tally = Door::run(rules, jobs);
+        for (from, to, slots) in [(0.0, 100.0, 64.0), (101.0, 200.0, 8.0), (201.0, 300.0, 64.0)] {
+            let (used, expired) = (tally.used(from, to) * 64.0 / slots, tally.expired(from, to));
+            let soon = tally.expired(from, from + 15.0);
+            assert!(used >= 0.95 && expired.max(soon) <= 0.1, "from {from}: {used} used, {expired}, {soon} expired");
+        }
+    }
+}
+
 /// A request of an OpenAI kind: prompts of up to 4,000 tokens, answers that mostly do not reach their limit.
 fn tokens(rng: &mut Rng, at: f64) -> Job {
     let prompt = 100 + rng.u64(0..3_900);

@@ -21,6 +21,8 @@ pub(crate) struct Arrival {
     pub(crate) told: Option<Duration>,
     pub(crate) priority: Priority,
     pub(crate) tenant: Option<Arc<str>>,
+    /// Whether the pipeline is told the tenant.
+    pub(crate) named: bool,
 }
 
 /// How many requests come in a second.
@@ -75,6 +77,8 @@ pub(crate) struct Source {
     pub(crate) sizes: Sizes,
     pub(crate) priority: Priority,
     pub(crate) tenant: Option<Arc<str>>,
+    /// Whether the pipeline is told the tenant.
+    pub(crate) named: bool,
 }
 
 /// The arrivals of several sources in order of time.
@@ -147,6 +151,7 @@ impl Drawn {
             told: told.map(|told| self.time(told)),
             priority: self.source.priority,
             tenant: self.source.tenant.clone(),
+            named: self.source.named,
         }
     }
 

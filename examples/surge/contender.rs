@@ -22,6 +22,9 @@ use tower_service::Service;
 use super::arrivals::Arrival;
 use super::workload::Workload;
 
+/// The contender with the policy of a stage that takes slots and is told no other.
+pub(crate) const DEFAULT: &str = "predictive";
+
 /// How a request ended.
 #[derive(Clone, Debug)]
 pub(crate) enum End {
@@ -55,16 +58,17 @@ enum Kind {
 }
 
 impl Contender {
-    /// All of them, set up for the workload. The first is what a pipeline does unless it is told otherwise.
+    /// All of them, set up for the workload. The first has the policy that a stage with slots has unless told otherwise, and its
+    /// times, scaled; a depth like the others'.
     pub(crate) fn all(workload: &Workload) -> Vec<Self> {
-        // As many as leave a queue within the longest useful wait.
+        // As many as leave a queue within the longest useful wait on average.
         let short = (workload.max_wait * workload.slots as f64 / workload.mean) as usize;
         let queue = |policy| StageConfig::new().depth(16 * short).shed(policy);
         let max_wait = workload.time(workload.max_wait);
         let default = StageConfig::new().depth(16 * short).max_wait(max_wait).expected(workload.time(1.0));
         let codel = ShedPolicy::CoDel(CoDel::new(max_wait / 4, max_wait / 2));
         vec![
-            Self::policy("predictive", default),
+            Self::policy(DEFAULT, default),
             Self::policy("codel", queue(codel)),
             Self::policy("longest wait", queue(ShedPolicy::Backpressure).max_wait(max_wait)),
             Self::policy("reject-new, short", queue(ShedPolicy::RejectNew).depth(short)),
@@ -147,7 +151,7 @@ pub(crate) struct Job(Arrival);
 impl Input for Job {
     fn take_options(&mut self) -> RequestOptions {
         let mut options = RequestOptions::new().priority(self.0.priority);
-        options.tenant = self.0.tenant.take();
+        options.tenant = self.0.tenant.take().filter(|_| self.0.named);
         options
     }
 

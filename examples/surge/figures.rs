@@ -38,7 +38,7 @@ pub(crate) struct Figures {
     pub(crate) share: f64,
     /// The same counted in requests, where one that is short is worth as much as one that is long.
     pub(crate) share_of_requests: f64,
-    /// Waits for a slot: of those served, and of those who still waited at the end, until then.
+    /// Waits for a slot of those let in: until they had one, until they knew that they get none, or until the end.
     pub(crate) wait_p50: f64,
     pub(crate) wait_p99: f64,
     /// Turned away at the door, by reason.
@@ -165,12 +165,13 @@ impl Figures {
 }
 
 impl Seen<'_> {
+    /// How long it waited for a slot, got one or not; `None` where it was not let in.
     fn wait(&self, end: f64) -> Option<f64> {
-        match (self.turn, self.told) {
-            (Some((from, _)), _) => Some(from - self.at),
-            (None, None) => Some(end - self.at),
-            (None, Some(_)) => None,
+        if let Some((End::Refused(_), _)) = self.record.end {
+            return None;
         }
+        let until = self.turn.map(|(from, _)| from).or(self.told).unwrap_or(end);
+        Some(until - self.at)
     }
 
     fn late(&self, workload: &Workload, run: &Run) -> f64 {

@@ -116,7 +116,7 @@ fn over_loads(group: &[Figures], contenders: &[Figures]) -> [Panel; 3] {
             mark: None,
         },
         Panel {
-            title: "Wait for a slot, p99",
+            title: "Wait of those let in, p99",
             x: x(),
             y: wait(),
             lines: lines(|f| f.wait_p99),

@@ -8,21 +8,23 @@ use super::workload::TENANTS;
 /// What a table over loads shows: its title, and what stands in a cell.
 type Column = (&'static str, fn(&Figures) -> String);
 
-const OVER_LOADS: [Column; 6] = [
+const OVER_LOADS: [Column; 7] = [
     ("goodput, % of what came or could be served", |f| percent(f.share)),
-    ("99 % had their slot within, s", |f| seconds(Some(f.wait_p99))),
-    ("half had their slot within, s", |f| seconds(Some(f.wait_p50))),
+    ("99 % of those let in had a slot or knew better within, s", |f| seconds(Some(f.wait_p99))),
+    ("half of those let in had a slot or knew better within, s", |f| seconds(Some(f.wait_p50))),
     ("turned away, % of all", |f| percent(f.turned_away)),
     ("turned away after they had been let in, % of those let in", |f| percent(f.dropped_of_admitted)),
     ("half of those turned away knew within, s", |f| seconds(f.told_p50)),
+    ("sent late (`sent_late_p99`), s", |f| seconds(Some(f.sent_late_p99))),
 ];
 
-const AT_ONE_LOAD: [Column; 6] = [
+const AT_ONE_LOAD: [Column; 7] = [
     ("goodput, %", |f| percent(f.share)),
     ("wait p99, s", |f| seconds(Some(f.wait_p99))),
     ("turned away, %", |f| percent(f.turned_away)),
     ("of those let in, %", |f| percent(f.dropped_of_admitted)),
     ("knew within (median), s", |f| seconds(f.told_p50)),
+    ("sent late (`sent_late_p99`), s", |f| seconds(Some(f.sent_late_p99))),
     ("reasons", reasons),
 ];
 

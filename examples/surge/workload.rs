@@ -94,6 +94,13 @@ impl Workload {
         Self { sources, ..Self::new(&format!("tenants-{flood}"), load, sizes, seconds) }
     }
 
+    /// Keeps it from the pipeline whose requests are whose.
+    pub(crate) fn nameless(mut self) -> Self {
+        self.name.push_str("-nameless");
+        self.sources.iter_mut().for_each(|source| source.named = false);
+        self
+    }
+
     /// Draws other requests.
     pub(crate) fn seeded(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -131,5 +138,5 @@ impl Workload {
 }
 
 fn source(rate: Rate, sizes: Sizes) -> Source {
-    Source { rate, sizes, priority: Priority::Normal, tenant: None }
+    Source { rate, sizes, priority: Priority::Normal, tenant: None, named: true }
 }

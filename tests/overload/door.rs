@@ -173,3 +173,41 @@ async fn a_server_that_fails_at_once_does_not_look_fast() -> TestResult {
     assert!(burst.len() <= 3, "a second each, as before: {}", burst.len());
     Ok(())
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stage_that_is_narrower_than_its_slots_is_what_counts() -> TestResult {
+    let pipeline = serving(&slots(8), StageConfig::new().concurrency(1));
+    let burst: Vec<_> = (0..50).filter_map(|_| pipeline.try_submit(Work(SECOND)).ok()).collect();
+    assert!(burst.len() <= 3, "one at a time: {}", burst.len());
+    assert!(outcomes(burst).await.iter().all(Result::is_ok));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_full_queue_a_lower_class_makes_room_for_a_higher_one() -> TestResult {
+    let pipeline = serving(&slots(1), StageConfig::new().depth(2));
+    let low = || RequestOptions::new().priority(Priority::Low);
+    let submit = |options| pipeline.submit_with(Work(100 * MS), options);
+    let _running = submit(low()).await?;
+    settle().await;
+    let mut queued = [submit(low()).await?, submit(low()).await?];
+    assert_eq!(submit(low()).await.expect_err("full").kind(), refused(RefuseReason::QueueFull));
+    let mut high = submit(RequestOptions::new()).await?;
+    let evicted = queued[0].output().await.expect_err("it made room");
+    assert_eq!(evicted.kind(), ErrorKind::Shed(ShedReason::Evicted));
+    assert!(high.output().await.is_ok() && queued[1].output().await.is_ok());
+    assert_balanced(&pipeline.stats());
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_submission_outside_of_a_runtime_leaves_nothing_booked() -> TestResult {
+    let slots = slots(1);
+    let stray = serving(&slots, StageConfig::new());
+    let panicked = std::thread::spawn(move || stray.try_submit(Work(100 * SECOND)).is_ok()).join();
+    assert!(panicked.is_err(), "there is no runtime");
+    let pipeline = serving(&slots, StageConfig::new());
+    let both = [pipeline.try_submit(Work(SECOND))?, pipeline.try_submit(Work(SECOND))?];
+    assert!(outcomes(both.into()).await.iter().all(Result::is_ok));
+    Ok(())
+}

@@ -120,6 +120,25 @@ async fn a_limit_refuses_and_says_when_to_come_back() -> TestResult {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_door_refuses_does_not_count_against_a_limit() -> TestResult {
+    let config = StageConfig::new().slots(slots(1));
+    let pipeline = Pipeline::builder("both")
+        .tenants(Tenants::new().default_limit(Limit::new().requests_per_second(1).burst(3)))
+        .then_with("work", config, |_cx, work: Work| hold(work.0))
+        .build()?;
+    let submit = || pipeline.try_submit(Work(10 * SECOND));
+    let _running = submit()?;
+    settle().await;
+    for _ in 0..10 {
+        let error = submit().expect_err("the slot is taken for ten seconds");
+        assert_eq!(error.kind(), ErrorKind::Refused(RefuseReason::Overloaded));
+    }
+    tokio::time::sleep(10 * SECOND).await;
+    assert!(submit().is_ok());
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn more_tokens_than_a_minute_may_have_are_not_valid() -> TestResult {
     let pipeline = Pipeline::builder("tokens")
         .tenants(Tenants::new().default_limit(Limit::new().tokens_per_minute(1_000)))

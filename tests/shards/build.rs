@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::shards::ShardsBuilder;
+use tokio::runtime::Handle;
 
 use crate::TestResult;
 use crate::common::until_on_threads;
@@ -25,6 +26,28 @@ fn every_fault_of_the_settings_is_told_at_once() {
     assert_eq!(faults(Shards::of(1).spill_over(2.0).session_state(SessionState::new()), "echo"), ["spill_over"]);
     let error = Shards::of(0).build(|_| echo("echo")).expect_err("no shard");
     assert_eq!(error.to_string(), "shards cannot be built: `shards` must be at least 1");
+}
+
+#[test]
+fn where_their_number_is_no_good_the_pipeline_is_looked_at_all_the_same() {
+    assert_eq!(faults(Shards::of(0), ""), ["shards", "name"]);
+    assert_eq!(faults(Shards::of(usize::MAX), ""), ["shards", "name"]);
+    let error = Shards::of(1_025).build(|_| echo("echo")).expect_err("too many");
+    assert_eq!(error.to_string(), "shards cannot be built: `shards` must be at most 1024");
+}
+
+/// Timers and sockets of a shard's runtime are driven when it has started, so this would wait for ever.
+#[test]
+fn waiting_on_the_shards_runtime_while_a_pipeline_is_made_panics() {
+    let building = std::thread::spawn(|| {
+        Shards::of(1).build(|_| {
+            Handle::current().block_on(tokio::time::sleep(Duration::from_millis(1)));
+            echo("echo")
+        })
+    });
+    until_on_threads("it is told", || building.is_finished());
+    let panic = building.join().expect_err("it goes on");
+    assert!(panic.downcast_ref::<&str>().is_some_and(|said| said.contains("Cannot start a runtime")));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use prompt_orchestrator::prelude::*;
+use prompt_orchestrator::shards::ShardsBuilder;
 use tracing_subscriber::layer::{Context as LayerContext, Layer, SubscriberExt};
 
 use crate::TestResult;
@@ -34,6 +35,13 @@ async fn a_shard_is_pinned_to_one_core_and_what_it_offloads_is_not() -> TestResu
     Ok(())
 }
 
+#[tokio::test]
+async fn unpinned_shards_run_where_the_process_may() -> TestResult {
+    let shards = running(Shards::of(2).unpinned());
+    assert_eq!(ask(&shards, task(async |_cx| Ok(allowed_cores()? as u64))).await?, allowed_cores()? as u64);
+    Ok(())
+}
+
 /// Counts warnings.
 #[derive(Clone, Default)]
 struct Warnings(Arc<AtomicUsize>);
@@ -48,16 +56,18 @@ fn echo() -> Result<Pipeline<String, String>, BuildError> {
     Pipeline::builder("echo").then("echo", async |_cx, text: String| Ok::<_, BoxError>(text)).build()
 }
 
-fn warnings_of(shards: usize) -> usize {
+fn warnings_of(shards: ShardsBuilder) -> usize {
     let warnings = Warnings::default();
     let subscriber = tracing_subscriber::registry().with(warnings.clone());
-    let built = tracing::subscriber::with_default(subscriber, || Shards::of(shards).build(|_| echo()));
+    let built = tracing::subscriber::with_default(subscriber, || shards.build(|_| echo()));
     built.expect("the plan is sound");
     warnings.0.load(Ordering::SeqCst)
 }
 
 #[test]
 fn shards_that_share_a_core_are_warned_of_once() -> TestResult {
-    assert_eq!((warnings_of(1), warnings_of(allowed_cores()? + 2)), (0, 1));
+    let too_many = allowed_cores()? + 2;
+    assert_eq!((warnings_of(Shards::of(1)), warnings_of(Shards::of(too_many))), (0, 1));
+    assert_eq!(warnings_of(Shards::of(too_many).unpinned()), 0);
     Ok(())
 }

@@ -6,7 +6,7 @@ use prompt_orchestrator::error::RefuseReason;
 use prompt_orchestrator::prelude::*;
 
 use crate::TestResult;
-use crate::common::{Gate, assert_balanced, until_on_threads};
+use crate::common::{Gate, assert_balanced, settle, until_on_threads};
 use crate::task::{ask, here, running, session_on, task, whereabouts};
 
 /// Lives as long as one of the threads does.
@@ -107,6 +107,38 @@ async fn a_drain_waits_for_tasks_that_end() -> TestResult {
     sender.send(7).expect("it listens");
     assert_eq!(task.await??, 7);
     drain.await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_drain_waits_for_tasks_that_were_spawned_during_it() -> TestResult {
+    let gate = Gate::shut();
+    let (shards, _) = gated(&gate);
+    let home = session_on(&shards, 1);
+    let mut inside = shards.submit_with(7, of(&home)).await?;
+    let mine = shards.clone();
+    let drain = tokio::spawn(async move { mine.drain(Duration::from_secs(60)).await });
+    until_refused(&shards).await;
+    // By then the shard knows of the drain, and has no task.
+    shards.spawn_on(&home, settle()).await?;
+    let (sender, receiver) = tokio::sync::oneshot::channel::<u64>();
+    let mine = shards.clone();
+    let task = shards.spawn_on(home.clone(), async move {
+        let told = receiver.await;
+        // Longer than the shard takes to see that no request is left.
+        settle().await;
+        // And another one from it, which outlives it.
+        let next = mine.spawn_on(home, settle());
+        (told, next)
+    });
+    gate.open();
+    assert_eq!(inside.output().await?, 7);
+    sender.send(8).expect("it listens");
+    let (told, next) = task.await?;
+    assert_eq!(told?, 8);
+    next.await?;
+    let report = drain.await?;
+    assert_eq!((report.finished, report.cancelled), (1, 0));
     Ok(())
 }
 

@@ -11,6 +11,7 @@ mod keeping;
 mod metrics;
 mod order;
 mod placing;
+mod servers;
 mod session_state;
 mod stats;
 mod task;

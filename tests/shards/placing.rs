@@ -134,5 +134,7 @@ async fn try_submit_refuses_where_the_home_shard_has_no_room() -> TestResult {
     assert_eq!((running.output().await?, queued.output().await?), (1, 2));
     let per_shard = shards.stats_per_shard();
     assert_eq!((per_shard[0].accepted, per_shard[1].accepted), (0, 2));
+    assert_eq!((per_shard[1].refused, per_shard[1].withdrawn), (1, 0));
+    assert!(per_shard[1].refused_by_reason.contains(&(RefuseReason::QueueFull, 1)));
     Ok(())
 }

@@ -5,7 +5,7 @@ use prompt_orchestrator::context::{SessionStateError, SessionStateErrorKind as K
 use prompt_orchestrator::prelude::*;
 
 use crate::TestResult;
-use crate::task::{Task, ask, running, task};
+use crate::task::{Task, ask, running, session_on, task};
 
 /// Not `Send`: it never leaves its thread.
 #[derive(Default)]
@@ -72,6 +72,43 @@ async fn who_has_no_state_is_told_why() -> TestResult {
     assert_eq!(refused(&stateless, counting().of("anna")).await?, Kind::NotOnShard);
     let elsewhere = Context::standalone(RequestOptions::new().session("anna"));
     assert_eq!(count(&elsewhere).expect_err("not on a shard").kind(), Kind::NotOnShard);
+    Ok(())
+}
+
+/// A context of a request of the session, which has ended.
+async fn context_of(shards: &Shards<Task, u64>, session: &str) -> Result<Context, BoxError> {
+    let mut answer = shards.submit(counting().of(session)).await?;
+    answer.output().await?;
+    Ok(answer.context())
+}
+
+#[tokio::test]
+async fn a_state_is_that_of_the_requests_own_shard_and_of_no_other() -> TestResult {
+    let (shards, others) = (keeping(), keeping());
+    let (home, elsewhere) = (session_on(&shards, 0), session_on(&shards, 1));
+    let cx = context_of(&shards, &home).await?;
+    let counted = |shards: &Shards<Task, u64>, at: &str| {
+        let cx = cx.clone();
+        shards.spawn_on(at, async move { count(&cx).map_err(|error| error.kind()) })
+    };
+    assert_eq!(counted(&shards, &home).await?, Ok(2));
+    assert_eq!(counted(&shards, &elsewhere).await?, Err(Kind::NotOnShard));
+    assert_eq!(counted(&others, &home).await?, Err(Kind::NotOnShard));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_plain_pipeline_on_a_shards_thread_has_no_state() -> TestResult {
+    let shards = keeping();
+    let within = task(async |cx: Context| {
+        let plain = Pipeline::builder("plain").then("run", |cx: Context, task: Task| (task.run)(cx)).build()?;
+        let session = cx.session().ok_or("no session")?;
+        let error = plain.submit(counting().of(session)).await?.output().await.expect_err("not on a shard");
+        let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<SessionStateError>());
+        assert_eq!(source.ok_or("another error")?.kind(), Kind::NotOnShard);
+        Ok(count(&cx)?)
+    });
+    assert_eq!(ask(&shards, within.of("anna")).await?, 1);
     Ok(())
 }
 

@@ -12,7 +12,7 @@ type Running = Pin<Box<dyn Future<Output = Result<u64, BoxError>> + Send>>;
 
 /// A request that is what it does.
 pub(crate) struct Task {
-    run: Box<dyn FnOnce(Context) -> Running + Send>,
+    pub(crate) run: Box<dyn FnOnce(Context) -> Running + Send>,
     options: RequestOptions,
 }
 

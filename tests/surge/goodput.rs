@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// How many runs of two classes are looked at, at each load.
+const SEEDS: u64 = 16;
+
 async fn at(sizes: Sizes, load: f64, seconds: f64) -> Figures {
     measured(&Workload::steady(sizes, false, load, seconds)).await
 }
@@ -17,8 +20,10 @@ fn assert_kept(figures: &Figures) {
     assert!(figures.dropped_of_admitted <= 0.10, "at {}: {}", figures.load, figures.dropped_of_admitted);
 }
 
+/// By construction: who has waited for so long is dropped. That few are is what [`assert_kept`] says.
 fn assert_waits(figures: &Figures) {
-    assert!(figures.wait_p99 <= 2.0, "{} at {}: {} s", figures.workload, figures.load, figures.wait_p99);
+    // Tokio's timers are exact to a millisecond, and who is dropped is told by one.
+    assert!(figures.wait_p99 <= 2.001 + 1e-9, "{} at {}: {} s", figures.workload, figures.load, figures.wait_p99);
 }
 
 #[tokio::test(start_paused = true)]
@@ -39,15 +44,17 @@ async fn one_class_keeps_its_goodput_at_ten_times_the_load() {
 
 #[tokio::test(start_paused = true)]
 async fn two_classes_keep_their_goodput_and_few_of_those_let_in_are_dropped() {
-    for (load, seeds) in [(1.2, 16), (2.0, 4)] {
+    for load in [1.2, 2.0] {
         let mut runs = Vec::new();
-        for seed in 0..seeds {
+        for seed in 0..SEEDS {
             let workload = Workload::steady(Sizes::Two, false, load, 1_000.0).seeded(seed);
             runs.push(measured(&workload).await);
         }
         let (share, dropped) = (mean(&runs, |f| f.share), mean(&runs, |f| f.dropped_of_admitted));
-        println!("{load}: goodput {share:.3}, dropped {dropped:.3}");
+        let least = runs.iter().map(|f| f.share).fold(f64::INFINITY, f64::min);
+        println!("{load}: goodput {share:.3}, in the worst run {least:.3}, dropped {dropped:.3}");
         assert!(share >= 0.95, "at {load}: {share}");
+        assert!(least >= 0.92, "at {load}: {least}");
         assert!(dropped <= 0.10, "at {load}: {dropped}");
         runs.iter().for_each(assert_waits);
     }

@@ -19,7 +19,7 @@ async fn a_server_without_a_queue_loses_what_erlang_says() {
         assert!(
             (1.0 - figures.turned_away - served).abs() < 0.015,
             "{} served instead of {served}",
-            figures.turned_away
+            1.0 - figures.turned_away
         );
         assert!(figures.wait_p99 < 0.002, "nobody waits without a queue");
     }
@@ -35,6 +35,15 @@ async fn an_unbounded_queue_and_one_bounded_in_items_collapse() {
             assert!(figures.wait_p99 > 10.0, "{contender} at {load}: {}", figures.wait_p99);
         }
     }
+}
+
+/// More than half of them are dropped when they have waited for 2 s, and those served have not waited for that long.
+#[tokio::test(start_paused = true)]
+async fn who_is_dropped_has_waited_until_then() {
+    let figures = measured_of("longest wait", &Workload::steady(SPREAD, true, 2.0, 100.0)).await;
+    assert!(figures.dropped_of_admitted > 0.5, "{}", figures.dropped_of_admitted);
+    assert!(figures.wait_p50 >= figures.max_wait, "{}", figures.wait_p50);
+    assert!(figures.wait_p99 < figures.max_wait + 0.01, "{}", figures.wait_p99);
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //!
 //! Seeds are fixed and the clock moves only when nothing else is to be done, so every figure is the same in every run.
 
+#[path = "../../examples/surge/arguments.rs"]
+mod arguments;
 #[path = "../../examples/surge/arrivals.rs"]
 mod arrivals;
 #[path = "../../examples/surge/contender.rs"]
@@ -11,18 +13,22 @@ mod contender;
 mod figures;
 #[path = "../../examples/surge/run.rs"]
 mod run;
+#[path = "../../examples/surge/verdict.rs"]
+mod verdict;
 #[path = "../../examples/surge/workload.rs"]
 mod workload;
 
 mod aging;
+mod bursts;
 mod classes;
+mod command;
 mod goodput;
 mod lab;
 mod steps;
 mod tenants;
 
 use arrivals::Sizes;
-use contender::Contender;
+use contender::{Contender, DEFAULT};
 use figures::Figures;
 use run::Run;
 use workload::Workload;
@@ -32,7 +38,7 @@ const SPREAD: Sizes = Sizes::Spread { mean: 1.0 };
 
 /// Measures the default policy.
 async fn measured(workload: &Workload) -> Figures {
-    measured_of("predictive", workload).await
+    measured_of(DEFAULT, workload).await
 }
 
 async fn measured_of(contender: &str, workload: &Workload) -> Figures {

@@ -55,6 +55,8 @@ pub(crate) struct Desk {
     max_wait: u64,
     aging: u64,
     expected: Option<f64>,
+    /// How many of the stage's requests may have a slot at once, however many there are; `None` where nobody has said.
+    concurrency: Option<usize>,
     /// How long requests take to get to the stage's queue, in nanoseconds: a mean that follows.
     before: AtomicU64,
 }
@@ -67,6 +69,7 @@ impl Desk {
             max_wait,
             aging,
             expected: plan.expected.map(|time| time.as_secs_f64()),
+            concurrency: plan.limited.then_some(plan.concurrency.get()),
             before: AtomicU64::new(0),
         }
     }
@@ -77,7 +80,8 @@ impl Desk {
         let now = book.ticks(wish.clock, wish.now);
         let ask = Ask {
             class: wish.class,
-            tenant: wish.tenant,
+            // No name and an empty one are the same tenant.
+            tenant: wish.tenant.filter(|name| !name.is_empty()),
             weight: wish.weight,
             size: size(wish.size),
             expected: self.expected,
@@ -86,7 +90,7 @@ impl Desk {
             aging: self.aging,
             before: self.before.load(Ordering::Relaxed),
         };
-        let supply = book.supply(self.slots.total(), now);
+        let supply = book.supply(self.slots.total().min(self.concurrency.unwrap_or(usize::MAX)), now);
         let mut ledger = book.lock();
         let key = if predicts { ledger.ask(&ask, now, supply)? } else { ledger.book(&ask, now) };
         Ok(Booking {
@@ -198,6 +202,7 @@ impl<T> Turns<Job<T>> for Line<'_> {
 
 fn size(size: &request::Size) -> Size {
     match size {
+        request::Size::Time(time) if time.is_zero() => Size::Unknown,
         request::Size::Unknown => Size::Unknown,
         request::Size::Time(time) => Size::Time(time.as_secs_f64()),
         request::Size::Tokens { prompt, limit, model } => {

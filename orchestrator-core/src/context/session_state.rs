@@ -12,7 +12,7 @@ pub struct SessionStateError(SessionStateErrorKind);
 pub enum SessionStateErrorKind {
     /// The request names no session.
     NoSession,
-    /// The caller does not run on a shard whose [`Shards`](crate::shards::Shards) keep session state.
+    /// The caller does not run on the request's own shard, or its [`Shards`](crate::shards::Shards) keep no session state.
     NotOnShard,
     /// A closure that uses the same state is running: this is a call from within it.
     InUse,
@@ -22,7 +22,7 @@ impl SessionStateErrorKind {
     const fn as_str(self) -> &'static str {
         match self {
             Self::NoSession => "the request names no session",
-            Self::NotOnShard => "the caller is not on a shard that keeps session state",
+            Self::NotOnShard => "the caller is not on the request's shard, or that keeps no session state",
             Self::InUse => "it is in use by the caller itself",
         }
     }
@@ -49,9 +49,10 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// Fails where the request names no session; where the caller is not on a shard of
-    /// [`Shards`](crate::shards::Shards) with session state, so also in a job of [`offload`](Self::offload), and in a
-    /// stream that is read directly and elsewhere; and within a closure that uses the same state already.
+    /// Fails where the request names no session; where the caller is not on the request's own shard of
+    /// [`Shards`](crate::shards::Shards) with session state, so also on another shard, in a job of
+    /// [`offload`](Self::offload), and in a stream that is read directly and elsewhere; and within a closure that uses the
+    /// same state already.
     ///
     /// # Panics
     ///
@@ -84,7 +85,7 @@ impl Context {
     {
         use SessionStateErrorKind as Kind;
         let session = SessionKey::of(self.options()).ok_or(SessionStateError(Kind::NoSession))?;
-        let states = states().ok_or(SessionStateError(Kind::NotOnShard))?;
+        let states = states(&self.cell().shared).ok_or(SessionStateError(Kind::NotOnShard))?;
         states.lend(&session, with).map_err(|InUse| SessionStateError(Kind::InUse))
     }
 }

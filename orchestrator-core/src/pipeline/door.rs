@@ -27,8 +27,10 @@ impl<In: Input, Out: Send + 'static> Pipeline<In, Out> {
     ///
     /// # Errors
     ///
-    /// Refuses an input that is not valid, a deadline that has passed or passes while it waits, and everything while
-    /// the pipeline drains.
+    /// Refuses an input that is not valid, a deadline that has passed or passes while it waits, what its tenant's limit
+    /// leaves no room for, and everything while the pipeline drains; under another policy than backpressure also at a full
+    /// door, and where it predicts what would not get a slot in time, or none at all. See
+    /// [`RefuseReason`](crate::error::RefuseReason).
     ///
     /// # Panics
     ///
@@ -89,17 +91,18 @@ impl<In: Input> Inner<In> {
             });
             return Err(error);
         }
+        // Before anything is booked: it panics outside of a runtime.
+        self.start();
         let bookings = self.reserve(&input, &options, deadline, now).inspect_err(|error| {
             if let ErrorKind::Refused(reason) = error.kind() {
                 shared.counters.barred(reason);
             }
         })?;
-        self.start();
         let cell = Cell::new(id::next(), options, bookings, deadline, now, shared.clone());
+        let job = Job { guard: Guard::new(Context::new(cell.clone())), parcel: Box::new(Some(input)) };
         if spans::enabled() {
             spans::open(&cell);
         }
-        let job = Job { guard: Guard::new(Context::new(cell.clone())), parcel: Box::new(Some(input)) };
         let mut wake = None;
         // The waker comes with the first poll; until then nobody has to be woken.
         let ticket = |_: &Job<In>| Waiter::Caller(std::task::Waker::noop().clone());

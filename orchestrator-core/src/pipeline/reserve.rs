@@ -10,7 +10,8 @@ use crate::stage::ShedPolicy;
 use crate::tenants::OverLimit;
 
 impl<In: Input> Inner<In> {
-    /// Books the request at all slots that it will take. What it is refused, it has not used up, but for its tenant's limit.
+    /// Books the request at all slots that it will take, and charges its tenant's limit. A request that is refused here has used
+    /// up neither.
     pub(super) fn reserve(
         &self,
         input: &In,
@@ -25,7 +26,6 @@ impl<In: Input> Inner<In> {
         }
         let size = input.size();
         let tenant = options.tenant.as_deref();
-        tenants.check(tenant, tokens(&size)).map_err(over_limit)?;
         let wish = Wish {
             class: options.priority.lane(),
             tenant,
@@ -37,25 +37,28 @@ impl<In: Input> Inner<In> {
         };
         let predicts = self.door.policy == ShedPolicy::Predictive;
         let mut bookings = Bookings::new();
-        for desk in desks() {
-            match desk.book(&wish, predicts) {
-                Ok(booking) => bookings.push(booking),
-                Err(refusal) => {
-                    for (desk, booking) in desks().zip(&bookings) {
-                        desk.let_go(booking);
-                    }
-                    return Err(refused(&refusal));
-                }
+        let booked = desks().try_for_each(|desk| {
+            bookings.push(desk.book(&wish, predicts).map_err(|refusal| refused(&refusal))?);
+            Ok(())
+        });
+        let allowed = booked.and_then(|()| tenants.check(tenant, tokens(&size)).map_err(over_limit));
+        if let Err(error) = allowed {
+            for (desk, booking) in desks().zip(&bookings) {
+                desk.let_go(booking);
             }
+            return Err(error);
         }
         Ok(bookings)
     }
 }
 
+/// Tokens that an answer is taken to have where its caller sets no limit.
+const ANSWER: u64 = 256;
+
 /// The tokens that a request will use, about, as its tenant's limit counts them.
 fn tokens(size: &Size) -> Option<u64> {
     match size {
-        Size::Tokens { prompt, limit, .. } => Some(prompt + limit.unwrap_or(0)),
+        Size::Tokens { prompt, limit, .. } => Some(prompt.saturating_add(limit.unwrap_or(ANSWER))),
         _ => None,
     }
 }

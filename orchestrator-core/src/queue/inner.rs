@@ -92,11 +92,15 @@ impl<T: Entry, W> Inner<T, W> {
                     let ticket = ticket(&entry);
                     return Pushed::Waiting(self.slab.push_waiting(lane, entry, ticket));
                 }
-                ShedPolicy::RejectNew | ShedPolicy::CoDel(_) | ShedPolicy::Predictive => return Pushed::Full(entry),
-                ShedPolicy::DropOldest => match self.slab.evict(lane) {
-                    None => return Pushed::Full(entry),
-                    evicted => victim = evicted,
-                },
+                ShedPolicy::RejectNew | ShedPolicy::CoDel(_) => return Pushed::Full(entry),
+                ShedPolicy::DropOldest | ShedPolicy::Predictive => {
+                    // A door that predicts has let in what is of the same class, and means to serve it.
+                    let highest = if full == ShedPolicy::Predictive { lane + 1 } else { lane };
+                    match self.slab.evict(highest) {
+                        None => return Pushed::Full(entry),
+                        evicted => victim = evicted,
+                    }
+                }
             }
         }
         self.bound = self.bound.min(self.end_of(&entry));

@@ -22,7 +22,7 @@ pub trait Input: Send + 'static {
 
     /// Says how much work it is, as far as that can be seen; nothing unless overridden.
     ///
-    /// Called at the door of pipelines in which a stage takes slots.
+    /// Called at the door of pipelines in which a stage takes slots, or tenants have limits.
     fn size(&self) -> Size {
         Size::Unknown
     }

@@ -3,10 +3,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Class of a request. A queue serves a higher class first; within a class it serves in order of arrival.
+/// Class of a request. A queue serves a higher class first, until a lower one has waited for its
+/// [`aging`](crate::stage::StageConfig::aging); within a class it serves tenants in turns, and each in order of arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Priority {
-    /// Served when nothing else waits: batch work, pre-computation.
+    /// Served when nothing else waits, or nothing has been served of it for long: batch work, pre-computation.
     Low,
     /// The default.
     #[default]

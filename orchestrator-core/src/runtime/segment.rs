@@ -50,6 +50,8 @@ pub(crate) struct Segment<T> {
     node: BoxNode<T>,
     gate: Arc<Gate>,
     concurrency: usize,
+    /// After so many ticks for each step below the highest class a request goes before others.
+    aging: u64,
     /// See [`WORTHWHILE`]; a queue that is full is always worth going on with.
     worthwhile: usize,
     slots: Option<SlotSupply>,
@@ -101,6 +103,7 @@ impl<T: Send + 'static> Segment<T> {
             queue,
             node,
             concurrency: plan.concurrency.get(),
+            aging: later(0, plan.aging),
             worthwhile: plan.depth.get().min(WORTHWHILE),
             slots: plan.slots.clone().map(SlotSupply::new),
             batch: VecDeque::new(),
@@ -179,15 +182,20 @@ impl<T: Send + 'static> Segment<T> {
         let left = self.batch.len();
         let mut take = match self.batch.front() {
             None => Take { limit: room.min(BATCH), least: least.min(room), lanes: LANES, now: round.now },
-            Some(first) => Take { limit: left, least: 1, lanes: first.lane(), now: round.now },
+            // What has come out for being overdue is not passed again.
+            Some(first) => {
+                let lanes = if self.is_overdue(first, round.now) { 0 } else { first.lane() };
+                Take { limit: left, least: 1, lanes, now: round.now }
+            }
         };
         if let Some(slots) = &mut self.slots {
             let wanted = if left > 0 { left } else { self.queue.ready(LANES).min(take.limit) };
             let granted = slots.supply(wanted, round.task);
+            take.limit = take.limit.min(granted);
             if left == 0 {
                 // What comes only now has no slot yet: it is too little to be taken, and must not be slept on.
                 let unforeseen = wanted == 0 && room > 0;
-                take = Take { limit: granted, least: if unforeseen { usize::MAX } else { 1 }, ..take };
+                take = Take { least: if unforeseen { usize::MAX } else { 1 }, ..take };
             }
         }
         // Hungry unless it could not start what it would pop: then whoever releases a permit wakes it.
@@ -282,6 +290,12 @@ impl<T: Send + 'static> Segment<T> {
             Unit::counted(&self.gate, Some(slot))
         });
         self.node.start(Flight { guard, parcel, unit }, round);
+    }
+
+    /// Whether it has waited for so long that its class does not matter any more.
+    fn is_overdue(&self, job: &Job<T>, now: u64) -> bool {
+        let due = job.since().saturating_add(self.aging.saturating_mul(job.lane() as u64));
+        job.lane() > 0 && due <= now
     }
 
     /// Whether the deadline has passed, or will before even a quick answer could be there.

@@ -10,6 +10,9 @@ use crate::shards::cores::{self, Cores};
 use crate::shards::thread::{self, Failure, Plan, Shard, Started, Starting};
 use crate::shards::{SessionState, Shards};
 
+/// The most shards that there can be. Each is a thread, and more than there are cores serve nobody.
+const MOST: usize = 1_024;
+
 /// Puts shards together; made by [`Shards::of`] and [`Shards::per_core`].
 ///
 /// What is wrong with any setting, [`build`](Self::build) says.
@@ -19,15 +22,16 @@ pub struct ShardsBuilder {
     shards: usize,
     spill_over: Option<f64>,
     session_state: Option<SessionState>,
+    pinned: bool,
 }
 
 impl ShardsBuilder {
     pub(super) fn new(shards: usize) -> Self {
-        Self { shards, spill_over: None, session_state: None }
+        Self { shards, spill_over: None, session_state: None, pinned: true }
     }
 
     pub(super) fn per_core() -> Self {
-        Self::new(cores::available())
+        Self::new(cores::available().min(MOST))
     }
 
     /// Lets a request run elsewhere while its home shard is overloaded; at least 1.
@@ -50,6 +54,16 @@ impl ShardsBuilder {
         self
     }
 
+    /// Leaves it to the system on which cores the threads of the shards run.
+    ///
+    /// For a machine that several processes share: each would pin its shards to the same cores, the first of those that it
+    /// may use. Giving each process cores of its own, as `taskset` and cpusets do, is better; then the shards are pinned
+    /// within those.
+    pub const fn unpinned(mut self) -> Self {
+        self.pinned = false;
+        self
+    }
+
     /// Starts the shards; `make` is called once on each, with its number, and makes the shard's pipeline.
     ///
     /// All pipelines are of one name and the same stages. They start at once, so a recorder of metrics is installed before.
@@ -61,11 +75,13 @@ impl ShardsBuilder {
     ///
     /// # Errors
     ///
-    /// Reports every fault of the settings and of the pipelines at once.
+    /// Reports every fault of the settings and of the pipelines at once. Where the number of shards is at fault, `make` is
+    /// called once, for what is wrong with its pipeline.
     ///
     /// # Panics
     ///
-    /// A panic of `make` goes on here.
+    /// A panic of `make` goes on here. It runs on the shard's own runtime and cannot block on a future there: Tokio's
+    /// `block_on` panics. What is to be awaited is awaited before.
     pub fn build<In, Out, F>(self, make: F) -> Result<Shards<In, Out>, BuildError>
     where
         In: Input,
@@ -75,11 +91,11 @@ impl ShardsBuilder {
         // Before any thread is pinned: what a pinned thread starts is pinned too.
         start_cpu_pool();
         let set = next_set();
-        let cores = Cores::of_this_thread();
+        let cores = self.pinned.then(Cores::of_this_thread);
         let mut faults = self.check();
         let mut errors = Vec::new();
         let mut shards = Vec::new();
-        for started in self.start(set, &cores, make) {
+        for started in self.start(set, cores.as_ref(), make) {
             match started {
                 Ok(shard) => shards.push(shard),
                 Err(Failure::Build(error)) => errors.push(error),
@@ -91,12 +107,14 @@ impl ShardsBuilder {
         if !faults.is_empty() || !errors.is_empty() {
             return Err(BuildError::of_shards(faults, errors));
         }
-        cores.warn(shards.len(), shards.iter().filter(|shard| shard.pinned).count());
+        if let Some(cores) = cores {
+            cores.warn(shards.len(), shards.iter().filter(|shard| shard.pinned).count());
+        }
         Ok(Shards::new(set, shards, self.spill_over))
     }
 
     /// Starts all threads, then waits for each to say how that went.
-    fn start<In, Out, F>(&self, set: u64, cores: &Cores, make: F) -> Vec<Started<In, Out>>
+    fn start<In, Out, F>(&self, set: u64, cores: Option<&Cores>, make: F) -> Vec<Started<In, Out>>
     where
         In: Input,
         Out: Send + 'static,
@@ -104,20 +122,20 @@ impl ShardsBuilder {
     {
         let make = Arc::new(make);
         let start = |shard| {
-            let plan = Plan { set, shard, core: cores.of_shard(shard), session_state: self.session_state.clone() };
+            let core = cores.and_then(|cores| cores.of_shard(shard));
+            let plan = Plan { set, shard, core, session_state: self.session_state.clone() };
             thread::start(plan, make.clone())
         };
-        let starting: Vec<_> = (0..self.shards).map(start).collect();
+        // One for the faults of its pipeline, where their number is no good.
+        let shards = if self.check_number().is_none() { self.shards } else { 1 };
+        let starting: Vec<_> = (0..shards).map(start).collect();
         let told = |starting: Starting<In, Out>| starting?.recv().expect("a shard's thread tells how it started");
         starting.into_iter().map(told).collect()
     }
 
     /// Says what is wrong with the settings.
     fn check(&self) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        if self.shards == 0 {
-            faults.push(Fault::new(None, "shards", "must be at least 1"));
-        }
+        let mut faults: Vec<_> = self.check_number().into_iter().collect();
         if let Some(factor) = self.spill_over {
             if factor.is_nan() || factor < 1.0 {
                 faults.push(Fault::new(None, "spill_over", "must be at least 1"));
@@ -130,6 +148,16 @@ impl ShardsBuilder {
             limits.check(&mut faults);
         }
         faults
+    }
+
+    /// Says what is wrong with the number of shards.
+    fn check_number(&self) -> Option<Fault> {
+        let problem = match self.shards {
+            0 => "must be at least 1".to_owned(),
+            1..=MOST => return None,
+            _ => format!("must be at most {MOST}"),
+        };
+        Some(Fault::new(None, "shards", problem))
     }
 }
 

@@ -46,12 +46,12 @@ pub(super) struct Inner<In, Out> {
 
 // `()`, so that `Shards::of` leaves nothing to be inferred: what `build` is given decides what the shards take.
 impl Shards<(), ()> {
-    /// Begins with a number of shards; at least 1.
+    /// Begins with a number of shards; at least 1, and at most 1,024.
     pub fn of(shards: usize) -> ShardsBuilder {
         ShardsBuilder::new(shards)
     }
 
-    /// Begins with a shard for each core that this process may use, by its affinity and by its container's quota.
+    /// Begins with a shard for each core that this process may use, by its affinity and by its container's quota; at most 1,024.
     pub fn per_core() -> ShardsBuilder {
         ShardsBuilder::per_core()
     }

@@ -1,14 +1,17 @@
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use crate::runtime::shared::Shared;
 use crate::shards::States;
 
 /// What a shard's thread is to those who run on it.
-#[derive(Clone)]
 pub(super) struct Here {
     /// The number of the [`Shards`](crate::shards::Shards).
     pub(super) set: u64,
     pub(super) shard: usize,
+    /// What the requests of its pipeline belong to.
+    pub(super) pipeline: Arc<Shared>,
     /// Where sessions keep state, if they do.
     pub(super) states: Option<Rc<States>>,
 }
@@ -32,9 +35,9 @@ pub(super) fn shard(set: u64) -> Option<usize> {
     read(|here| (here.set == set).then_some(here.shard))
 }
 
-/// The session state of the shard that the calling thread is.
-pub(crate) fn states() -> Option<Rc<States>> {
-    read(|here| here.states.clone())
+/// The session state of the shard that the calling thread is, for a request of that shard's own `pipeline`.
+pub(crate) fn states(pipeline: &Arc<Shared>) -> Option<Rc<States>> {
+    read(|here| here.states.clone().filter(|_| Arc::ptr_eq(&here.pipeline, pipeline)))
 }
 
 /// `None` also while the thread's own values are being dropped.

@@ -130,29 +130,32 @@ where
     let inside = plan.session_state.is_some().then(Arc::<Inside>::default);
     let states = plan.session_state.zip(inside.clone()).map(|(limits, inside)| Rc::new(States::new(limits, inside)));
     let pipeline = make_here(&runtime, plan.shard, make)?;
-    here::set(Some(Here { set: plan.set, shard: plan.shard, states: states.clone() }));
+    let shared = pipeline.shared().clone();
+    here::set(Some(Here { set: plan.set, shard: plan.shard, pipeline: shared.clone(), states: states.clone() }));
     let tasks = TaskTracker::new();
-    let inner =
-        Inner { pipeline: pipeline.shared().clone(), tasks: tasks.clone(), states, life: life.clone(), runtime };
+    let inner = Inner { pipeline: shared, tasks: tasks.clone(), states, life: life.clone(), runtime };
     let runtime = inner.runtime.handle().clone();
     let last = life.stop.clone().drop_guard();
     Ok((Shard { pipeline, runtime, tasks, inside, life, pinned, _last: last }, inner))
 }
 
 /// Has a pipeline made and started on the shard's runtime.
+///
+/// Within a `block_on`, so that one inside of `make`, whose timers and sockets nobody would drive, panics and does not hang.
 fn make_here<In, Out, F>(runtime: &Runtime, shard: usize, make: &F) -> Result<Pipeline<In, Out>, Failure>
 where
     In: Input,
     Out: Send + 'static,
     F: Fn(usize) -> Result<Pipeline<In, Out>, BuildError>,
 {
-    let _on_it = runtime.enter();
-    let made = catch_unwind(AssertUnwindSafe(|| make(shard))).map_err(Failure::Panic)?;
-    let pipeline = made.map_err(Failure::Build)?;
-    if pipeline.start_here() {
-        return Ok(pipeline);
-    }
-    Err(Failure::Fault(Fault::new(None, "pipeline", "must be made anew for each shard")))
+    runtime.block_on(async {
+        let made = catch_unwind(AssertUnwindSafe(|| make(shard))).map_err(Failure::Panic)?;
+        let pipeline = made.map_err(Failure::Build)?;
+        if pipeline.start_here() {
+            return Ok(pipeline);
+        }
+        Err(Failure::Fault(Fault::new(None, "pipeline", "must be made anew for each shard")))
+    })
 }
 
 impl Inner {
@@ -160,9 +163,12 @@ impl Inner {
     async fn live(&self) {
         let idle = async {
             self.life.stop.cancelled().await;
-            self.tasks.close();
-            self.tasks.wait().await;
             self.pipeline.tracker.wait().await;
+            // Last, as more are spawned while requests are inside, and by the tasks themselves.
+            self.tasks.close();
+            while !self.tasks.is_empty() {
+                self.tasks.wait().await;
+            }
         };
         let swept = async {
             match &self.states {

@@ -22,7 +22,8 @@ pub enum ShedPolicy {
     /// For the first stage only, in pipelines in which a stage takes [`Slots`]; there it is the default. The wait is predicted
     /// from what is booked ahead of the request at these slots, by whatever pipeline, and from what requests took so far. A
     /// request is refused whose wait would be longer than the stage's [`max_wait`](StageConfig::max_wait), or than its own
-    /// deadline leaves. A full queue turns newcomers away.
+    /// deadline leaves. In a full queue the oldest request of a lower class makes room; where there is none, the newcomer is
+    /// turned away.
     Predictive,
 }
 
@@ -294,6 +295,7 @@ impl StageConfig {
         Plan {
             depth,
             concurrency,
+            limited: self.concurrency.is_some(),
             timeout: self.timeout,
             shed: self.shed,
             placement: self.placement.unwrap_or(Placement::Queued),
@@ -311,6 +313,8 @@ impl StageConfig {
 pub(crate) struct Plan {
     pub(crate) depth: NonZeroUsize,
     pub(crate) concurrency: NonZeroUsize,
+    /// Whether somebody has set that.
+    pub(crate) limited: bool,
     pub(crate) timeout: Option<Duration>,
     /// `None` where nobody has set one.
     pub(crate) shed: Option<ShedPolicy>,

@@ -40,7 +40,8 @@ impl Limit {
 
     /// Sets how many tokens may be asked for per minute in the long run; at least 1.
     ///
-    /// Tokens are those expected at the door, prompt and answer together. That is an estimate, and it is not set right when
+    /// Tokens are those expected at the door, prompt and answer together: the most that the request allows for its answer, 256
+    /// where it sets no limit. That is an estimate, and it is not set right when
     /// the answer turns out shorter or longer. Requests whose tokens nobody can tell cost none. A request that expects more
     /// than this number could never pass, and is refused as not valid.
     pub const fn tokens_per_minute(mut self, tokens: u32) -> Self {

@@ -1,5 +1,6 @@
 use std::any::{Any, TypeId};
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use smallvec::SmallVec;
 use tokio::time::Instant;
@@ -10,6 +11,9 @@ use crate::shards::session::{Inside, SessionState};
 /// A state is lent already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InUse;
+
+/// For so long nobody is looked for again where all are busy and stay so: a state that was lent at the time may be back.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The moment of a use; numbered, so that no two are the same.
 type Stamp = (Instant, u64);
@@ -24,6 +28,13 @@ pub(super) struct Store {
     /// here, so that a use costs no more than a stamp.
     filed: BTreeMap<Stamp, SessionKey>,
     stamps: u64,
+    all_busy: Option<AllBusy>,
+}
+
+/// No session could go.
+struct AllBusy {
+    seen: Instant,
+    departures: u64,
 }
 
 /// What one session keeps.
@@ -47,7 +58,7 @@ impl Session {
 
 impl Store {
     pub(super) fn new(limits: SessionState) -> Self {
-        Self { limits, sessions: HashMap::new(), filed: BTreeMap::new(), stamps: 0 }
+        Self { limits, sessions: HashMap::new(), filed: BTreeMap::new(), stamps: 0, all_busy: None }
     }
 
     /// Whether no session keeps anything.
@@ -91,11 +102,21 @@ impl Store {
     }
 
     /// Takes out a session that is one too many: the one used least recently of those that may go.
+    ///
+    /// To find that none may costs a look at each, so that is not done again at every use.
     pub(super) fn excess(&mut self, now: Instant, inside: &Inside) -> Option<Session> {
         if self.sessions.len() <= self.limits.most {
             return None;
         }
-        self.take_first(now, inside, |_| true)
+        // Before looking, so that whoever leaves meanwhile is looked for again.
+        let departures = inside.departures();
+        let still = |busy: &AllBusy| busy.departures == departures && now.duration_since(busy.seen) < LOOK_AGAIN;
+        if self.all_busy.as_ref().is_some_and(still) {
+            return None;
+        }
+        let taken = self.take_first(now, inside, |_| true);
+        self.all_busy = taken.is_none().then_some(AllBusy { seen: now, departures });
+        taken
     }
 
     /// Takes out a session that has not been used for long enough.
@@ -145,5 +166,51 @@ impl Store {
     fn stamp(&mut self, now: Instant) -> Stamp {
         self.stamps += 1;
         (now, self.stamps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::request::RequestOptions;
+
+    fn key(session: &str) -> SessionKey {
+        SessionKey::of(&RequestOptions::new().session(session)).expect("it has one")
+    }
+
+    /// A use of a session's state from beginning to end.
+    fn touch(store: &mut Store, session: &str, now: Instant) {
+        let of = TypeId::of::<()>();
+        store.lend(&key(session), of, now).expect("nobody else has it");
+        store.give_back(&key(session), of, Box::new(()));
+    }
+
+    /// Each busy session that is looked at is given a stamp.
+    fn looks(store: &mut Store, inside: &Inside, now: Instant) -> u64 {
+        let before = store.stamps;
+        assert!(store.excess(now, inside).is_none());
+        store.stamps - before
+    }
+
+    #[test]
+    fn where_all_are_busy_nobody_is_looked_at_until_one_leaves_or_time_has_passed() {
+        let (inside, now) = (Arc::new(Inside::default()), Instant::now());
+        let mut store = Store::new(SessionState::new().most(1));
+        let mut present = Vec::new();
+        for session in ["anna", "bela", "cora"] {
+            present.push(inside.enter(key(session)));
+            touch(&mut store, session, now);
+        }
+        assert_eq!(looks(&mut store, &inside, now), 3);
+        assert_eq!(looks(&mut store, &inside, now), 0);
+        assert_eq!(looks(&mut store, &inside, now + LOOK_AGAIN), 3);
+        // Not the last request of its session.
+        drop(inside.enter(key("anna")));
+        assert_eq!(looks(&mut store, &inside, now + LOOK_AGAIN), 0);
+        present.remove(1);
+        assert!(store.excess(now + LOOK_AGAIN, &inside).is_some());
+        assert!(!store.sessions.contains_key(&key("bela")));
     }
 }

@@ -165,14 +165,14 @@ async fn after_requests_that_run_out_of_time_in_the_queue() {
 async fn after_requests_that_find_no_room_or_make_some() {
     let slots = slots(1);
     let pipeline = alone(&slots, StageConfig::new().shed(ShedPolicy::DropOldest).depth(1));
-    let _running = inside(&pipeline, Fate::Hang).await;
+    let running = inside(&pipeline, Fate::Hang).await;
     let evicted = inside(&pipeline, Fate::Serve).await;
     let urgent = RequestOptions::new().priority(Priority::High);
     let urgent = pipeline.submit_with(Fate::Serve, urgent).await.expect("it is let in");
     assert_eq!(ended(evicted).await, ErrorKind::Shed(ShedReason::Evicted));
     let refused = pipeline.submit(Fate::Serve).await.expect_err("what waits is of a higher class");
     assert_eq!(refused.kind(), ErrorKind::Refused(RefuseReason::QueueFull));
-    drop((_running, urgent));
+    drop((running, urgent));
     until_blank(&slots).await;
 }
 

@@ -34,12 +34,12 @@ impl Caller for Tenants {
 /// Five stages that do nothing, of which the middle one takes slots if there are any; there are as many as requests.
 fn callers(policy: ShedPolicy, slots: Option<Slots>, tenants: usize) -> Tenants {
     let plain = || StageConfig::new().depth(DEPTH);
-    let middle = |_: usize| match &slots {
-        Some(slots) => plain().slots(slots.clone()),
+    let middle = match slots {
+        Some(slots) => plain().slots(slots),
         None => plain().concurrency(IN_FLIGHT),
     };
     let first = Pipeline::builder("admission").stage_with(Noop, plain().shed(policy));
-    let stage = |number: usize| if number == STAGES / 2 { middle(number) } else { plain() };
+    let stage = |number: usize| if number == STAGES / 2 { middle.clone() } else { plain() };
     let builder = (1..STAGES).fold(first, |builder, number| builder.stage_with(Noop, stage(number)));
     let names = (0..tenants).map(|number| format!("tenant-{number}").into()).collect();
     Tenants { pipeline: builder.build().expect("the plan is sound"), names }

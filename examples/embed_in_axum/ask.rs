@@ -18,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures_util::stream::{self, StreamExt};
 use prompt_orchestrator::answer::Tokens;
-use prompt_orchestrator::error::{RefuseReason, ShedReason};
+use prompt_orchestrator::error::RefuseReason;
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::token::Finish;
 use serde::Deserialize;
@@ -143,14 +143,15 @@ impl Failure {
             K::Worker(W::ContextLength { .. }) => (S::BAD_REQUEST, "too_long"),
             K::Worker(W::ContentFilter) => (S::UNPROCESSABLE_ENTITY, "content_filter"),
             K::Refused(RefuseReason::QueueFull) => (S::TOO_MANY_REQUESTS, "queue_full"),
-            K::Worker(W::RateLimited) => (S::TOO_MANY_REQUESTS, "rate_limited"),
+            K::Refused(RefuseReason::RateLimited) | K::Worker(W::RateLimited) => (S::TOO_MANY_REQUESTS, "rate_limited"),
             // Out of time, wherever it was.
             _ if self.0.is_timeout() => (S::GATEWAY_TIMEOUT, "timeout"),
             // Ours, and over soon.
             K::Refused(RefuseReason::Draining) => (S::SERVICE_UNAVAILABLE, "draining"),
-            K::Shed(ShedReason::QueueFull | ShedReason::Evicted) => (S::SERVICE_UNAVAILABLE, "shed"),
+            K::Refused(RefuseReason::Unavailable) => (S::SERVICE_UNAVAILABLE, "unavailable"),
+            K::Shed(_) => (S::SERVICE_UNAVAILABLE, "shed"),
             K::Cancelled => (S::SERVICE_UNAVAILABLE, "cancelled"),
-            K::Worker(W::Overloaded) => (S::SERVICE_UNAVAILABLE, "overloaded"),
+            K::Refused(RefuseReason::Overloaded) | K::Worker(W::Overloaded) => (S::SERVICE_UNAVAILABLE, "overloaded"),
             // Ours, and to be looked into.
             K::Worker(_) => (S::BAD_GATEWAY, "worker"),
             _ => (S::INTERNAL_SERVER_ERROR, "internal"),

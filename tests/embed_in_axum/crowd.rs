@@ -185,7 +185,7 @@ async fn two_hundred_clients_come_and_go() {
 async fn two_hundred_clients_wait_at_the_door_and_go() {
     for seed in 1..=3 {
         let worker = Held::open(SLOTS, script);
-        let door = StageConfig::new().depth(4);
+        let door = StageConfig::new().depth(4).shed(ShedPolicy::Backpressure);
         let assistant = Pipeline::builder("patient")
             .stage_with(InferenceStage::new(worker.clone()), door)
             .stage(StreamStage::default())

@@ -65,8 +65,10 @@ fn a_runtime_that_stops_refuses_who_waits_at_the_door() {
 fn an_idle_stage_holds_no_slot() {
     let slots = Slots::new(NonZeroUsize::MIN);
     let worker = MockWorker::new(Script::tokens(1)).slots(slots.clone());
-    let pipeline = Pipeline::builder("idle").stage(InferenceStage::new(worker)).stage(StreamStage::default()).build();
-    let pipeline = pipeline.expect("builds");
+    let patient = StageConfig::new().shed(ShedPolicy::Backpressure);
+    let pipeline =
+        Pipeline::builder("idle").stage_with(InferenceStage::new(worker), patient).stage(StreamStage::default());
+    let pipeline = pipeline.build().expect("builds");
     let callers = runtime(3);
     // What comes and goes while the stage looks, and nothing after that.
     let flicker = |seed: u32| {
@@ -95,8 +97,9 @@ fn an_idle_stage_holds_no_slot() {
 #[test]
 fn a_stage_with_slots_does_not_sleep_on_what_is_queued() {
     let slots = Slots::new(NonZeroUsize::new(64).expect("not zero"));
+    let patient = StageConfig::new().queued().slots(slots).shed(ShedPolicy::Backpressure);
     let pipeline = Pipeline::builder("slots")
-        .then_with("work", StageConfig::new().queued().slots(slots), |_cx, n: u64| async move { Ok::<_, BoxError>(n) })
+        .then_with("work", patient, |_cx, n: u64| async move { Ok::<_, BoxError>(n) })
         .build()
         .expect("builds");
     let mut rng = fastrand::Rng::with_seed(7);

@@ -4,7 +4,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use prompt_orchestrator::prelude::*;
 
 use crate::TestResult;
-use crate::common::Gate;
+use crate::common::{Gate, gated};
 use crate::task::session_on;
 
 /// The one recorder of this process; the other tests' pipelines have other names.
@@ -13,17 +13,8 @@ async fn a_gauge_is_the_sum_of_the_shards() -> TestResult {
     let recorder = PrometheusBuilder::new().install_recorder()?;
     let gate = Gate::shut();
     let at_gate = gate.clone();
-    let shards = Shards::of(2).build(move |_| {
-        let gate = at_gate.clone();
-        let wait = move |_cx, number: u64| {
-            let gate = gate.clone();
-            async move {
-                gate.pass().await;
-                Ok::<_, BoxError>(number)
-            }
-        };
-        Pipeline::builder("summed").then("wait", wait).build()
-    })?;
+    let stage = move |_| gated(Pipeline::builder("summed"), "wait", StageConfig::new(), &at_gate).build();
+    let shards: Shards<u64, u64> = Shards::of(2).build(stage)?;
     let mut inside = Vec::new();
     for shard in [0, 1, 1] {
         let options = RequestOptions::new().session(session_on(&shards, shard));

@@ -3,7 +3,7 @@ use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::shards::ShardsBuilder;
 
 use crate::TestResult;
-use crate::common::{Gate, soon, until};
+use crate::common::{Gate, gated, soon, until};
 use crate::task::{ask, here, running, session_on, waiting, whereabouts};
 
 #[tokio::test]
@@ -108,17 +108,8 @@ async fn try_submit_refuses_where_the_home_shard_has_no_room() -> TestResult {
     let gate = Gate::shut();
     let at_gate = gate.clone();
     let one = StageConfig::new().depth(1).concurrency(1);
-    let shards = Shards::of(2).build(move |_| {
-        let gate = at_gate.clone();
-        let wait = move |_cx, number: u64| {
-            let gate = gate.clone();
-            async move {
-                gate.pass().await;
-                Ok::<_, BoxError>(number)
-            }
-        };
-        Pipeline::builder("narrow").then_with("wait", one.clone(), wait).build()
-    })?;
+    let stage = move |_| gated(Pipeline::builder("narrow"), "wait", one.clone(), &at_gate).build();
+    let shards: Shards<u64, u64> = Shards::of(2).build(stage)?;
     // From the shard itself, so that it sees what is in its hands: numbers carry no session.
     let mine = shards.clone();
     let spawned = shards.spawn_on(session_on(&shards, 1), async move {

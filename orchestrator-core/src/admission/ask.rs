@@ -1,3 +1,5 @@
+use crate::error::RefuseReason;
+
 /// How much work a request says it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Size {
@@ -61,22 +63,11 @@ pub(crate) struct Tokens {
     pub(crate) first_token: f64,
 }
 
-/// Why a request is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
-    /// It would wait for longer than it can.
-    Overloaded,
-    /// It would miss its deadline even if it got a slot at once.
-    Deadline,
-    /// No slot can be used.
-    Unavailable,
-}
-
 /// A request that is not let in.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Refusal {
-    /// Why.
-    pub(crate) reason: Reason,
+    /// Why: it would wait for longer than it can, or miss its deadline even with a slot at once, or no slot can be used.
+    pub(crate) reason: RefuseReason,
     /// How long it would have waited for a slot, in seconds.
     pub(crate) wait: f64,
     /// After how many seconds a retry makes sense; spread by a fifth either way, so that those refused together do not come

@@ -1,4 +1,4 @@
-use super::ask::{Ask, Reason, Refusal, Supply, Tokens};
+use super::ask::{Ask, Refusal, Supply, Tokens};
 use super::backlog::{Backlog, Item};
 use super::bookings::{Booking, Bookings, Key};
 use super::estimate::{Estimates, Lesson};
@@ -7,6 +7,7 @@ use super::predict::{Claim, SECOND, View};
 use super::runs::{Run, Runs};
 use super::tenants::Tenants;
 use super::timeline::Timeline;
+use crate::error::RefuseReason;
 use crate::queue::{LANES, NEVER};
 
 /// Seconds that a request is thought to take where nobody said anything.
@@ -64,7 +65,7 @@ impl Ledger {
     pub(crate) fn ask(&mut self, ask: &Ask<'_>, now: u64, supply: Supply) -> Result<Key, Refusal> {
         if supply.slots == 0 {
             let retry_after = self.spread(supply.probe);
-            return Err(Refusal { reason: Reason::Unavailable, wait: supply.probe, retry_after });
+            return Err(Refusal { reason: RefuseReason::Unavailable, wait: supply.probe, retry_after });
         }
         self.pace.supply(supply.slots, self.runs.len(), now);
         self.backlog.settle(now);
@@ -72,12 +73,12 @@ impl Ledger {
         // A server that does nothing is always asked: that costs nobody anything, and tells what requests take now.
         let idle = self.bookings.len() == 0;
         if judged.too_late && !idle {
-            return Err(self.refuse(Reason::Deadline, &judged, now));
+            return Err(self.refuse(RefuseReason::Deadline, &judged, now));
         }
         if idle || self.fits(&judged, now) {
             Ok(self.insert(ask, judged.work, now))
         } else {
-            Err(self.refuse(Reason::Overloaded, &judged, now))
+            Err(self.refuse(RefuseReason::Overloaded, &judged, now))
         }
     }
 
@@ -184,7 +185,7 @@ impl Ledger {
         all < view.rate * limit || view.wait_behind(&judged.claim, most, running) < limit
     }
 
-    fn refuse(&mut self, reason: Reason, judged: &Judged, now: u64) -> Refusal {
+    fn refuse(&mut self, reason: RefuseReason, judged: &Judged, now: u64) -> Refusal {
         let wait = self.view(now).wait(&judged.claim, NEVER) / SECOND;
         let until = (wait - seconds(judged.horizon)).max(seconds(judged.work) / self.pace.slots() as f64);
         Refusal { reason, wait, retry_after: self.spread(until) }

@@ -38,7 +38,7 @@ mod tests;
 #[cfg(test)]
 mod whole;
 
-pub(crate) use ask::{Ask, Reason, Refusal, Size, Supply, Tokens};
+pub(crate) use ask::{Ask, Refusal, Size, Supply, Tokens};
 pub(crate) use book::Book;
 pub(crate) use bookings::Key;
 pub(crate) use desk::{Bookings, Desk, Wish};

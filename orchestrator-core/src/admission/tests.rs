@@ -1,6 +1,7 @@
 //! What a ledger decides, in small cases that can be worked out by hand.
 
-use super::{Ask, Key, Ledger, Reason, Size, Supply, Tokens};
+use super::{Ask, Key, Ledger, Size, Supply, Tokens};
+use crate::error::RefuseReason;
 use crate::queue::NEVER;
 
 const S: u64 = 1_000_000_000;
@@ -53,7 +54,7 @@ fn a_refusal_says_why_how_long_and_when_to_try_again() {
     let (mut ledger, _) = full();
     fill(&mut ledger, 6, &ONE);
     let seen: Vec<_> = (0..100).map(|_| ledger.ask(&ONE, 0, TWO_SLOTS).expect_err("four seconds")).collect();
-    assert!(seen.iter().all(|r| r.reason == Reason::Overloaded && near(r.wait, 4.0)));
+    assert!(seen.iter().all(|r| r.reason == RefuseReason::Overloaded && near(r.wait, 4.0)));
     assert!(seen.iter().all(|r| (1.6..=2.4).contains(&r.retry_after)), "{seen:?}");
     let [least, most] = [f64::min, f64::max].map(|f| seen.iter().map(|r| r.retry_after).reduce(f).expect("some"));
     assert!(least < 1.7 && most > 2.3, "spread from {least} to {most}");
@@ -64,7 +65,7 @@ fn a_retry_is_never_sooner_than_one_more_request_is_done() {
     let (mut ledger, _) = full();
     let now = Ask { max_wait: 0, size: Size::Time(8.0), ..ONE };
     let refusal = ledger.ask(&now, S - 1, TWO_SLOTS).expect_err("no slot is free now");
-    assert_eq!(refusal.reason, Reason::Overloaded);
+    assert_eq!(refusal.reason, RefuseReason::Overloaded);
     assert!((3.2..=4.8).contains(&refusal.retry_after), "{refusal:?}");
 }
 
@@ -74,9 +75,9 @@ fn a_deadline_shortens_the_wait_by_the_work_and_by_the_stages_before() {
     let by = |seconds: f64, before: u64| Ask { deadline: (seconds * 1e9) as u64, before, ..ONE };
     let key = ledger.ask(&by(2.1, 0), 0, TWO_SLOTS).expect("a second of wait, a second of work");
     ledger.abandon(key);
-    assert_eq!(ledger.ask(&by(1.9, 0), 0, TWO_SLOTS).map_err(|r| r.reason), Err(Reason::Overloaded));
-    assert_eq!(ledger.ask(&by(0.9, 0), 0, TWO_SLOTS).map_err(|r| r.reason), Err(Reason::Deadline));
-    assert_eq!(ledger.ask(&by(1.5, S), 0, TWO_SLOTS).map_err(|r| r.reason), Err(Reason::Deadline));
+    assert_eq!(ledger.ask(&by(1.9, 0), 0, TWO_SLOTS).map_err(|r| r.reason), Err(RefuseReason::Overloaded));
+    assert_eq!(ledger.ask(&by(0.9, 0), 0, TWO_SLOTS).map_err(|r| r.reason), Err(RefuseReason::Deadline));
+    assert_eq!(ledger.ask(&by(1.5, S), 0, TWO_SLOTS).map_err(|r| r.reason), Err(RefuseReason::Deadline));
     assert!(ledger.ask(&by(2.1, S), 0, TWO_SLOTS).is_ok(), "the slots are free when it comes");
 }
 
@@ -84,7 +85,7 @@ fn a_deadline_shortens_the_wait_by_the_work_and_by_the_stages_before() {
 fn without_a_usable_slot_it_says_when_the_server_is_looked_at_again() {
     let mut ledger = Ledger::new();
     let refusal = ledger.ask(&ONE, 0, Supply { slots: 0, probe: 5.0 }).expect_err("no slot");
-    assert_eq!((refusal.reason, refusal.wait), (Reason::Unavailable, 5.0));
+    assert_eq!((refusal.reason, refusal.wait), (RefuseReason::Unavailable, 5.0));
     assert!((4.0..=6.0).contains(&refusal.retry_after));
     assert!(ledger.ask(&ONE, 0, TWO_SLOTS).is_ok());
 }
@@ -211,7 +212,7 @@ fn the_least_that_a_request_needs_is_learned() {
 fn an_idle_server_is_asked_whatever_is_thought_of_it() {
     let (mut ledger, keys) = full();
     let hurried = Ask { deadline: S / 2, ..ONE };
-    assert_eq!(ledger.ask(&hurried, 0, TWO_SLOTS).expect_err("it takes a second").reason, Reason::Deadline);
+    assert_eq!(ledger.ask(&hurried, 0, TWO_SLOTS).expect_err("it takes a second").reason, RefuseReason::Deadline);
     keys.into_iter().for_each(|key| ledger.finish(key, 0, false));
     assert!(ledger.ask(&hurried, 0, TWO_SLOTS).is_ok());
 }

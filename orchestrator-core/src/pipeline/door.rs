@@ -64,8 +64,8 @@ impl<In: Input, Out: Send + 'static> Pipeline<In, Out> {
     ///
     /// # Errors
     ///
-    /// Like [`submit`](Self::submit); at a full door it refuses with [`RefuseReason::QueueFull`], unless the queue's
-    /// policy makes room.
+    /// Like [`submit`](Self::submit), but at a full door, where that would wait, it refuses with
+    /// [`RefuseReason::QueueFull`].
     pub fn try_submit(&self, mut input: In) -> Result<Answer<Out>, Error> {
         let options = input.take_options();
         match self.inner.enter(input, options, self.inner.door.policy.without_waiting())? {
@@ -84,16 +84,12 @@ impl<In: Input> Inner<In> {
         let shared = &self.shared;
         let now = shared.clock.now();
         let deadline = options.deadline.map_or(NEVER, |d| shared.clock.ticks(d));
-        if let Err(error) = self.check(&input, deadline, now) {
-            shared.counters.barred(match error.kind() {
-                ErrorKind::Refused(reason) => reason,
-                _ => RefuseReason::Invalid,
-            });
-            return Err(error);
-        }
-        // Before anything is booked: it panics outside of a runtime.
-        self.start();
-        let bookings = self.reserve(&input, &options, deadline, now).inspect_err(|error| {
+        let reserved = self.check(&input, deadline, now).and_then(|()| {
+            // Before anything is booked: it panics outside of a runtime.
+            self.start();
+            self.reserve(&input, &options, deadline, now)
+        });
+        let bookings = reserved.inspect_err(|error| {
             if let ErrorKind::Refused(reason) = error.kind() {
                 shared.counters.barred(reason);
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::admission::{Bookings, Reason, Refusal, Wish};
+use crate::admission::{Bookings, Refusal, Wish};
 use crate::error::{Error, RefuseReason};
 use crate::pipeline::handle::Inner;
 use crate::request::{Input, RequestOptions, Size};
@@ -74,8 +74,9 @@ fn refused(refusal: &Refusal) -> Error {
     let seconds = |seconds: f64| Duration::try_from_secs_f64(seconds).ok();
     let (wait, retry_after) = (seconds(refusal.wait), seconds(refusal.retry_after));
     match refusal.reason {
-        Reason::Overloaded => Error::forecast(RefuseReason::Overloaded, wait, retry_after),
-        Reason::Deadline => Error::forecast(RefuseReason::Deadline, wait, None),
-        Reason::Unavailable => Error::forecast(RefuseReason::Unavailable, None, retry_after),
+        // Whoever is too late is too late later, too; and nobody knows how long a server is away.
+        RefuseReason::Deadline => Error::forecast(refusal.reason, wait, None),
+        RefuseReason::Unavailable => Error::forecast(refusal.reason, None, retry_after),
+        reason => Error::forecast(reason, wait, retry_after),
     }
 }

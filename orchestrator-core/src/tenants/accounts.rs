@@ -1,6 +1,7 @@
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
+use crate::runtime::cell::lock;
 use crate::tenants::meter::{Account, Meter, OverLimit};
 
 /// Accounts are not looked through before there are as many.
@@ -40,7 +41,7 @@ impl Accounts {
     }
 
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.table)
     }
 }
 

@@ -1,8 +1,9 @@
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::error::Fault;
+use crate::runtime::cell::lock;
 use crate::tenants::Limit;
 use crate::tenants::accounts::Accounts;
 use crate::tenants::meter::{Account, Meter, OverLimit};
@@ -140,7 +141,7 @@ fn faults_of_limit(whose: &str, limit: Limit) -> impl Iterator<Item = Fault> {
 impl Own {
     fn charge(&self, tokens: Option<u64>) -> Result<(), OverLimit> {
         self.meter.fits(tokens)?;
-        self.meter.charge(&mut self.account.lock().unwrap_or_else(PoisonError::into_inner), tokens)
+        self.meter.charge(&mut lock(&self.account), tokens)
     }
 }
 

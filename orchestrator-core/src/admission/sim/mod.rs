@@ -10,4 +10,4 @@ mod sharing;
 mod tally;
 mod trouble;
 
-use super::{Ask, Key, Ledger, Reason, Refusal, Size, Supply, Tokens};
+use super::{Ask, Key, Ledger, Refusal, Size, Supply, Tokens};

@@ -5,7 +5,8 @@ use fastrand::Rng;
 use super::door::{Door, Rules};
 use super::load::{Job, bursts, jobs, lognormal, poisson};
 use super::tally::Tally;
-use super::{Reason, Size, Tokens};
+use super::{Size, Tokens};
+use crate::error::RefuseReason;
 
 const END: f64 = 400.0;
 
@@ -37,7 +38,7 @@ fn without_slots_all_are_refused_until_they_are_back() {
     let tally = told(12, 16.0, Rules { down: vec![(100.0, 120.0)], ..Rules::default() });
     let refused = tally.refusals(100.0, 120.0);
     let came = tally.jobs.iter().filter(|(j, _)| (100.0..120.0).contains(&j.at)).count();
-    assert_eq!(refused.iter().filter(|r| r.reason == Reason::Unavailable).count(), came);
+    assert_eq!(refused.iter().filter(|r| r.reason == RefuseReason::Unavailable).count(), came);
     assert!(refused.iter().all(|r| r.wait <= 20.0 && (0.8..=1.2).contains(&(r.retry_after / r.wait))));
     let (used, expired) = (tally.used(122.0, END), tally.expired(120.0, END));
     assert!(used >= 0.95 && expired <= 0.1, "afterwards: {used} used, {expired} expired");

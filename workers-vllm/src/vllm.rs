@@ -167,7 +167,7 @@ const REQUEST_ID: http::HeaderName = http::HeaderName::from_static("x-request-id
 #[async_trait]
 impl ModelWorker for Vllm {
     async fn infer(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
-        self.0.timeouts.run(self.call(&request)).await
+        self.0.timeouts.of(&request.context).run(self.call(&request)).await
     }
 
     fn info(&self) -> WorkerInfo {

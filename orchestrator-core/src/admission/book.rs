@@ -2,6 +2,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::admission::{Ledger, Supply};
 use crate::queue::NEVER;
 use crate::runtime::cell::lock;
@@ -42,6 +44,14 @@ impl Book {
     /// All slots are usable.
     pub(crate) fn resume(&self) {
         self.probe.store(0, Ordering::Release);
+    }
+
+    /// Until when no slot is usable.
+    pub(crate) fn suspended_until(&self) -> Option<Instant> {
+        match self.probe.load(Ordering::Acquire) {
+            0 => None,
+            probe => self.clock.instant(probe),
+        }
     }
 
     /// What a server with `total` slots can take at `now`.

@@ -90,7 +90,7 @@ impl Desk {
             aging: self.aging,
             before: self.before.load(Ordering::Relaxed),
         };
-        let supply = book.supply(self.slots.total().min(self.concurrency.unwrap_or(usize::MAX)), now);
+        let supply = self.slots.supply(self.concurrency.unwrap_or(usize::MAX), now);
         let mut ledger = book.lock();
         let key = if predicts { ledger.ask(&ask, now, supply)? } else { ledger.book(&ask, now) };
         Ok(Booking {

@@ -91,7 +91,7 @@ impl fmt::Display for Report {
             writeln!(f)?;
         }
         match &self.finish {
-            Some(Finish { reason, usage, checks, .. }) => {
+            Some(Finish { reason, usage, checks, origin, .. }) => {
                 write!(
                     f,
                     "{} prompt tokens ({} cached), {} completion tokens, finish reason {}",
@@ -100,6 +100,12 @@ impl fmt::Display for Report {
                     usage.completion_tokens,
                     reason.as_str()
                 )?;
+                if let Some(origin) = origin.as_deref().filter(|origin| !origin.worker.is_empty()) {
+                    write!(f, "\nanswered by {}", origin.worker)?;
+                    if let Some(model) = &origin.model {
+                        write!(f, " ({model})")?;
+                    }
+                }
                 for check in checks {
                     write!(f, "\ncheck {check}")?;
                 }

@@ -151,6 +151,12 @@ impl WorkerError {
         self.0.kind
     }
 
+    /// Returns what was said, without "worker failed: ".
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// Returns whether the same request may succeed later, or elsewhere.
     #[must_use]
     pub fn is_transient(&self) -> bool {

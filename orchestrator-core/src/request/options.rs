@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::worker::Timeouts;
+
 /// Class of a request. A queue serves a higher class first, until a lower one has waited for its
 /// [`aging`](crate::stage::StageConfig::aging); within a class it serves tenants in turns, and each in order of arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -53,6 +55,8 @@ pub struct RequestOptions {
     pub deadline: Option<Instant>,
     /// Whether the request is refused rather than have its caller wait at a full door.
     pub admit_now: bool,
+    /// How long workers are waited for, in place of their own limits.
+    pub timeouts: Option<Arc<Timeouts>>,
 }
 
 impl RequestOptions {
@@ -96,6 +100,14 @@ impl RequestOptions {
     #[must_use]
     pub const fn admit_now(mut self) -> Self {
         self.admit_now = true;
+        self
+    }
+
+    /// Sets how long workers are waited for, phase by phase, in place of all of their own limits; for each attempt, where there
+    /// are several.
+    #[must_use]
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = Some(Arc::new(timeouts));
         self
     }
 

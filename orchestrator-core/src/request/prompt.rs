@@ -267,6 +267,12 @@ pub(crate) fn last_question(messages: &[Message]) -> std::borrow::Cow<'_, str> {
     messages.iter().rfind(|m| m.role() == Role::User).map(Message::text).unwrap_or_default()
 }
 
+/// About how many tokens messages have, with what a template writes around them.
+pub(crate) fn estimated_tokens(messages: &[Message]) -> u64 {
+    let text: usize = messages.iter().map(Message::bytes).sum();
+    (text.div_ceil(BYTES_PER_TOKEN) + messages.len() * PER_MESSAGE) as u64
+}
+
 impl Input for PromptRequest {
     fn take_options(&mut self) -> RequestOptions {
         std::mem::take(&mut self.options)
@@ -274,9 +280,8 @@ impl Input for PromptRequest {
 
     /// Tokens by the estimate of [`EstimatedTokens`](crate::token::EstimatedTokens).
     fn size(&self) -> Size {
-        let text: usize = self.messages.iter().map(Message::bytes).sum();
         Size::Tokens {
-            prompt: (text.div_ceil(BYTES_PER_TOKEN) + self.messages.len() * PER_MESSAGE) as u64,
+            prompt: estimated_tokens(&self.messages),
             limit: self.sampling.max_tokens.map(|limit| u64::from(limit.get())),
             model: self.model.clone(),
         }

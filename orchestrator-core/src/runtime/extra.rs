@@ -11,6 +11,7 @@ use crate::runtime::permit::Unit;
 use crate::runtime::spans;
 use crate::shards::Presence;
 use crate::token::Finish;
+use crate::worker::Lease;
 
 /// What only some requests need.
 #[derive(Default)]
@@ -101,6 +102,12 @@ impl Cell {
     pub(crate) fn lend(&self, unit: Arc<Unit>) {
         *lock(&self.extra().held) = Some(unit);
         self.holds.store(true, Ordering::Release);
+    }
+
+    /// What stands behind the slot of the current run.
+    pub(crate) fn lease(&self) -> Lease {
+        let held = self.extra_if_any().and_then(|extra| lock(&extra.held).clone());
+        held.and_then(|unit| unit.lease()).unwrap_or_default()
     }
 
     /// The unit of the current run, made where there is none yet.

@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
 
-use crate::worker::Slot;
+use crate::worker::{Lease, Slot};
 
 /// Drops what belongs to a user; a destructor that panics must not take a task of ours, or a rayon worker, with it.
 pub(crate) fn discard<T>(value: T) {
@@ -119,6 +119,11 @@ impl Unit {
     pub(crate) fn complete(&self) {
         let complete = !self.streams.load(Ordering::Acquire);
         self.complete.store(complete, Ordering::Release);
+    }
+
+    /// What stands behind its slot.
+    pub(crate) fn lease(&self) -> Option<Lease> {
+        self.slot.as_ref().map(Lease::of)
     }
 
     /// Hands the counting over from the segment's task to the gate.

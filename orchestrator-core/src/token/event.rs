@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use smallvec::SmallVec;
 
 use crate::token::Check;
+use crate::worker::Attempt;
 
 /// One event of an answer.
 ///
@@ -189,13 +190,35 @@ pub struct Finish {
     pub checks: Vec<Check>,
     /// What the server said at the end beyond all this, by its own names: timings, what it cost.
     pub vendor: Option<Box<Map<String, Value>>>,
+    /// Who answered; the inference stage fills it in where no worker did.
+    pub origin: Option<Box<Origin>>,
+}
+
+/// Who answered a request, and who failed before.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Origin {
+    /// The worker that brought the answer to its end.
+    pub worker: String,
+    /// The model that answered, where it is known.
+    pub model: Option<String>,
+    /// The calls that failed before, in order. What they generated is not part of the answer's usage, unless the answer goes on
+    /// behind it.
+    pub failed: Vec<Attempt>,
+}
+
+impl Origin {
+    /// Names a worker and its model.
+    pub fn new(worker: impl Into<String>, model: Option<String>) -> Self {
+        Self { worker: worker.into(), model, failed: Vec::new() }
+    }
 }
 
 impl Finish {
     /// Makes a terminal event without checks.
     #[must_use]
     pub const fn new(reason: FinishReason, usage: Usage) -> Self {
-        Self { reason, usage, checks: Vec::new(), vendor: None }
+        Self { reason, usage, checks: Vec::new(), vendor: None, origin: None }
     }
 }
 

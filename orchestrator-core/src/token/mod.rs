@@ -5,11 +5,19 @@
 
 mod check;
 mod counter;
+mod emitter;
 mod event;
+mod in_stage;
+mod observer;
+mod spawned;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub use check::{Check, Fault, Verdict};
 pub(crate) use counter::{BYTES_PER_TOKEN, PER_MESSAGE};
 pub use counter::{EstimatedTokens, TokenCounter};
-pub use event::{Finish, FinishReason, TextDelta, TokenEvent, ToolCallDelta, Usage};
-pub use stream::{Emitter, Pulse, TokenStream};
+pub use emitter::Emitter;
+pub use event::{Finish, FinishReason, Origin, TextDelta, TokenEvent, ToolCallDelta, Usage};
+pub use observer::{End, Observer};
+pub use stream::{Pulse, TokenStream};

@@ -13,8 +13,8 @@ use crate::request::PromptRequest;
 use crate::runtime::cell::Cell;
 use crate::stage::{Stage, StageConfig};
 use crate::stats::Tally;
-use crate::token::{TokenEvent, TokenStream};
-use crate::worker::{InferenceRequest, ModelWorker};
+use crate::token::{Origin, TokenEvent, TokenStream};
+use crate::worker::{InferenceRequest, ModelWorker, WorkerInfo};
 
 /// The stage that calls a worker.
 ///
@@ -42,7 +42,7 @@ impl InferenceStage {
         Self { worker }
     }
 
-    async fn call(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+    async fn call(&self, mut request: InferenceRequest) -> Result<TokenStream, WorkerError> {
         let cx = request.context.clone();
         if request.is_begun() && !self.worker.info().continues {
             return Err(WorkerError::new(
@@ -50,8 +50,9 @@ impl InferenceStage {
                 "the worker cannot go on with a begun answer",
             ));
         }
+        request.lease = cx.cell().lease();
         let stream = self.worker.infer(request).await?;
-        Ok(TokenStream::in_stage(&cx, Metered::new(stream, &cx)))
+        Ok(TokenStream::in_stage(&cx, Metered::new(stream, &cx, self.worker.clone())))
     }
 
     fn config(&self) -> StageConfig {
@@ -119,6 +120,7 @@ struct Metered {
     gaps: Tally,
     /// The segment whose slot it holds.
     segment: Option<usize>,
+    worker: Arc<dyn ModelWorker>,
 }
 
 /// How many events that were ready one after the other share one reading of the clock.
@@ -128,7 +130,7 @@ struct Metered {
 const SHARED_READING: u64 = 8;
 
 impl Metered {
-    fn new(stream: TokenStream, cx: &Context) -> Self {
+    fn new(stream: TokenStream, cx: &Context, worker: Arc<dyn ModelWorker>) -> Self {
         // A task of the stream keeps the permit itself: it is gone later than the stream.
         let permit = cx.hold_permit();
         permit.streams();
@@ -142,10 +144,11 @@ impl Metered {
             waited: false,
             gaps: Tally::default(),
             segment: cx.cell().segment(),
+            worker,
         }
     }
 
-    fn measure(&mut self, event: &TokenEvent) {
+    fn measure(&mut self, event: &mut TokenEvent) {
         let waited = std::mem::take(&mut self.waited);
         if let TokenEvent::Finish(finish) = event {
             // Not a token: the time up to it lies between nothing.
@@ -153,6 +156,10 @@ impl Metered {
             self.cell.shared.counters.tokens(finish.usage);
             let extra = self.cell.extra();
             extra.last_event.store(now, Ordering::Relaxed);
+            finish.origin.get_or_insert_with(|| {
+                let WorkerInfo { name, model, .. } = self.worker.info();
+                Box::new(Origin::new(name, model))
+            });
             self.cell.finish(finish);
             let first_token = extra.first_token.load(Ordering::Relaxed);
             if let Some(desk) = self.desk()
@@ -217,8 +224,8 @@ impl Stream for Metered {
             this.waited = true;
             return Poll::Pending;
         };
-        let item = item.unwrap_or_else(|| Err(WorkerError::stream_cut()));
-        match &item {
+        let mut item = item.unwrap_or_else(|| Err(WorkerError::stream_cut()));
+        match &mut item {
             Ok(event) => {
                 this.measure(event);
                 if event.is_terminal() {

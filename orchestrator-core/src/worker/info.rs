@@ -11,6 +11,10 @@ pub struct WorkerInfo {
     /// Whether it can go on with an answer that another call began:
     /// [`InferenceRequest::prefix`](crate::worker::InferenceRequest::prefix). It gets none without this.
     pub continues: bool,
+    /// Whether it takes [tools](crate::worker::InferenceRequest::tools), where that is known.
+    pub tools: Option<bool>,
+    /// Whether it takes pictures, where that is known.
+    pub images: Option<bool>,
 }
 
 impl WorkerInfo {
@@ -37,6 +41,20 @@ impl WorkerInfo {
     #[must_use]
     pub const fn continues(mut self) -> Self {
         self.continues = true;
+        self
+    }
+
+    /// Says whether it takes tools.
+    #[must_use]
+    pub const fn tools(mut self, takes: bool) -> Self {
+        self.tools = Some(takes);
+        self
+    }
+
+    /// Says whether it takes pictures.
+    #[must_use]
+    pub const fn images(mut self, takes: bool) -> Self {
+        self.images = Some(takes);
         self
     }
 }

@@ -1,5 +1,6 @@
 //! Model servers behind one trait, and the stage that calls them.
 
+mod attempts;
 mod health;
 mod inference;
 mod info;
@@ -7,11 +8,12 @@ mod request;
 mod slots;
 mod timeouts;
 
+pub use attempts::{Attempt, Attempts};
 pub use health::{Health, HealthStatus, Load};
 pub use inference::InferenceStage;
 pub use info::WorkerInfo;
 pub use request::{InferenceRequest, Prefix};
-pub use slots::{Slot, Slots};
+pub use slots::{Lease, Offer, Slot, SlotGroup, Slots};
 pub use timeouts::Timeouts;
 
 use async_trait::async_trait;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::context::Context;
 use crate::request::{Message, PromptRequest, ResponseFormat, Sampling, Tool};
 use crate::retrieval::Passage;
+use crate::worker::{Attempts, Lease};
 
 /// What a worker is asked: assembled messages, parameters, the passages behind them, and the request's [`Context`].
 #[derive(Debug, Clone)]
@@ -34,6 +35,12 @@ pub struct InferenceRequest {
     pub passages: Arc<[Passage]>,
     /// What the caller attached; not meant for the model.
     pub metadata: BTreeMap<String, String>,
+    /// Tokens of the prompt, where somebody has counted them.
+    pub prompt_tokens: Option<u64>,
+    /// What stands behind the slot that was taken for this call: see [`Lease`].
+    pub lease: Lease,
+    /// What failed before, for the same request.
+    pub attempts: Attempts,
     /// The request that this call belongs to: cancellation, deadline, session, offloading.
     pub context: Context,
 }
@@ -53,13 +60,23 @@ impl InferenceRequest {
             response_format: parts.response_format,
             passages: Arc::default(),
             metadata: parts.metadata,
+            prompt_tokens: None,
+            lease: Lease::default(),
+            attempts: Attempts::default(),
             context,
         }
     }
 
-    /// Whether there is something of the answer already.
-    pub(crate) fn is_begun(&self) -> bool {
+    /// Returns whether there is something of the answer already.
+    #[must_use]
+    pub fn is_begun(&self) -> bool {
         self.prefix.as_ref().is_some_and(|prefix| !prefix.text.is_empty() || !prefix.token_ids.is_empty())
+    }
+
+    /// Returns how many tokens the prompt has: as counted, or else estimated by its length, without pictures and tools.
+    #[must_use]
+    pub fn estimated_prompt_tokens(&self) -> u64 {
+        self.prompt_tokens.unwrap_or_else(|| crate::request::estimated_tokens(&self.messages))
     }
 
     /// Returns the prompt where it is to be gone on with as it is, `None` where a chat template goes around the messages.
@@ -90,18 +107,27 @@ pub struct Prefix {
     pub text: String,
     /// The ids of its tokens, all of them or none; a server that takes them goes on exactly where the first call was.
     pub token_ids: Vec<u32>,
+    /// The model that began it, where it is known: another one has other ids.
+    pub model: Option<String>,
 }
 
 impl Prefix {
     /// Makes a prefix of which only the text is known.
     pub fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), token_ids: Vec::new() }
+        Self { text: text.into(), token_ids: Vec::new(), model: None }
     }
 
     /// Adds the ids of all its tokens.
     #[must_use]
     pub fn token_ids(mut self, ids: Vec<u32>) -> Self {
         self.token_ids = ids;
+        self
+    }
+
+    /// Names the model that began it.
+    #[must_use]
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.model = Some(model.into());
         self
     }
 }

@@ -97,6 +97,13 @@ impl Timeouts {
         self
     }
 
+    /// Returns the limits of a request: its own, where its caller [set](crate::request::RequestOptions::timeouts) some, or else
+    /// these.
+    #[must_use]
+    pub fn of(self, context: &crate::context::Context) -> Self {
+        context.options().timeouts.as_deref().copied().unwrap_or(self)
+    }
+
     /// Runs a call within the limits, and its stream too. What takes too long is dropped, and with it the connection.
     ///
     /// # Errors

@@ -204,7 +204,7 @@ fn place(fields: &mut wire::Extra, lease: &Lease) {
 #[async_trait]
 impl ModelWorker for LlamaCpp {
     async fn infer(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
-        let answer = self.0.timeouts.run(self.call(request)).await;
+        let answer = self.0.timeouts.of(&request.context).run(self.call(request)).await;
         answer.inspect_err(|error| self.0.doubt.note(error))
     }
 

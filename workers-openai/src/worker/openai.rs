@@ -91,7 +91,7 @@ impl OpenAi {
 #[async_trait]
 impl ModelWorker for OpenAi {
     async fn infer(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
-        self.0.timeouts.run(self.call(&request)).await
+        self.0.timeouts.of(&request.context).run(self.call(&request)).await
     }
 
     fn info(&self) -> WorkerInfo {

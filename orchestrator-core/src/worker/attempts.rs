@@ -1,0 +1,113 @@
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::error::{WorkerError, WorkerErrorKind};
+use crate::runtime::cell::lock;
+
+/// A call of a worker that failed while a request was being answered.
+///
+/// Shows as `mac failed after 1.2 s: 503 from the server`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The worker's name.
+    pub worker: String,
+    /// Its model, where it is known.
+    pub model: Option<String>,
+    /// What kind of failure it was.
+    pub kind: WorkerErrorKind,
+    /// What the worker said.
+    pub message: String,
+    /// From the call to the failure.
+    pub took: Duration,
+    /// Whether some of the answer had come.
+    pub begun: bool,
+    /// Whether somebody else could be asked at once.
+    pub elsewhere: bool,
+}
+
+impl Attempt {
+    /// Notes a failure of a worker before its first event, with nobody else to ask.
+    #[must_use]
+    pub fn new(worker: impl Into<String>, model: Option<String>, error: &WorkerError, took: Duration) -> Self {
+        Self {
+            worker: worker.into(),
+            model,
+            kind: error.kind(),
+            message: error.message().to_owned(),
+            took,
+            begun: false,
+            elsewhere: false,
+        }
+    }
+
+    /// Says whether some of the answer had come.
+    #[must_use]
+    pub const fn begun(mut self, begun: bool) -> Self {
+        self.begun = begun;
+        self
+    }
+
+    /// Says whether somebody else could be asked at once.
+    #[must_use]
+    pub const fn elsewhere(mut self, elsewhere: bool) -> Self {
+        self.elsewhere = elsewhere;
+        self
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed after {:.3?}: {}", self.worker, self.took, self.message)
+    }
+}
+
+/// What failed so far for one [`InferenceRequest`](crate::worker::InferenceRequest); its clones share it.
+///
+/// So that workers around workers know of each other's attempts: a pool does not ask a member again that has just failed, and a
+/// retry counts what others have tried.
+#[derive(Clone, Default)]
+pub struct Attempts(Arc<Mutex<Vec<Attempt>>>);
+
+impl Attempts {
+    /// Adds one.
+    pub fn push(&self, attempt: Attempt) {
+        lock(&self.0).push(attempt);
+    }
+
+    /// Returns how many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        lock(&self.0).len()
+    }
+
+    /// Returns whether nothing has failed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the last one.
+    #[must_use]
+    pub fn last(&self) -> Option<Attempt> {
+        lock(&self.0).last().cloned()
+    }
+
+    /// Returns all of them, in order.
+    #[must_use]
+    pub fn all(&self) -> Vec<Attempt> {
+        lock(&self.0).clone()
+    }
+
+    /// Returns whether an attempt is among them that `is` so.
+    pub fn any(&self, is: impl FnMut(&Attempt) -> bool) -> bool {
+        lock(&self.0).iter().any(is)
+    }
+}
+
+impl fmt::Debug for Attempts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(lock(&self.0).iter()).finish()
+    }
+}

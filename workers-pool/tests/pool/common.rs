@@ -9,9 +9,9 @@ use workers_pool::{Member, MemberStats, Pool};
 
 /// A worker of a test, with what it says of itself.
 #[derive(Clone)]
-pub struct Told<W> {
-    pub worker: W,
-    pub info: WorkerInfo,
+pub(crate) struct Told<W> {
+    pub(crate) worker: W,
+    pub(crate) info: WorkerInfo,
 }
 
 #[async_trait]
@@ -33,42 +33,42 @@ impl<W: ModelWorker> ModelWorker for Told<W> {
     }
 }
 
-pub fn told(info: WorkerInfo) -> Told<MockWorker> {
+pub(crate) fn told(info: WorkerInfo) -> Told<MockWorker> {
     Told { worker: MockWorker::new(Script::answering("to be")), info }
 }
 
-pub fn slots(count: usize) -> Slots {
+pub(crate) fn slots(count: usize) -> Slots {
     Slots::new(NonZeroUsize::new(count).expect("not zero"))
 }
 
-pub fn answers(text: &str) -> MockWorker {
+pub(crate) fn answers(text: &str) -> MockWorker {
     MockWorker::new(Script::answering(text))
 }
 
 /// A worker whose streams stay open behind their first event.
-pub fn holds() -> MockWorker {
+pub(crate) fn holds() -> MockWorker {
     MockWorker::new(Script::new().streaming().text("t").hang())
 }
 
-pub fn fails(kind: WorkerErrorKind) -> MockWorker {
+pub(crate) fn fails(kind: WorkerErrorKind) -> MockWorker {
     MockWorker::new(Script::new().fail(WorkerError::new(kind, "it fails")))
 }
 
-pub fn pool(members: impl IntoIterator<Item = Member>) -> Pool {
+pub(crate) fn pool(members: impl IntoIterator<Item = Member>) -> Pool {
     let builder = Pool::builder("fleet").health_every(None);
     members.into_iter().fold(builder, |builder, member| builder.member(member)).build().expect("it is whole")
 }
 
-pub fn request() -> InferenceRequest {
+pub(crate) fn request() -> InferenceRequest {
     of(PromptRequest::new("?"))
 }
 
-pub fn of(prompt: PromptRequest) -> InferenceRequest {
+pub(crate) fn of(prompt: PromptRequest) -> InferenceRequest {
     InferenceRequest::new(prompt, Context::standalone(RequestOptions::new()))
 }
 
 /// Reads an answer to its end.
-pub async fn finish(pool: &impl ModelWorker, request: InferenceRequest) -> Result<Finish, WorkerError> {
+pub(crate) async fn finish(pool: &impl ModelWorker, request: InferenceRequest) -> Result<Finish, WorkerError> {
     let mut stream = pool.infer(request).await?;
     loop {
         match stream.next().await {
@@ -81,10 +81,10 @@ pub async fn finish(pool: &impl ModelWorker, request: InferenceRequest) -> Resul
 }
 
 /// Who answers.
-pub async fn who(pool: &impl ModelWorker, request: InferenceRequest) -> Result<String, WorkerError> {
+pub(crate) async fn who(pool: &impl ModelWorker, request: InferenceRequest) -> Result<String, WorkerError> {
     finish(pool, request).await.map(|finish| finish.origin.expect("the pool names it").worker)
 }
 
-pub fn member(pool: &Pool, name: &str) -> MemberStats {
+pub(crate) fn member(pool: &Pool, name: &str) -> MemberStats {
     pool.stats().members.into_iter().find(|member| member.name == name).expect("it is in the pool")
 }

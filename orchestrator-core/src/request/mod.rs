@@ -13,7 +13,7 @@ mod size;
 pub use input::Input;
 pub use message::{Content, Image, Message, Role, ToolCall};
 pub use options::{Priority, RequestOptions};
-pub(crate) use prompt::{estimated_tokens, last_question};
 pub use prompt::{PromptRequest, ResponseFormat, Tool};
+pub(crate) use prompt::{estimated_tokens, last_question};
 pub use sampling::Sampling;
 pub use size::Size;

@@ -10,11 +10,11 @@ use futures_util::Stream;
 use crate::error::WorkerError;
 use crate::runtime::cell::lock;
 use crate::runtime::permit::Permit;
+use crate::token::TokenEvent;
 use crate::token::emitter::{Emitter, Generate};
 use crate::token::in_stage::InStage;
 use crate::token::observer::{Observer, Observers};
 use crate::token::spawned::{Keeps, Spawned};
-use crate::token::TokenEvent;
 use crate::worker::Slot;
 
 /// A worker's answer, pulled by whoever reads it.

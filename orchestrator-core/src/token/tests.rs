@@ -1,5 +1,5 @@
 use crate::error::WorkerError;
-use crate::token::{Emitter, FinishReason, TokenEvent, TokenStream, Usage};
+use crate::token::{Emitter, End, FinishReason, Observer, TokenEvent, TokenStream, Usage};
 
 async fn read(mut stream: TokenStream) -> String {
     let mut read = String::new();
@@ -100,4 +100,123 @@ async fn emitting_inside_a_select_of_the_works_own_is_woken() {
         Ok(())
     });
     assert_eq!(read(stream).await, "ab");
+}
+
+/// What an observer was told.
+#[derive(Clone, Default)]
+struct Told(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+impl Told {
+    fn add(&self, what: impl Into<String>) {
+        self.0.lock().expect("no panic").push(what.into());
+    }
+
+    fn all(&self) -> Vec<String> {
+        self.0.lock().expect("no panic").clone()
+    }
+}
+
+impl Observer for Told {
+    fn begin(&mut self) {
+        self.add("begin");
+    }
+
+    fn end(&mut self, end: End<'_>) {
+        self.add(match end {
+            End::Finished(finish) => {
+                finish.usage.prompt_tokens += 1;
+                "finished".to_owned()
+            }
+            End::Failed(error) => error.message().to_owned(),
+            End::Dropped => "dropped".to_owned(),
+        });
+    }
+}
+
+fn of<const N: usize>(items: [Result<TokenEvent, WorkerError>; N]) -> TokenStream {
+    TokenStream::from_stream(futures_util::stream::iter(items))
+}
+
+#[tokio::test]
+async fn an_observer_is_told_of_the_beginning_and_of_every_kind_of_end() {
+    let text = || Ok(TokenEvent::text_delta("a"));
+    let finish = || Ok(TokenEvent::finish(FinishReason::Stop, Usage::default()));
+    let failed = || Err(WorkerError::new(crate::error::WorkerErrorKind::Protocol, "broken"));
+    for (stream, told) in [
+        (of([text(), text(), finish()]), vec!["begin", "finished"]),
+        (of([finish()]), vec!["finished"]),
+        (of([text(), failed()]), vec!["begin", "broken"]),
+        (of([text()]), vec!["begin", "the stream ended without its terminal event"]),
+        (of([]), vec!["the stream ended without its terminal event"]),
+    ] {
+        let observer = Told::default();
+        let mut stream = stream.observed(observer.clone()).observed(observer.clone());
+        while stream.next().await.is_some() {}
+        drop(stream);
+        let twice: Vec<_> = told.into_iter().flat_map(|what| [what, what]).collect();
+        assert_eq!(observer.all(), twice, "each of the two, once");
+    }
+}
+
+#[tokio::test]
+async fn an_observer_may_add_to_the_terminal_event() {
+    let mut stream = of([Ok(TokenEvent::finish(FinishReason::Stop, Usage::default()))]).observed(Told::default());
+    let Some(Ok(TokenEvent::Finish(finish))) = stream.next().await else { panic!("it finishes") };
+    assert_eq!(finish.usage.prompt_tokens, 1);
+}
+
+#[tokio::test]
+async fn an_observer_is_told_when_a_stream_is_dropped_before_its_end() {
+    let observer = Told::default();
+    drop(TokenStream::generate(two_words).observed(observer.clone()));
+    let mut stream = TokenStream::generate(two_words).observed(observer.clone());
+    stream.next().await.expect("one").expect("ok");
+    drop(stream);
+    assert_eq!(observer.all(), ["dropped", "begin", "dropped"]);
+}
+
+#[tokio::test]
+async fn what_was_looked_at_is_still_there_and_told_of_once() {
+    let observer = Told::default();
+    let mut stream = TokenStream::generate(two_words).observed(observer.clone());
+    for _ in 0..2 {
+        let first = stream.peek().await.expect("one").as_ref().expect("ok");
+        assert_eq!(first.text(), "to ");
+    }
+    assert_eq!(read(stream).await, "to be.");
+    assert_eq!(observer.all(), ["begin", "finished"]);
+}
+
+#[tokio::test]
+async fn a_terminal_event_that_was_looked_at_is_still_handed_on() {
+    let mut stream = of([Ok(TokenEvent::finish(FinishReason::Stop, Usage::default()))]);
+    assert!(stream.peek().await.is_some());
+    assert_eq!(read(stream).await, ".");
+    let mut empty = of([]);
+    assert!(empty.peek().await.is_none() && empty.next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_slot_is_kept_until_the_stream_and_its_task_are_gone() {
+    let slots = crate::worker::Slots::new(std::num::NonZeroUsize::MIN);
+    let take = || slots.try_acquire().expect("free");
+    let pulled = TokenStream::generate(two_words).keep(take());
+    assert_eq!(slots.free(), 0);
+    drop(pulled);
+    assert_eq!(slots.free(), 1);
+    let (sender, gone) = std::sync::mpsc::channel::<()>();
+    let stream = TokenStream::spawn(1, async move |_out| {
+        let _sender = sender;
+        std::future::pending().await
+    });
+    let stream = stream.keep(take()).wrap(|stream| stream);
+    drop(stream);
+    assert_eq!(slots.free(), 0, "its task is aborted, and not gone yet");
+    while slots.free() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(
+        gone.try_recv().is_err_and(|error| error == std::sync::mpsc::TryRecvError::Disconnected),
+        "the work went first"
+    );
 }

@@ -1,11 +1,16 @@
 //! Many workers as one: a pool that routes, retries, breaks circuits and fails over, for `ModelWorker`s of any kind.
 
+mod attempt;
 mod breaker;
 mod consequence;
+mod pace;
 pub mod policy;
 mod pool;
+mod retry;
 mod timed;
 
 pub use breaker::{Breaker, BreakerConfig, BreakerState, BreakerStats};
+pub use pace::Pace;
 pub use pool::{BuildError, Member, MemberState, MemberStats, Pool, PoolBuilder, PoolStats};
+pub use retry::{Retry, RetryStats};
 pub use timed::Timed;

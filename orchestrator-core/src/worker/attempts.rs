@@ -2,6 +2,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::error::{WorkerError, WorkerErrorKind};
 use crate::runtime::cell::lock;
 
@@ -13,12 +15,16 @@ use crate::runtime::cell::lock;
 pub struct Attempt {
     /// The worker's name.
     pub worker: String,
+    /// As which members of pools it was called, the innermost first; empty where it is a member itself.
+    pub via: Vec<String>,
     /// Its model, where it is known.
     pub model: Option<String>,
     /// What kind of failure it was.
     pub kind: WorkerErrorKind,
     /// What the worker said.
     pub message: String,
+    /// When the call began.
+    pub at: Instant,
     /// From the call to the failure.
     pub took: Duration,
     /// Whether some of the answer had come.
@@ -28,14 +34,17 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Notes a failure of a worker before its first event, with nobody else to ask.
+    /// Notes a failure of a worker just now, `took` after the call and before its first event, with nobody else to ask.
     #[must_use]
     pub fn new(worker: impl Into<String>, model: Option<String>, error: &WorkerError, took: Duration) -> Self {
+        let now = Instant::now();
         Self {
             worker: worker.into(),
+            via: Vec::new(),
             model,
             kind: error.kind(),
             message: error.message().to_owned(),
+            at: now.checked_sub(took).unwrap_or(now),
             took,
             begun: false,
             elsewhere: false,
@@ -74,6 +83,11 @@ impl Attempts {
     /// Adds one.
     pub fn push(&self, attempt: Attempt) {
         lock(&self.0).push(attempt);
+    }
+
+    /// Adds to what those behind the first `known` ones say: for workers around workers that know more of them.
+    pub fn amend(&self, known: usize, amend: impl FnMut(&mut Attempt)) {
+        lock(&self.0).iter_mut().skip(known).for_each(amend);
     }
 
     /// Returns how many there are.

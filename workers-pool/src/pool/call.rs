@@ -66,22 +66,19 @@ impl Call {
     }
 
     /// Takes note of the first sign of the answer.
-    fn first(&mut self, now: Instant) {
+    fn first(&mut self) {
+        let now = Instant::now();
         self.begun = true;
-        self.presence.seat().record(|record| record.first_token.record(now - self.started, now));
+        self.presence.seat().record(|record| record.begun(now - self.started, now));
         self.fleet.look_for_outliers(now);
     }
 
     fn finished(&mut self, finish: &mut Finish) {
-        let now = Instant::now();
         if !self.begun {
-            self.first(now);
+            self.first();
         }
         self.over = true;
-        self.presence.seat().record(|record| {
-            record.ended(false, now);
-            record.spent(finish.usage);
-        });
+        self.presence.seat().record(|record| record.spent(finish.usage));
         let origin = finish.origin.get_or_insert_with(|| {
             let model = self.model.as_deref().map(str::to_owned);
             Box::new(Origin::new(self.presence.seat().name.clone(), model))
@@ -95,18 +92,11 @@ impl Call {
         self.over = true;
         let (now, seat) = (Instant::now(), self.presence.seat());
         let took = now - self.started;
-        let consequence = Consequence::of(error.kind());
-        seat.record(|record| {
-            record.failures += 1;
-            record.last_error = Some(error.message().to_owned());
-            record.ended(consequence.fault, now);
-            if !self.begun && matches!(error.kind(), WorkerErrorKind::Timeout(_)) {
-                record.first_token.record(took, now);
-            }
-        });
+        let silent = !self.begun && matches!(error.kind(), WorkerErrorKind::Timeout(_));
+        seat.record(|record| record.failed(error, self.begun, silent.then_some(took), now));
         self.fleet.look_for_outliers(now);
         self.note(error, took);
-        if consequence.elsewhere && self.fleet.takes_now(&self.needs, &self.attempts.all(), now) {
+        if Consequence::of(error.kind()).elsewhere && self.fleet.takes_now(&self.needs, &self.attempts.all(), now) {
             self.attempts.amend(self.attempts.len() - 1, |last| last.elsewhere = true);
         }
     }
@@ -133,7 +123,7 @@ impl Call {
 
 impl Observer for Call {
     fn begin(&mut self) {
-        self.first(Instant::now());
+        self.first();
     }
 
     fn end(&mut self, end: End<'_>) {

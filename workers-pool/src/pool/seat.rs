@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use orchestrator_core::error::WorkerError;
 use orchestrator_core::retrieval::Embedder;
 use orchestrator_core::token::Usage;
 use orchestrator_core::worker::{ModelWorker, Offer, Slot, Slots};
@@ -10,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::breaker::{Breaker, Counts, Window};
+use crate::consequence::Consequence;
 use crate::pool::first_token::FirstToken;
 use crate::pool::lock;
 use crate::pool::member::Member;
@@ -42,7 +44,7 @@ pub(super) struct Seat {
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) first_token: FirstToken,
-    /// Calls of the last minute that ended, and failures that were its fault.
+    /// Calls of the last minute that began to answer or failed before, and failures that were its fault.
     recent: Window,
     pub(super) failures: u64,
     pub(super) usage: Usage,
@@ -181,9 +183,21 @@ impl Record {
         self.recent.clear();
     }
 
-    /// Counts the end of a call.
-    pub(super) fn ended(&mut self, fault: bool, now: Instant) {
-        self.recent.count(now, Counts { ended: 1, failed: fault.into(), ..Counts::default() });
+    /// Counts the first sign of an answer.
+    pub(super) fn begun(&mut self, took: Duration, now: Instant) {
+        self.first_token.record(took, now);
+        self.recent.count(now, Counts { ended: 1, ..Counts::default() });
+    }
+
+    /// Counts a failure; `silent_for` so long, where a time limit passed before the first sign of an answer.
+    pub(super) fn failed(&mut self, error: &WorkerError, begun: bool, silent_for: Option<Duration>, now: Instant) {
+        self.failures += 1;
+        self.last_error = Some(error.message().to_owned());
+        let fault = Consequence::of(error.kind()).fault;
+        self.recent.count(now, Counts { ended: (!begun).into(), failed: fault.into(), ..Counts::default() });
+        if let Some(took) = silent_for {
+            self.first_token.record(took, now);
+        }
     }
 
     pub(super) fn spent(&mut self, usage: Usage) {
@@ -204,7 +218,8 @@ impl Presence {
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        if self.0.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 {
+        // Whoever waits for this has closed it before.
+        if self.0.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.closed.load(Ordering::SeqCst) {
             self.0.idle.notify_waiters();
         }
     }

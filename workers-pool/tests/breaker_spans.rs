@@ -1,15 +1,18 @@
-//! What a breaker tells `tracing`; alone in its process, as what is listened to there is decided for all threads together.
+//! What a breaker tells `tracing`; in a process in which every test listens, as what is listened to is decided for all threads
+//! together.
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
 use orchestrator_core::prelude::*;
 use orchestrator_core::testing::{MockWorker, Script};
+use orchestrator_core::worker::Slots;
 use tracing_subscriber::fmt::format::FmtSpan;
-use workers_pool::Breaker;
+use workers_pool::{Breaker, BreakerState};
 
 /// What was logged.
 #[derive(Clone, Default)]
@@ -53,4 +56,39 @@ async fn its_state_is_in_events_and_in_the_span_of_the_probe() {
     assert_eq!(lines(&["INFO", "a worker is asked again", r#"worker="mock" state="closed""#]), 1, "{log}");
     assert_eq!(lines(&[r#"infer{breaker="half-open"}: "#, "spans: close"]), 1, "{log}");
     assert_eq!(lines(&["infer", "spans: close"]), 6, "{log}");
+}
+
+/// Closes the breaker as soon as it says that it has opened.
+#[derive(Clone, Default)]
+struct Closes(Arc<OnceLock<Arc<Breaker<MockWorker>>>>);
+
+impl io::Write for Closes {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if let Some(breaker) = self.0.get() {
+            breaker.reset();
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn slots_are_those_of_the_last_state_where_it_changes_while_it_is_made_known() {
+    let closes = Closes::default();
+    let writer = closes.clone();
+    let _listening =
+        tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(move || writer.clone()).finish());
+    let slots = Slots::new(NonZeroUsize::new(2).expect("not zero"));
+    let error = WorkerError::new(WorkerErrorKind::Transient, "not now");
+    let breaker = Arc::new(Breaker::new(MockWorker::new(Script::new().fail(error)).slots(slots)));
+    closes.0.set(breaker.clone()).expect("set once");
+    for _ in 0..5 {
+        let request = InferenceRequest::new("?".into(), Context::standalone(RequestOptions::new()));
+        breaker.infer(request).await.expect_err("fails");
+    }
+    assert_eq!((breaker.state(), breaker.stats().opened), (BreakerState::Closed, 1));
+    assert_eq!(breaker.slots().expect("has slots").total(), 2);
 }

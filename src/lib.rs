@@ -20,6 +20,7 @@
 //! | `embedded` | [`embedded`]: workers that need no server | yes |
 //! | `openai` | `openai`: a worker and an embedder for servers that speak OpenAI's API | no |
 //! | `llamacpp`, `vllm` | workers that know more of these two servers | no |
+//! | `pool` | `pool`: many workers as one, with routing, retries, circuit breakers and fail-over | no |
 //! | `rustls` | `https://` for these workers | no |
 //! | `json-schema` | `PostStage::json_schema`: checks whether an answer is JSON that fits a schema | no |
 //! | `test-util` | `testing`: a scripted worker, a scripted server, and the conformance suite for workers | no |
@@ -63,6 +64,9 @@ pub use workers_openai as openai;
 
 #[cfg(feature = "llamacpp")]
 pub use workers_llamacpp as llamacpp;
+
+#[cfg(feature = "pool")]
+pub use workers_pool as pool;
 
 #[cfg(feature = "vllm")]
 pub use workers_vllm as vllm;

@@ -161,6 +161,7 @@ async fn what_was_left_out_is_said_and_kept() {
     let request = request.expect("assembled");
     assert_eq!(texts(&request), ["Stage.", "second question", "its result", "the question"]);
     assert_eq!(cx.report().notes[0].text, "left out 3 of 3 passages and 1 of 2 turns: 7 of 9 tokens");
+    assert_eq!(request.prompt_tokens, Some(7), "a worker need not count again");
     let assembly = *cx.get::<Assembly>().expect("kept");
     assert_eq!((assembly.tokens, assembly.budget, assembly.exact), (7, Some(9), true));
     assert_eq!((assembly.turns_left_out, assembly.passages_left_out), (1, 3));

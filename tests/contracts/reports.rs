@@ -54,6 +54,7 @@ async fn a_report_says_where_the_time_went() -> TestResult {
         assert_took(report.last_event, 150);
         let finish = report.finish.expect("it has ended");
         assert_eq!((finish.reason, finish.usage), (FinishReason::Stop, Usage::new(1, 2)));
+        assert_eq!(finish.origin.expect("somebody answered").worker, "mock");
         assert_eq!(report.id, first.context().id());
 
         // The second one waited for the first one's slot in the stage, from 40 to 150 ms.

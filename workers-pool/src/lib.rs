@@ -1,4 +1,16 @@
 //! Many workers as one: a pool that routes, retries, breaks circuits and fails over, for `ModelWorker`s of any kind.
 
+mod attempt;
+mod breaker;
 mod consequence;
+mod fail_over;
+mod pace;
 pub mod policy;
+mod retry;
+mod timed;
+
+pub use breaker::{Breaker, BreakerConfig, BreakerState, BreakerStats};
+pub use fail_over::{FailOver, Resume};
+pub use pace::Pace;
+pub use retry::{Retry, RetryStats};
+pub use timed::Timed;

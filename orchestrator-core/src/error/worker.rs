@@ -114,6 +114,13 @@ impl WorkerError {
         Self::new(WorkerErrorKind::StreamCut, "the stream ended without its terminal event")
     }
 
+    /// Says it in other words; what else is known of it stays.
+    #[must_use]
+    pub fn with_message(self, message: impl Into<String>) -> Self {
+        let message = message.into();
+        self.edit(|inner| inner.message = message)
+    }
+
     /// Keeps the HTTP status.
     #[must_use]
     pub fn with_status(self, status: u16) -> Self {
@@ -232,8 +239,9 @@ mod tests {
         let io = std::io::Error::other("reset by peer");
         let error =
             WorkerError::new(WorkerErrorKind::Overloaded, "503").with_status(503).with_body("{}").with_source(io);
-        let copy = error.clone();
-        assert_eq!((copy.status(), copy.body()), (Some(503), Some("{}")));
+        let copy = error.clone().with_message("503, twice");
+        assert_eq!((error.message(), copy.message()), ("503", "503, twice"));
+        assert_eq!((copy.kind(), copy.status(), copy.body()), (WorkerErrorKind::Overloaded, Some(503), Some("{}")));
         assert_eq!(std::error::Error::source(&copy).expect("kept").to_string(), "reset by peer");
     }
 }

@@ -2,6 +2,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::error::{WorkerError, WorkerErrorKind};
 use crate::runtime::cell::lock;
 
@@ -19,6 +21,8 @@ pub struct Attempt {
     pub kind: WorkerErrorKind,
     /// What the worker said.
     pub message: String,
+    /// When the call began.
+    pub at: Instant,
     /// From the call to the failure.
     pub took: Duration,
     /// Whether some of the answer had come.
@@ -28,14 +32,16 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Notes a failure of a worker before its first event, with nobody else to ask.
+    /// Notes a failure of a worker just now, `took` after the call and before its first event, with nobody else to ask.
     #[must_use]
     pub fn new(worker: impl Into<String>, model: Option<String>, error: &WorkerError, took: Duration) -> Self {
+        let now = Instant::now();
         Self {
             worker: worker.into(),
             model,
             kind: error.kind(),
             message: error.message().to_owned(),
+            at: now.checked_sub(took).unwrap_or(now),
             took,
             begun: false,
             elsewhere: false,

@@ -47,6 +47,8 @@ pub(super) struct Fitted {
     pub(super) keep: Selection,
     pub(super) written: Written,
     pub(super) history: History,
+    /// Tokens of the prompt, where they were counted.
+    pub(super) tokens: Option<usize>,
 }
 
 impl Budget {
@@ -82,7 +84,7 @@ impl Budget {
             (keep, written, total) = self.choose(cx, draft, &room).await?;
         }
         self.report(cx, draft, keep, total);
-        Ok(Fitted { keep, written, history })
+        Ok(Fitted { keep, written, history, tokens: Some(total) })
     }
 
     /// Chooses what fits by what the parts need alone, and cuts until it fits as a whole.

@@ -246,7 +246,7 @@ impl AssembleStage {
             draft.remember(&turns);
         }
         let draft = Arc::new(draft);
-        let Fitted { keep, written, history } = self.fit(cx, &draft, &request).await?;
+        let Fitted { keep, written, history, tokens } = self.fit(cx, &draft, &request).await?;
         if let Some(mut passages) = passages {
             if keep.passages < passages.len() {
                 passages = passages[..keep.passages].into();
@@ -255,6 +255,7 @@ impl AssembleStage {
             cx.insert(Passages(passages.clone()));
             request.passages = passages;
         }
+        request.prompt_tokens = tokens.map(|tokens| tokens as u64);
         request.messages = Arc::unwrap_or_clone(draft).into_messages(keep, written, history);
         Ok(request)
     }
@@ -266,7 +267,7 @@ impl AssembleStage {
         let keep = draft.all();
         let history = draft.run(cx, Draft::write_history).await??;
         let written = draft.run(cx, move |draft| draft.write(keep)).await??;
-        Ok(Fitted { keep, written, history })
+        Ok(Fitted { keep, written, history, tokens: None })
     }
 
     /// The earlier turns; says what is to be remembered of this one.

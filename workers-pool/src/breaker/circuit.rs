@@ -1,0 +1,221 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::config::BreakerConfig;
+use super::window::{Counts, Window};
+
+/// How much of a pause chance may take away, so that breakers that opened together don't probe together.
+const SPREAD: f64 = 0.2;
+
+/// What a [`Breaker`](crate::Breaker) does with the next call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BreakerState {
+    /// Calls go through.
+    Closed,
+    /// The server asked for a pause: calls are refused until then, and go through afterwards.
+    Resting {
+        /// When it is over.
+        until: Instant,
+    },
+    /// Calls are refused; the first one from then on is the probe.
+    Open {
+        /// When the probe may start.
+        probe_at: Instant,
+    },
+    /// The probe is on its way; all other calls are refused.
+    HalfOpen,
+}
+
+impl BreakerState {
+    /// Returns its name: `closed`, `resting`, `open` or `half-open`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Resting { .. } => "resting",
+            Self::Open { .. } => "open",
+            Self::HalfOpen => "half-open",
+        }
+    }
+
+    /// Returns whether a call at `now` would go through, be it as the probe.
+    #[must_use]
+    pub fn admits(self, now: Instant) -> bool {
+        match self {
+            Self::Closed => true,
+            Self::Resting { until: at } | Self::Open { probe_at: at } => at <= now,
+            Self::HalfOpen => false,
+        }
+    }
+}
+
+/// A call that was let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pass {
+    /// What was decided since is no business of it.
+    epoch: u64,
+    pub(super) is_probe: bool,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Success,
+    Fault,
+    /// The server wants to be left alone until then.
+    Rest(Instant),
+    /// It says nothing about the worker.
+    Neither,
+}
+
+/// Decides which calls go through: no clock, no lock, no worker.
+///
+/// Whatever changes the state for other reasons than a pause that a server asked for begins a new epoch, and calls of earlier
+/// ones are not counted any more. So the probe is alone in its epoch.
+#[derive(Debug)]
+pub(super) struct Circuit {
+    config: BreakerConfig,
+    state: BreakerState,
+    window: Window,
+    failed_in_a_row: u32,
+    /// The pause that it is in, or was in last, before chance; zero since it closed.
+    pause: Duration,
+    epoch: u64,
+    opened: u64,
+}
+
+impl Circuit {
+    pub(super) fn new(config: BreakerConfig) -> Self {
+        Self {
+            config,
+            state: BreakerState::Closed,
+            window: Window::new(config.window),
+            failed_in_a_row: 0,
+            pause: Duration::ZERO,
+            epoch: 0,
+            opened: 0,
+        }
+    }
+
+    pub(super) const fn state(&self) -> BreakerState {
+        self.state
+    }
+
+    /// How often it opened, probes that failed not counted.
+    pub(super) const fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// Lets a call through.
+    ///
+    /// # Errors
+    ///
+    /// Says in how long the next one may be.
+    pub(super) fn admit(&mut self, now: Instant) -> Result<Pass, Duration> {
+        match self.state {
+            BreakerState::Resting { until: at } | BreakerState::Open { probe_at: at } if at > now => {
+                return Err(at - now);
+            }
+            BreakerState::HalfOpen => return Err(self.next_pause()),
+            BreakerState::Closed => {}
+            BreakerState::Resting { .. } => self.state = BreakerState::Closed,
+            BreakerState::Open { .. } => self.enter(BreakerState::HalfOpen),
+        }
+        Ok(Pass { epoch: self.epoch, is_probe: self.state == BreakerState::HalfOpen })
+    }
+
+    /// Counts the first event of a call, which it waited for since `started`; `chance` from 0 to 1 spreads pauses.
+    pub(super) fn begun(&mut self, pass: Pass, started: Instant, now: Instant, chance: f64) {
+        if pass.epoch != self.epoch {
+            return;
+        }
+        let slow = self.config.slow_call.is_some_and(|limit| now.saturating_duration_since(started) > limit);
+        if pass.is_probe {
+            if slow {
+                self.open(now, chance);
+            }
+            return;
+        }
+        let counts = self.window.count(now, Counts { begun: 1, slow: slow.into(), ..Counts::default() });
+        if slow && self.reached(counts.slow, counts.begun, self.config.slow_rate) {
+            self.open(now, chance);
+        }
+    }
+
+    /// Counts the end of a call.
+    pub(super) fn ended(&mut self, pass: Pass, verdict: Verdict, now: Instant, chance: f64) {
+        if pass.epoch != self.epoch {
+            return;
+        }
+        match verdict {
+            Verdict::Success if pass.is_probe => self.close(),
+            Verdict::Fault if pass.is_probe => self.open(now, chance),
+            Verdict::Rest(until) if pass.is_probe => self.enter(BreakerState::Open { probe_at: until }),
+            Verdict::Neither if pass.is_probe => self.enter(BreakerState::Open { probe_at: now }),
+            Verdict::Success => {
+                self.failed_in_a_row = 0;
+                self.window.count(now, Counts { ended: 1, ..Counts::default() });
+            }
+            Verdict::Fault => self.fault(now, chance),
+            Verdict::Rest(until) => self.rest(until),
+            Verdict::Neither => {}
+        }
+    }
+
+    /// Closes it, and forgets what was counted.
+    pub(super) fn close(&mut self) {
+        self.window.clear();
+        self.failed_in_a_row = 0;
+        self.pause = Duration::ZERO;
+        self.enter(BreakerState::Closed);
+    }
+
+    /// Lets the next call be the probe if it is open.
+    pub(super) fn probe_now(&mut self, now: Instant) {
+        if let BreakerState::Open { probe_at } = &mut self.state {
+            *probe_at = now.min(*probe_at);
+        }
+    }
+
+    fn fault(&mut self, now: Instant, chance: f64) {
+        self.failed_in_a_row += 1;
+        let counts = self.window.count(now, Counts { ended: 1, failed: 1, ..Counts::default() });
+        if self.failed_in_a_row >= self.config.in_a_row
+            || self.reached(counts.failed, counts.ended, self.config.failure_rate)
+        {
+            self.open(now, chance);
+        }
+    }
+
+    fn reached(&self, bad: u32, all: u32, share: f64) -> bool {
+        all >= self.config.least_calls && f64::from(bad) >= f64::from(all) * share
+    }
+
+    fn rest(&mut self, until: Instant) {
+        let longer = match self.state {
+            BreakerState::Resting { until: before } => before.max(until),
+            _ => until,
+        };
+        self.state = BreakerState::Resting { until: longer };
+    }
+
+    fn open(&mut self, now: Instant, chance: f64) {
+        self.opened += u64::from(self.state != BreakerState::HalfOpen);
+        self.pause = self.next_pause();
+        self.window.clear();
+        self.failed_in_a_row = 0;
+        let probe_at = now + self.pause.mul_f64(1.0 - SPREAD * chance);
+        self.enter(BreakerState::Open { probe_at });
+    }
+
+    fn next_pause(&self) -> Duration {
+        (self.pause * 2).max(self.config.first_pause).min(self.config.longest_pause)
+    }
+
+    const fn enter(&mut self, state: BreakerState) {
+        self.state = state;
+        self.epoch += 1;
+    }
+}

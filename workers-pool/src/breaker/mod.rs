@@ -1,0 +1,14 @@
+//! Circuit breakers: a worker that fails is left alone for a while, and then asked by one request.
+
+mod call;
+mod circuit;
+mod config;
+mod gate;
+#[cfg(test)]
+mod tests;
+mod window;
+mod worker;
+
+pub use circuit::BreakerState;
+pub use config::BreakerConfig;
+pub use worker::{Breaker, BreakerStats};

@@ -1,0 +1,113 @@
+use std::num::NonZeroUsize;
+
+use orchestrator_core::worker::{Attempt, Lease, Slots};
+
+use super::*;
+
+fn two() -> Slots {
+    Slots::new(NonZeroUsize::new(2).expect("not zero"))
+}
+
+/// Calls as the inference stage does: with what stands behind a slot of the worker.
+async fn ask_with_slot(breaker: &impl ModelWorker) -> Result<(), WorkerError> {
+    let slot = breaker.slots().expect("has slots").acquire().await;
+    let mut request = request();
+    request.lease = Lease::of(&slot);
+    let mut stream = breaker.infer(request).await?;
+    while let Some(event) = stream.next().await {
+        event?;
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn slots_are_withheld_while_it_is_open_and_one_is_there_for_the_probe() {
+    let slots = two();
+    let scripts = [vec![failing(); 5], vec![Script::answering("back")]].concat();
+    let breaker = Breaker::new(scripted(scripts).slots(slots.clone()));
+    let offered = breaker.slots().expect("has slots");
+    assert_eq!((offered.total(), offered.free()), (2, 2));
+    open(&breaker, 5).await;
+    assert_eq!((offered.total(), offered.free()), (0, 0));
+    assert!(offered.try_acquire().is_none());
+    tokio::time::sleep(seconds(1)).await;
+    assert_eq!((offered.total(), offered.free()), (1, 1));
+    ask_with_slot(&breaker).await.expect("the probe");
+    assert_eq!((offered.total(), offered.free(), slots.free()), (2, 2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_wakes_for_the_probe_and_the_others_when_it_is_closed() {
+    let back = Script::new().delay(seconds(5)).streaming().text("back").finish();
+    let breaker = Arc::new(Breaker::new(scripted([vec![failing(); 5], vec![back]].concat()).slots(two())));
+    open(&*breaker, 5).await;
+    let started = tokio::time::Instant::now();
+    let waiting = (0..3).map(|_| {
+        let breaker = breaker.clone();
+        tokio::spawn(async move {
+            ask_with_slot(&*breaker).await.expect("answers");
+            started.elapsed().as_secs()
+        })
+    });
+    let ended = futures_util::future::join_all(waiting.collect::<Vec<_>>()).await;
+    let mut ended: Vec<_> = ended.into_iter().map(|ended| ended.expect("runs")).collect();
+    ended.sort_unstable();
+    // The probe within a second and its five, then both of the others at once.
+    assert!(ended == [5, 10, 10] || ended == [6, 11, 11], "{ended:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_by_hand_leaves_no_slot_for_another() {
+    let back = Script::new().streaming().text("back").finish();
+    let breaker = Breaker::new(scripted([vec![failing(); 5], vec![back]].concat()).slots(two()));
+    open(&breaker, 5).await;
+    tokio::time::sleep(seconds(1)).await;
+    let probe = breaker.infer(request()).await.expect("begins");
+    let offered = breaker.slots().expect("has slots");
+    assert!(offered.try_acquire().is_none());
+    drop(probe);
+    assert!(offered.try_acquire().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_keeps_the_slot_that_its_call_came_with() {
+    let slots = two();
+    let breaker = Breaker::new(MockWorker::new(Script::answering("a b")).slots(slots.clone()));
+    let mut request = request();
+    let slot = breaker.slots().expect("has slots").acquire().await;
+    request.lease = Lease::of(&slot);
+    let stream = breaker.infer(request).await.expect("begins");
+    drop(slot);
+    assert_eq!(slots.free(), 1);
+    drop(stream);
+    assert_eq!(slots.free(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_attempt_waits_for_a_slot_of_its_own() {
+    let slots = two();
+    let worker = MockWorker::new(Script::answering("a b")).slots(slots.clone());
+    let breaker = Breaker::new(worker.clone());
+    let others = (slots.acquire().await, slots.acquire().await);
+    let again = request();
+    again.attempts.push(Attempt::new("mock", None, &error(WorkerErrorKind::Transient), seconds(1)));
+    let mut call = breaker.infer(again);
+    assert!(futures_util::poll!(&mut call).is_pending());
+    assert_eq!(worker.stats().calls, 0);
+    drop(others.0);
+    let stream = call.await.expect("begins");
+    assert_eq!(slots.free(), 0);
+    drop(stream);
+    assert_eq!(slots.free(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn breakers_in_breakers_hand_the_slot_on() {
+    let slots = two();
+    let worker = MockWorker::new(Script::answering("a b")).slots(slots.clone());
+    let breaker = Breaker::new(Breaker::new(worker));
+    for _ in 0..3 {
+        ask_with_slot(&breaker).await.expect("answers");
+    }
+    assert_eq!(slots.free(), 2);
+}

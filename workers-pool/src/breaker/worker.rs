@@ -1,0 +1,219 @@
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use orchestrator_core::error::{WorkerError, WorkerErrorKind};
+use orchestrator_core::token::TokenStream;
+use orchestrator_core::worker::{Health, InferenceRequest, ModelWorker, Slots, WorkerInfo};
+use tokio::time::Instant;
+
+use super::call::Call;
+use super::circuit::{BreakerState, Circuit};
+use super::config::BreakerConfig;
+use super::gate::{Gate, Kept};
+
+/// Leaves a worker alone while it fails: a circuit breaker around one [`ModelWorker`].
+///
+/// It opens when too many calls failed or were slow, as its [`BreakerConfig`] says, and refuses calls then, with
+/// [`Overloaded`](WorkerErrorKind::Overloaded) and the time to the next probe as `retry_after`; the worker is not called. After a
+/// pause one call goes through. If its answer comes to its end the breaker closes, if it fails or is slow the pause doubles.
+///
+/// - **What counts** is how the *stream* goes: a stream that fails in the middle is a failure, and the probe is over when its
+///   stream is. What the caller did wrong does not count, nor does a stream that is dropped; a dropped probe lets the next call be
+///   the probe at once.
+/// - **A server that says when to come back** (rate limited, with `retry_after`) did nothing wrong: the worker rests until then, and
+///   goes on as if nothing had been. Without `retry_after` it is a failure.
+/// - **Slots** of the worker are offered as long as it is closed. While it is open there are none, from the instant of the probe on
+///   there is one. So pipelines wait, or refuse as [`Unavailable`](orchestrator_core::error::RefuseReason::Unavailable), and no
+///   request leaves its queue to be refused here.
+/// - **A second attempt** of a request, whose slot went with the first one, waits for one of the worker's.
+///
+/// Inside of retries and pools, around [`Timed`](crate::Timed): what takes too long then counts as a failure. A breaker around a
+/// retry would see only what is left of the failures.
+///
+/// ```
+/// use orchestrator_core::testing::{MockWorker, Script};
+/// use workers_pool::{Breaker, BreakerConfig, BreakerState};
+///
+/// let worker = MockWorker::new(Script::answering("to be"));
+/// let breaker = Breaker::with(worker, BreakerConfig::new().in_a_row(3));
+/// assert_eq!(breaker.state(), BreakerState::Closed);
+/// ```
+pub struct Breaker<W> {
+    worker: W,
+    shared: Arc<Shared>,
+}
+
+/// What a [`Breaker`] has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BreakerStats {
+    /// What it does with the next call.
+    pub state: BreakerState,
+    /// How often it opened; probes that failed don't count again.
+    pub opened: u64,
+}
+
+impl<W: ModelWorker> Breaker<W> {
+    /// Puts a breaker with the usual settings around a worker.
+    pub fn new(worker: W) -> Self {
+        Self::with(worker, BreakerConfig::default())
+    }
+
+    /// Puts a breaker around a worker.
+    pub fn with(worker: W, config: BreakerConfig) -> Self {
+        let slots = worker.slots();
+        Self::with_slots(worker, config, slots)
+    }
+
+    /// Puts a breaker around a worker, and says what slots that has, instead of asking it.
+    pub(crate) fn with_slots(worker: W, config: BreakerConfig, slots: Option<Slots>) -> Self {
+        let shared =
+            Shared { name: worker.info().name, circuit: Mutex::new(Circuit::new(config)), gate: slots.map(Gate::new) };
+        Self { worker, shared: Arc::new(shared) }
+    }
+
+    /// Returns what it does with the next call.
+    #[must_use]
+    pub fn state(&self) -> BreakerState {
+        self.shared.circuit().state()
+    }
+
+    /// Returns whether the next call would be the probe.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        matches!(self.state(), BreakerState::Open { probe_at } if probe_at <= Instant::now())
+    }
+
+    /// Returns what it has seen.
+    #[must_use]
+    pub fn stats(&self) -> BreakerStats {
+        let circuit = self.shared.circuit();
+        BreakerStats { state: circuit.state(), opened: circuit.opened() }
+    }
+
+    /// Closes it, and forgets what was counted; calls on their way are not counted any more.
+    pub fn reset(&self) {
+        self.shared.tell(|circuit, _| circuit.close());
+    }
+
+    /// Lets the next call be the probe, if it is open: somebody has looked, and found the server ready.
+    pub fn probe_now(&self) {
+        let now = Instant::now();
+        self.shared.tell(|circuit, _| circuit.probe_now(now));
+    }
+}
+
+#[async_trait]
+impl<W: ModelWorker> ModelWorker for Breaker<W> {
+    async fn infer(&self, mut request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        let call = self.shared.admit()?;
+        let kept = match &self.shared.gate {
+            None => Kept::default(),
+            Some(gate) => {
+                let again = !request.attempts.is_empty();
+                gate.slot_for(&mut request.lease, again, call.is_probe()).await
+            }
+        };
+        match self.worker.infer(request).await {
+            Ok(stream) => {
+                let kept = [kept.slot, kept.probe].into_iter().flatten();
+                Ok(kept.fold(stream.observed(call), TokenStream::keep))
+            }
+            Err(error) => {
+                call.failed(&error);
+                Err(error)
+            }
+        }
+    }
+
+    fn info(&self) -> WorkerInfo {
+        self.worker.info()
+    }
+
+    fn slots(&self) -> Option<Slots> {
+        self.shared.gate.as_ref().map(Gate::slots)
+    }
+
+    async fn health(&self) -> Health {
+        self.worker.health().await
+    }
+}
+
+impl<W> fmt::Debug for Breaker<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.shared.circuit().state();
+        f.debug_struct("Breaker").field("worker", &self.shared.name).field("state", &state).finish_non_exhaustive()
+    }
+}
+
+/// The circuit of a breaker, its slots, and what its streams share with it.
+pub(super) struct Shared {
+    name: String,
+    circuit: Mutex<Circuit>,
+    gate: Option<Gate>,
+}
+
+impl Shared {
+    fn circuit(&self) -> MutexGuard<'_, Circuit> {
+        self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a call through.
+    fn admit(self: &Arc<Self>) -> Result<Call, WorkerError> {
+        let now = Instant::now();
+        match self.tell(|circuit, _| circuit.admit(now)) {
+            Ok(pass) => Ok(Call::new(self.clone(), pass, now)),
+            Err(pause) => Err(self.refuse(pause)),
+        }
+    }
+
+    #[cold]
+    fn refuse(&self, pause: Duration) -> WorkerError {
+        let message = format!("`{}` is left alone for {pause:.3?}: its circuit breaker is open", self.name);
+        WorkerError::new(WorkerErrorKind::Overloaded, message).with_retry_after(pause)
+    }
+
+    /// Tells the circuit something, with chance from 0 to 1, and makes known what changes by it.
+    pub(super) fn tell<T>(&self, tell: impl FnOnce(&mut Circuit, f64) -> T) -> T {
+        let mut circuit = self.circuit();
+        let before = circuit.state();
+        let told = tell(&mut circuit, fastrand::f64());
+        let after = circuit.state();
+        drop(circuit);
+        if before != after {
+            self.announce(after);
+        }
+        told
+    }
+
+    /// Offers what the state allows. Whoever waits is woken here, so no lock is held; but what is offered last must be what the
+    /// last state allows, whoever was the last to announce one.
+    #[cold]
+    fn announce(&self, mut state: BreakerState) {
+        self.log(state);
+        let Some(gate) = &self.gate else { return };
+        loop {
+            gate.follow(state);
+            let latest = self.circuit().state();
+            if latest == state {
+                return;
+            }
+            state = latest;
+        }
+    }
+
+    fn log(&self, state: BreakerState) {
+        let (worker, name) = (&*self.name, state.as_str());
+        match state {
+            BreakerState::Open { probe_at: at } | BreakerState::Resting { until: at } => {
+                let pause = at.saturating_duration_since(Instant::now());
+                tracing::warn!(worker, state = name, ?pause, "a worker is left alone");
+            }
+            BreakerState::Closed | BreakerState::HalfOpen => {
+                tracing::info!(worker, state = name, "a worker is asked again");
+            }
+        }
+    }
+}

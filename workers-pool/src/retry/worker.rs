@@ -1,0 +1,163 @@
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use orchestrator_core::context::Context;
+use orchestrator_core::error::WorkerError;
+use orchestrator_core::token::TokenStream;
+use orchestrator_core::worker::{Attempt, Attempts, Health, InferenceRequest, ModelWorker, Slots, WorkerInfo};
+use tokio::time::Instant;
+
+use super::budget::Budget;
+use crate::attempt;
+use crate::pace::Pace;
+
+/// Asks again where a call fails before its first event.
+///
+/// `infer` returns when the first event is there; what fails behind it is a matter for fail-over.
+/// Whether a failure allows another attempt depends on its kind: what a server could not do now
+/// may succeed in a moment, an invalid request or a filtered answer never will. How many attempts there are, and how far apart,
+/// says the [`Pace`].
+///
+/// A **budget** keeps retries from becoming the load that they are meant to survive: at most one for five requests, and ten a second
+/// beyond these. Attempts that go to another member of a pool need none. Without budget the failure is returned as it is.
+///
+/// The error of a request that failed for good is the last one, and names all attempts in its message; each is a note in the
+/// request's report, too.
+///
+/// Around a pool or a breaker, so that the next attempt is another choice, or waits for the probe; inside of a fail-over. Retries
+/// around retries don't multiply: attempts are counted by request.
+///
+/// ```
+/// use std::time::Duration;
+/// use orchestrator_core::testing::{MockWorker, Script};
+/// use workers_pool::{Pace, Retry};
+///
+/// let worker = MockWorker::new(Script::answering("to be"));
+/// let backoff = Pace::new().backoff(Duration::from_millis(200), Duration::from_secs(5));
+/// let retry = Retry::new(worker).pace(backoff.attempts(4)).budget(0.1);
+/// ```
+#[derive(Debug)]
+pub struct Retry<W> {
+    worker: W,
+    pace: Pace,
+    budget: Budget,
+    retries: AtomicU64,
+    unpaid: AtomicU64,
+}
+
+/// What a [`Retry`] has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetryStats {
+    /// Attempts beyond the first ones.
+    pub retries: u64,
+    /// Attempts that were not made because the budget was spent.
+    pub out_of_budget: u64,
+}
+
+impl<W: ModelWorker> Retry<W> {
+    /// Asks a worker again, with the usual pace and budget.
+    pub fn new(worker: W) -> Self {
+        Self {
+            worker,
+            pace: Pace::new(),
+            budget: Budget::share(0.2),
+            retries: AtomicU64::new(0),
+            unpaid: AtomicU64::new(0),
+        }
+    }
+
+    /// Sets how many attempts there are, and how far apart.
+    #[must_use]
+    pub fn pace(self, pace: Pace) -> Self {
+        Self { pace, ..self }
+    }
+
+    /// Sets how many retries there may be for each request, from 0 to 1, beyond ten a second.
+    #[must_use]
+    pub fn budget(self, share: f32) -> Self {
+        Self { budget: Budget::share(share), ..self }
+    }
+
+    /// Allows any number of retries, as far as the [`Pace`] does.
+    #[must_use]
+    pub fn without_budget(self) -> Self {
+        Self { budget: Budget::unlimited(), ..self }
+    }
+
+    /// Returns what it has done.
+    #[must_use]
+    pub fn stats(&self) -> RetryStats {
+        RetryStats { retries: self.retries.load(Ordering::Relaxed), out_of_budget: self.unpaid.load(Ordering::Relaxed) }
+    }
+
+    /// Calls the worker, and waits for its first event.
+    async fn attempt(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        let (attempts, context) = (request.attempts.clone(), request.context.clone());
+        let (before, started) = (attempts.len(), Instant::now());
+        let error = match self.begin(request).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => error,
+        };
+        // Whoever is below knows better who it was.
+        if attempts.len() == before {
+            let WorkerInfo { name, model, .. } = self.worker.info();
+            attempt::record(&attempts, &context, Attempt::new(name, model, &error, started.elapsed()));
+        }
+        Err(error)
+    }
+
+    async fn begin(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        let mut stream = self.worker.infer(request).await?;
+        match stream.peek().await {
+            Some(Ok(_)) => Ok(stream),
+            Some(Err(error)) => Err(error.clone()),
+            None => Err(WorkerError::stream_cut()),
+        }
+    }
+
+    /// In how long there is another attempt; `None` where there is none.
+    fn next(&self, attempts: &Attempts, error: &WorkerError, context: &Context) -> Option<Duration> {
+        let pause = self.pace.next(attempts, error, context)?;
+        if !self.budget.pay(attempts, error) {
+            self.unpaid.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        self.retries.fetch_add(1, Ordering::Relaxed);
+        Some(pause)
+    }
+}
+
+#[async_trait]
+impl<W: ModelWorker> ModelWorker for Retry<W> {
+    async fn infer(&self, mut request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        if request.attempts.is_empty() {
+            self.budget.request();
+        }
+        loop {
+            let again = request.clone();
+            let error = match self.attempt(request).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => error,
+            };
+            let Some(pause) = self.next(&again.attempts, &error, &again.context) else {
+                return Err(attempt::give_up(error, &again.attempts));
+            };
+            tokio::time::sleep(pause).await;
+            request = again;
+        }
+    }
+
+    fn info(&self) -> WorkerInfo {
+        self.worker.info()
+    }
+
+    fn slots(&self) -> Option<Slots> {
+        self.worker.slots()
+    }
+
+    async fn health(&self) -> Health {
+        self.worker.health().await
+    }
+}

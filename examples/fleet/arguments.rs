@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub(crate) const USAGE: &str =
-    "usage: fleet --server BINARY --model FILE [--seconds 30] [--requests 6] [--kill-every SECONDS|off]";
+    "usage: fleet --server BINARY --model FILE [--seconds 30] [--requests 4] [--kill-every SECONDS|off]";
 
 /// A server needs a moment to come back, and another to be taken back.
 const LEAST_BETWEEN_KILLS: f64 = 2.0;
@@ -33,7 +33,7 @@ impl Arguments {
     /// Where one has no value, none of that name is known, or the binary or the model is not named.
     pub(crate) fn read(mut arguments: impl Iterator<Item = String>) -> Result<Self, Box<dyn Error>> {
         let (mut server, mut model) = (None, None);
-        let (mut time, mut requests, mut kill_every) = (seconds("30")?, 6, Some(seconds("4")?));
+        let (mut time, mut requests, mut kill_every) = (seconds("30")?, 4, Some(seconds("4")?));
         while let Some(name) = arguments.next() {
             let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
             match name.as_str() {

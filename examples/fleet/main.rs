@@ -3,7 +3,7 @@
 //!
 //! ```sh
 //! cargo run --release --example fleet --features llamacpp,openai,pool,test-util -- --server BINARY --model FILE
-//!     [--seconds 30] [--requests 6] [--kill-every SECONDS|off]
+//!     [--seconds 30] [--requests 4] [--kill-every SECONDS|off]
 //! ```
 //!
 //! BINARY is a `llama-server`, FILE a model for it; in this repository `dev/llama-server` and `dev/tiny-model slow` bring both. In
@@ -35,7 +35,7 @@ use prompt_orchestrator::pool::{FailOver, Member, Pool, Retry};
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::testing::server::ScriptedServer;
 use prompt_orchestrator::worker::Timeouts;
-use tokio::time::{interval, sleep};
+use tokio::time::{Instant, interval};
 
 use arguments::{Arguments, USAGE};
 use conversation::Conversation;
@@ -67,8 +67,10 @@ async fn run(arguments: &Arguments) -> Result<State, Box<dyn Error>> {
 
     let broken = broken::start().await?;
     let pool = pool(workers, &broken)?;
+    let worker = FailOver::new(Retry::new(pool.clone()));
     let front = Pipeline::builder("fleet")
-        .stage(InferenceStage::new(FailOver::new(Retry::new(pool.clone()))))
+        // Nobody is refused: with both servers away for a moment, callers wait.
+        .stage_with(InferenceStage::new(worker), StageConfig::new().shed(ShedPolicy::Backpressure))
         .stage(StreamStage::default())
         .build()?;
     let tally = Arc::new(Tally::new());
@@ -77,10 +79,10 @@ async fn run(arguments: &Arguments) -> Result<State, Box<dyn Error>> {
 
     let stop = Arc::new(AtomicBool::new(false));
     let mut callers = traffic::start(&front, conversations, &tally, &stop);
+    let until = Instant::now() + arguments.time;
     let time = async {
         tokio::select! {
-            () = sleep(arguments.time) => Ok(()),
-            error = kills::run(&mut servers, arguments.kill_every, &tally) => error,
+            ended = kills::run(&mut servers, arguments.kill_every, until, &tally) => ended,
             interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
         }
     };
@@ -116,7 +118,7 @@ fn pool(workers: [LlamaCpp; 2], broken: &ScriptedServer) -> Result<Pool, Box<dyn
     let pool = Pool::builder("fleet")
         .member(Member::new("north", north).timeouts(limits))
         .member(Member::new("south", south).timeouts(limits))
-        .member(Member::new("broken", broken).timeouts(limits).in_flight(4))
+        .member(Member::new("broken", broken).timeouts(limits).in_flight(1))
         .policy(SessionAffinity::new().otherwise(PeakEwma::new()))
         .health_every(Duration::from_millis(500))
         .build()?;

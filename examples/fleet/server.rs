@@ -12,9 +12,8 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-/// How many requests a server takes at once, and the tokens of context of each of them.
-const SLOTS: usize = 4;
-const CONTEXT: usize = 2048;
+/// The tokens of context, for the one request that a server takes at once.
+const CONTEXT: &str = "2048";
 
 /// How long a server may take to listen; it does so before it loads its model.
 const START: Duration = Duration::from_secs(30);
@@ -35,7 +34,7 @@ impl Server {
     pub(crate) async fn start(name: &'static str, binary: &Path, model: &Path) -> Result<Self, Box<dyn Error>> {
         // Free again when this returns, and the server's a moment later.
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let (slots, context, port) = (SLOTS.to_string(), (SLOTS * CONTEXT).to_string(), address.port().to_string());
+        let port = address.port().to_string();
         let model = model.to_str().ok_or("the model's path is no text")?;
         let arguments = [
             "--model",
@@ -47,17 +46,16 @@ impl Server {
             "--port",
             &port,
             "--offline",
-            "--metrics",
-            "--slots",
-            "--parallel",
-            &slots,
             "--ctx-size",
-            &context,
+            CONTEXT,
             "--threads",
             "1",
             "--threads-batch",
             "1",
-            // Each token for itself, and its attention in one order: else an answer depends on who is answered beside it.
+            // Each token for itself, and its attention in one order: what a model says is a matter of roundings where two tokens are
+            // almost equally likely, and these depend on what is computed together.
+            "--parallel",
+            "1",
             "--ubatch-size",
             "1",
             "--flash-attn",

@@ -67,9 +67,3 @@ fn line(columns: &[Column], row: &[Cell], colours: bool) -> String {
     line.truncate(line.trim_end().len());
     line
 }
-
-/// A bar of `full` of `all` boxes.
-pub(crate) fn bar(full: usize, all: usize) -> String {
-    let full = full.min(all);
-    "█".repeat(full) + &"░".repeat(all - full)
-}

@@ -42,8 +42,9 @@ async fn ask(pipeline: &Front, session: &str, turn: &Turn, tally: &Tally) {
         Ok((text, Finish { usage, origin: Some(origin), .. })) if text == turn.answer => {
             tally.answered(session, &origin, usage.completion_tokens);
         }
-        Ok((text, _)) => {
-            tally.event(format!("{session}: {text:?} instead of {:?}", turn.answer));
+        Ok((text, finish)) => {
+            let failed = finish.origin.map_or(0, |origin| origin.failed.len());
+            tally.event(format!("{session}: {text:?} instead of {:?}, behind {failed} failed attempts", turn.answer));
             tally.lock().differed += 1;
         }
         Err(error) => {

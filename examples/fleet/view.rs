@@ -8,11 +8,10 @@ use prompt_orchestrator::pool::{BreakerState, MemberState, MemberStats, Pool};
 use super::table::{self, Cell, Column, Look};
 use super::tally::Tally;
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 8] = [
     ("member", -8),
     ("state", -11),
     ("in flight", -9),
-    ("slots", -8),
     ("breaker", -9),
     ("first token", 11),
     ("reused", 6),
@@ -59,7 +58,6 @@ impl View {
             Cell::from(&member.name),
             self.state(member),
             Cell::from(format!("{} of {}", member.in_flight, member.slots)),
-            Cell::new(table::bar(member.in_flight, member.slots), Look::Good),
             breaker(member.breaker.state),
             member.first_token.map_or_else(dash, |takes| Cell::from(format!("{:.0} ms", takes.as_secs_f64() * 1e3))),
             if usage.prompt_tokens > 0 { Cell::from(format!("{share:.0} %")) } else { dash() },

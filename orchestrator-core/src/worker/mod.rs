@@ -5,6 +5,7 @@ mod health;
 mod inference;
 mod info;
 mod request;
+mod shared;
 mod slots;
 mod timeouts;
 

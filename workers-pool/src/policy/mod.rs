@@ -1,6 +1,35 @@
 //! How a pool chooses among the members that can take a request now.
+//!
+//! | to | use |
+//! |---|---|
+//! | have the first token soon, whatever the members are like | [`PeakEwma`], what a pool does unless told otherwise |
+//! | give every member the same share | [`RoundRobin`] |
+//! | give every member a share of its own | [`Weighted`] |
+//! | load members evenly that are alike | [`LeastOutstanding`] |
+//! | find the conversation in the server's cache | [`SessionAffinity`] |
+//! | fill the own servers before the cloud is paid | [`Ordered`] |
+//! | pay as little as a goal for the first token allows | [`Cheapest`] |
 
-use std::time::Duration;
+mod affinity;
+mod ask;
+mod candidate;
+mod cheapest;
+mod least_outstanding;
+mod ordered;
+mod peak_ewma;
+mod round_robin;
+mod turn;
+mod weighted;
+
+pub use affinity::SessionAffinity;
+pub use ask::Ask;
+pub use candidate::Candidate;
+pub use cheapest::Cheapest;
+pub use least_outstanding::LeastOutstanding;
+pub use ordered::Ordered;
+pub use peak_ewma::PeakEwma;
+pub use round_robin::RoundRobin;
+pub use weighted::Weighted;
 
 /// Chooses a member for each call.
 ///
@@ -38,6 +67,9 @@ use std::time::Duration;
 ///         "roomiest"
 ///     }
 /// }
+///
+/// let candidates = [Candidate::new(0, "mac").busy(3, 4), Candidate::new(1, "gpu").busy(5, 16)];
+/// assert_eq!(Roomiest.choose(&Ask::new(), &candidates), 1);
 /// ```
 pub trait Policy: Send + Sync + 'static {
     /// Returns the place of the member to ask.
@@ -45,40 +77,4 @@ pub trait Policy: Send + Sync + 'static {
 
     /// Returns its name, for statistics and logs.
     fn name(&self) -> &str;
-}
-
-/// What a policy is told of a request.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct Ask<'a> {
-    /// The conversation, where the caller named one.
-    pub session: Option<&'a str>,
-    /// The customer, where the caller named one.
-    pub tenant: Option<&'a str>,
-    /// Tokens of the prompt, counted or estimated.
-    pub prompt_tokens: u64,
-    /// The most tokens that the answer may have, where the caller set a limit.
-    pub max_tokens: Option<u64>,
-}
-
-/// A member that can take a request now.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct Candidate<'a> {
-    /// Its number, never used again in this pool.
-    pub id: u64,
-    /// Its name.
-    pub name: &'a str,
-    /// Its weight, above zero.
-    pub weight: f64,
-    /// Calls that it works on, of this pool.
-    pub in_flight: usize,
-    /// How many slots it has.
-    pub slots: usize,
-    /// How many of them are free, counting the one that this request would take.
-    pub free: usize,
-    /// How long its first tokens take: a mean that forgets, and follows a rise at once. `None` before the first.
-    pub first_token: Option<Duration>,
-    /// What it costs, in the units that the service chose.
-    pub cost: f64,
 }

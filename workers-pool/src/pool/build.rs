@@ -1,0 +1,112 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use orchestrator_core::error::InvalidInput;
+
+use crate::policy::{PeakEwma, Policy};
+use crate::pool::fleet::Fleet;
+use crate::pool::handle::Pool;
+use crate::pool::member::Member;
+
+/// How often members are asked how they are, unless the builder says otherwise.
+const HEALTH_EVERY: Duration = Duration::from_secs(5);
+
+/// Puts a [`Pool`] together.
+#[must_use = "nothing is built before `build`"]
+pub struct PoolBuilder {
+    name: String,
+    members: Vec<Member>,
+    policy: Arc<dyn Policy>,
+    health_every: Option<Duration>,
+}
+
+impl PoolBuilder {
+    pub(super) fn new(name: String) -> Self {
+        Self { name, members: Vec::new(), policy: Arc::new(PeakEwma::default()), health_every: Some(HEALTH_EVERY) }
+    }
+
+    /// Adds a member behind the others.
+    pub fn member(mut self, member: Member) -> Self {
+        self.members.push(member);
+        self
+    }
+
+    /// Sets how a member is chosen; [`PeakEwma`] unless set.
+    pub fn policy(mut self, policy: impl Policy) -> Self {
+        self.policy = Arc::new(policy);
+        self
+    }
+
+    /// Sets how often members are asked [how they are](orchestrator_core::worker::ModelWorker::health), or that they are not; every
+    /// five seconds unless set.
+    pub fn health_every(mut self, every: impl Into<Option<Duration>>) -> Self {
+        self.health_every = every.into();
+        self
+    }
+
+    /// Builds the pool; needs no runtime, its task starts with the first call.
+    ///
+    /// # Errors
+    ///
+    /// Names everything that cannot be used at once: no member, a name that two have, a weight that is not above zero.
+    pub fn build(self) -> Result<Pool, BuildError> {
+        let mut faults = Vec::new();
+        if self.members.is_empty() {
+            faults.push(InvalidInput::new("members", "must not be empty"));
+        }
+        if self.health_every.is_some_and(|every| every.is_zero()) {
+            faults.push(InvalidInput::new("health_every", "must be above zero"));
+        }
+        for (place, member) in self.members.iter().enumerate() {
+            member.faults(&mut faults);
+            if self.members[..place].iter().any(|other| other.name == member.name) {
+                faults.push(InvalidInput::new("name", format!("`{}` is taken already", member.name)));
+            }
+        }
+        if !faults.is_empty() {
+            return Err(BuildError { pool: self.name, faults });
+        }
+        let fleet = Fleet::new(self.name, self.health_every, self.policy);
+        fleet.add(self.members).expect("the names were looked at");
+        Ok(Pool::new(fleet))
+    }
+}
+
+impl fmt::Debug for PoolBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolBuilder").field("name", &self.name).field("members", &self.members).finish_non_exhaustive()
+    }
+}
+
+/// A pool, or a member, that cannot be used, with all its faults.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildError {
+    pool: String,
+    faults: Vec<InvalidInput>,
+}
+
+impl BuildError {
+    pub(super) fn new(pool: &str, faults: Vec<InvalidInput>) -> Self {
+        Self { pool: pool.to_owned(), faults }
+    }
+
+    /// Returns every fault, in the order of the members.
+    #[must_use]
+    pub fn faults(&self) -> &[InvalidInput] {
+        &self.faults
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pool `{}` cannot be so: ", self.pool)?;
+        for (i, fault) in self.faults.iter().enumerate() {
+            let separator = if i == 0 { "" } else { "; " };
+            write!(f, "{separator}{fault}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for BuildError {}

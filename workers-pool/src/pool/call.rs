@@ -1,0 +1,129 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use orchestrator_core::error::WorkerError;
+use orchestrator_core::token::{End, Finish, Observer, Origin, TokenStream};
+use orchestrator_core::worker::{Attempt, Attempts, InferenceRequest, Lease, ModelWorker};
+use tokio::time::Instant;
+
+use crate::consequence::Consequence;
+use crate::pool::dispatch::Bound;
+use crate::pool::fleet::Fleet;
+use crate::pool::needs::Needs;
+use crate::pool::seat::Presence;
+
+/// A call of a member, from the moment in which it is bound to it to its end.
+struct Call {
+    fleet: Arc<Fleet>,
+    presence: Presence,
+    needs: Needs,
+    model: Option<Arc<str>>,
+    attempts: Attempts,
+    started: Instant,
+    begun: bool,
+    over: bool,
+}
+
+/// Calls the member that a request is bound to.
+pub(super) async fn call(
+    fleet: Arc<Fleet>,
+    bound: Bound,
+    needs: Needs,
+    mut request: InferenceRequest,
+) -> Result<TokenStream, WorkerError> {
+    let Bound { entry, slot, presence } = bound;
+    entry.adapt(&mut request);
+    request.lease = Lease::of(&slot);
+    let model = request.model.clone().or_else(|| entry.model.clone());
+    let started = Instant::now();
+    let attempts = request.attempts.clone();
+    let mut call = Call { fleet, presence, needs, model, attempts, started, begun: false, over: false };
+    call.start();
+    match entry.seat.worker.infer(request).await {
+        Ok(stream) => Ok(stream.keep(slot).observed(call)),
+        Err(error) => {
+            call.failed(&error);
+            Err(error)
+        }
+    }
+}
+
+impl Call {
+    fn start(&self) {
+        self.presence.seat().record(|record| {
+            record.calls += 1;
+            record.recent.call(self.started);
+        });
+    }
+
+    /// Takes note of the first sign of the answer.
+    fn first(&mut self) {
+        let now = Instant::now();
+        self.begun = true;
+        self.presence.seat().record(|record| record.first_token.record(now - self.started, now));
+    }
+
+    fn finished(&mut self, finish: &mut Finish) {
+        if !self.begun {
+            self.first();
+        }
+        self.over = true;
+        self.presence.seat().record(|record| record.spent(finish.usage));
+        let origin = finish.origin.get_or_insert_with(|| {
+            let model = self.model.as_deref().map(str::to_owned);
+            Box::new(Origin::new(self.presence.seat().name.clone(), model))
+        });
+        if !self.attempts.is_empty() {
+            origin.failed = self.attempts.all();
+        }
+    }
+
+    fn failed(&mut self, error: &WorkerError) {
+        self.over = true;
+        let (now, seat) = (Instant::now(), self.presence.seat());
+        let took = now - self.started;
+        let consequence = Consequence::of(error.kind());
+        seat.record(|record| {
+            record.failures += 1;
+            record.last_error = Some(error.message().to_owned());
+            if consequence.fault {
+                record.recent.failure(now);
+            }
+        });
+        let model = self.model.as_deref().map(str::to_owned);
+        let attempt = Attempt::new(&seat.name, model, error, took).begun(self.begun);
+        let mut failed = self.attempts.all();
+        failed.push(attempt.clone());
+        let elsewhere = consequence.elsewhere && self.fleet.takes_now(&self.needs, &failed, now);
+        self.attempts.push(attempt.elsewhere(elsewhere));
+    }
+
+    /// Nobody waits for it any more.
+    fn left(&self) {
+        let now = Instant::now();
+        let took: Duration = now - self.started;
+        self.presence.seat().record(|record| record.first_token.at_least(took, now));
+    }
+}
+
+impl Observer for Call {
+    fn begin(&mut self) {
+        self.first();
+    }
+
+    fn end(&mut self, end: End<'_>) {
+        match end {
+            End::Finished(finish) => self.finished(finish),
+            End::Failed(error) => self.failed(error),
+            End::Dropped => {}
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if !self.over && !self.begun {
+            self.left();
+        }
+    }
+}

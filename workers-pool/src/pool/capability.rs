@@ -1,0 +1,177 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use orchestrator_core::error::{WorkerError, WorkerErrorKind};
+use orchestrator_core::worker::Attempt;
+use smallvec::SmallVec;
+use tokio::time::Instant;
+
+use crate::consequence::{Again, Consequence};
+use crate::pool::needs::{Begun, Needs};
+use crate::pool::roster::Entry;
+
+/// Members that are left.
+pub(super) type Left<'a> = SmallVec<[&'a Arc<Entry>; 8]>;
+
+/// Finds the members that a request may be given to now, if they have room.
+///
+/// # Errors
+///
+/// Says what is missing, where none of them can take it or none takes anything.
+pub(super) fn eligible<'a>(
+    entries: &'a [Arc<Entry>],
+    needs: &Needs,
+    failed: &[Attempt],
+    now: Instant,
+) -> Result<Left<'a>, WorkerError> {
+    let mut left: Left<'_> = entries.iter().filter(|entry| !entry.draining).collect();
+    if left.is_empty() {
+        return Err(nobody_now(None));
+    }
+    keep_capable(&mut left, needs)?;
+    keep_long_enough(&mut left, needs, failed)?;
+    if !failed.is_empty() {
+        keep_untold(&mut left, failed)?;
+    }
+    keep_open(&mut left, now)?;
+    if !failed.is_empty() {
+        keep_freshest(&mut left, failed);
+    }
+    Ok(left)
+}
+
+fn keep<'a>(
+    left: &mut Left<'a>,
+    fits: impl Fn(&Entry) -> bool,
+    nobody: impl FnOnce(&Left<'a>) -> WorkerError,
+) -> Result<(), WorkerError> {
+    if left.iter().all(|entry| fits(entry)) {
+        return Ok(());
+    }
+    if !left.iter().any(|entry| fits(entry)) {
+        return Err(nobody(left));
+    }
+    left.retain(|entry| fits(entry));
+    Ok(())
+}
+
+fn keep_capable(left: &mut Left<'_>, needs: &Needs) -> Result<(), WorkerError> {
+    if let Some(model) = &needs.model {
+        keep(left, |entry| entry.has(model), |all| no_such_model(model, all))?;
+    }
+    if needs.tools {
+        keep(left, |entry| entry.info.tools != Some(false), |_| invalid("no member that could answer takes tools"))?;
+    }
+    if needs.images {
+        keep(left, |entry| entry.info.images != Some(false), |_| invalid("no member that could answer takes pictures"))?;
+    }
+    if let Some(begun) = &needs.begun {
+        keep(left, |entry| entry.goes_on(begun), |_| invalid("no member can go on with the begun answer"))?;
+    }
+    Ok(())
+}
+
+/// Keeps those whose context is long enough. As tokens are estimated, those with the longest stay where none seems to be; but
+/// none that is no longer than one that proved too short.
+fn keep_long_enough(left: &mut Left<'_>, needs: &Needs, failed: &[Attempt]) -> Result<(), WorkerError> {
+    if let Some((attempt, limit)) = proved_too_short(left, failed) {
+        let longer = |entry: &Entry| entry.info.context_length.zip(limit).is_none_or(|(has, limit)| has > limit);
+        keep(left, longer, |_| WorkerError::new(attempt.kind, "the prompt is too long for every member"))?;
+    }
+    let tokens = needs.tokens();
+    let fits = |entry: &Entry| entry.info.context_length.is_none_or(|limit| limit >= tokens);
+    let longest = left.iter().map(|entry| entry.info.context_length).max().flatten();
+    if left.iter().any(|entry| fits(entry)) {
+        left.retain(|entry| fits(entry));
+    } else {
+        left.retain(|entry| entry.info.context_length == longest);
+    }
+    Ok(())
+}
+
+/// The longest context that the prompt did not fit into, where that is known, and the attempt that showed it.
+fn proved_too_short<'f>(left: &Left<'_>, failed: &'f [Attempt]) -> Option<(&'f Attempt, Option<u64>)> {
+    let limit_of = |attempt: &Attempt| match attempt.kind {
+        WorkerErrorKind::ContextLength { limit, .. } => {
+            let of_member = || left.iter().find(|entry| entry.made(attempt))?.info.context_length;
+            Some(limit.or_else(of_member))
+        }
+        _ => None,
+    };
+    failed.iter().filter_map(|attempt| Some((attempt, limit_of(attempt)?))).max_by_key(|(_, limit)| *limit)
+}
+
+/// Drops those that have told already that they won't answer this request.
+fn keep_untold(left: &mut Left<'_>, failed: &[Attempt]) -> Result<(), WorkerError> {
+    let told = |entry: &Entry| {
+        let mut own = failed.iter().filter(|attempt| entry.made(attempt));
+        own.any(|attempt| Consequence::of(attempt.kind).again == Again::No)
+    };
+    let nobody = |_: &Left<'_>| match failed.last() {
+        Some(last) => WorkerError::new(last.kind, format!("no other member is left: {}", last.message)),
+        None => nobody_now(None),
+    };
+    keep(left, |entry| !told(entry), nobody)
+}
+
+fn keep_open(left: &mut Left<'_>, now: Instant) -> Result<(), WorkerError> {
+    keep(left, |entry| entry.opens_in(now).is_none(), |all| nobody_now(all.iter().filter_map(|entry| entry.opens_in(now)).min()))
+}
+
+/// Keeps those that have not failed for this request; or else those that did not just keep silent.
+fn keep_freshest(left: &mut Left<'_>, failed: &[Attempt]) {
+    let staleness = |entry: &Entry| {
+        let own = failed.iter().filter(|attempt| entry.made(attempt));
+        own.map(|attempt| if Consequence::of(attempt.kind).again == Again::Alone { 2 } else { 1 }).max().unwrap_or(0)
+    };
+    let freshest = left.iter().map(|entry| staleness(entry)).min();
+    left.retain(|entry| Some(staleness(entry)) == freshest);
+}
+
+impl Entry {
+    /// Whether requests for this model are for it.
+    fn has(&self, model: &str) -> bool {
+        match &self.model {
+            Some(own) => **own == *model || self.serves(model),
+            None => self.seat.serves.is_empty() || self.serves(model),
+        }
+    }
+
+    fn serves(&self, model: &str) -> bool {
+        self.seat.serves.iter().any(|other| other == model)
+    }
+
+    fn goes_on(&self, begun: &Begun) -> bool {
+        let other_model = begun.model.is_some() && self.model.is_some() && !self.is_of_model(begun.model.as_deref());
+        self.info.continues && !other_model && (begun.has_text || self.is_of_model(begun.model.as_deref()))
+    }
+
+    /// Whether an attempt was one of it.
+    pub(super) fn made(&self, attempt: &Attempt) -> bool {
+        attempt.worker == self.seat.name
+    }
+
+    /// How long it takes nothing from now on; `None` where it takes requests.
+    fn opens_in(&self, now: Instant) -> Option<Duration> {
+        self.rests_until(now).map(|until| until - now)
+    }
+}
+
+fn no_such_model(model: &str, all: &Left<'_>) -> WorkerError {
+    let names = all.iter().flat_map(|entry| entry.model.as_deref().into_iter().chain(entry.seat.serves.iter().map(String::as_str)));
+    let known: std::collections::BTreeSet<&str> = names.collect();
+    let known = known.into_iter().collect::<Vec<_>>().join(", ");
+    WorkerError::new(WorkerErrorKind::NotFound, format!("no member has the model `{model}`; there are: {known}"))
+}
+
+fn invalid(message: &str) -> WorkerError {
+    WorkerError::new(WorkerErrorKind::InvalidRequest, message)
+}
+
+fn nobody_now(opens_in: Option<Duration>) -> WorkerError {
+    let error = WorkerError::new(WorkerErrorKind::Overloaded, "no member takes requests now");
+    match opens_in {
+        Some(pause) => error.with_retry_after(pause),
+        None => error,
+    }
+}

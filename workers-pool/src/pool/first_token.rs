@@ -1,0 +1,80 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// In this time a measurement loses all but 37 % of its weight.
+const MEMORY: Duration = Duration::from_secs(10);
+
+/// How long first tokens take: a mean that rises to a slow one at once and comes down slowly, with time.
+///
+/// Peak EWMA, as Finagle's balancer measures latency. It also falls while nothing is measured, so that a member that was slow
+/// once, and is asked no more, is tried again.
+#[derive(Debug, Default)]
+pub(super) struct FirstToken {
+    mean: Option<(f64, Instant)>,
+}
+
+impl FirstToken {
+    pub(super) fn record(&mut self, took: Duration, now: Instant) {
+        let took = took.as_secs_f64();
+        let mean = match self.mean {
+            Some((mean, at)) if took < mean * kept(at, now) => {
+                let kept = kept(at, now);
+                mean.mul_add(kept, took * (1.0 - kept))
+            }
+            _ => took,
+        };
+        self.mean = Some((mean, now));
+    }
+
+    /// Takes note that one took at least so long: nobody waited for its end.
+    pub(super) fn at_least(&mut self, took: Duration, now: Instant) {
+        if self.mean.is_some() && self.get(now).is_some_and(|mean| mean < took) {
+            self.record(took, now);
+        }
+    }
+
+    pub(super) fn get(&self, now: Instant) -> Option<Duration> {
+        self.mean.map(|(mean, at)| Duration::from_secs_f64(mean * kept(at, now)))
+    }
+}
+
+/// What is left of the weight of what was known at an instant.
+fn kept(at: Instant, now: Instant) -> f64 {
+    (-now.saturating_duration_since(at).as_secs_f64() / MEMORY.as_secs_f64()).exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_rises_at_once_and_falls_with_time() {
+        let (start, mut mean) = (Instant::now(), FirstToken::default());
+        assert_eq!(mean.get(start), None);
+        mean.record(ms(100), start);
+        mean.record(ms(1_000), start + ms(10));
+        assert_eq!(mean.get(start + ms(10)), Some(ms(1_000)));
+        mean.record(ms(100), start + ms(10_010));
+        let fallen = mean.get(start + ms(10_010)).expect("measured").as_millis();
+        assert_eq!(fallen, 431, "1000 / e + 100 (1 - 1 / e)");
+        let idle = mean.get(start + ms(20_010)).expect("measured").as_millis();
+        assert_eq!(idle, 158, "431 / e");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_was_given_up_only_raises_it() {
+        let (start, mut mean) = (Instant::now(), FirstToken::default());
+        mean.at_least(ms(50), start);
+        assert_eq!(mean.get(start), None, "of one that has never answered nothing is known");
+        mean.record(ms(100), start);
+        mean.at_least(ms(50), start);
+        assert_eq!(mean.get(start), Some(ms(100)));
+        mean.at_least(ms(300), start);
+        assert_eq!(mean.get(start), Some(ms(300)));
+    }
+}

@@ -1,0 +1,148 @@
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use orchestrator_core::error::InvalidInput;
+use orchestrator_core::worker::{Attempt, Offer, SlotGroup, Slots};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::policy::Policy;
+use crate::pool::capability::eligible;
+use crate::pool::lock;
+use crate::pool::member::Member;
+use crate::pool::needs::Needs;
+use crate::pool::roster::{Entry, Roster};
+use crate::pool::seat::Seat;
+
+/// What all clones of a pool, its streams and its task share.
+pub(super) struct Fleet {
+    pub(super) name: String,
+    /// How often members are asked how they are.
+    pub(super) health_every: Option<Duration>,
+    roster: watch::Sender<Arc<Roster>>,
+    slots: SlotGroup,
+    /// The number of the next member. Held while the roster changes, so that what is offered is what the last one says.
+    next_id: Mutex<u64>,
+}
+
+impl Fleet {
+    pub(super) fn new(name: String, health_every: Option<Duration>, policy: Arc<dyn Policy>) -> Self {
+        let info = crate::pool::roster::together(&name, &[]);
+        let roster = Roster { policy, entries: Vec::new(), info };
+        Self {
+            name,
+            health_every,
+            roster: watch::Sender::new(Arc::new(roster)),
+            slots: SlotGroup::new(),
+            next_id: Mutex::new(0),
+        }
+    }
+
+    pub(super) fn roster(&self) -> Arc<Roster> {
+        self.roster.borrow().clone()
+    }
+
+    /// The roster and those that come after it.
+    pub(super) fn rosters(&self) -> watch::Receiver<Arc<Roster>> {
+        self.roster.subscribe()
+    }
+
+    pub(super) fn slots(&self) -> Slots {
+        self.slots.slots()
+    }
+
+    /// Adds members; the caller has seen that they have names of their own.
+    pub(super) fn add(&self, members: Vec<Member>) -> Result<(), InvalidInput> {
+        let members: Vec<_> = members.into_iter().map(|member| (member.worker.info(), member.weight, member)).collect();
+        let mut next_id = lock(&self.next_id);
+        let mut entries = self.roster().entries.clone();
+        for (info, weight, member) in members {
+            if entries.iter().any(|entry| entry.seat.name == member.name) {
+                return Err(InvalidInput::new("name", format!("`{}` is taken already", member.name)));
+            }
+            entries.push(Arc::new(Entry::new(Arc::new(Seat::new(*next_id, member)), info, weight)));
+            *next_id += 1;
+        }
+        let old = self.replace(|roster| roster.with(&self.name, entries));
+        drop(next_id);
+        drop(old);
+        Ok(())
+    }
+
+    /// Takes a member off the roster.
+    pub(super) fn remove(&self, name: &str) -> Result<(), InvalidInput> {
+        let changing = lock(&self.next_id);
+        let mut entries = self.roster().entries.clone();
+        let place = entries.iter().position(|entry| entry.seat.name == name).ok_or_else(|| unknown(name))?;
+        let removed = entries.remove(place);
+        removed.seat.close(true);
+        let old = self.replace(|roster| roster.with(&self.name, entries));
+        drop(changing);
+        drop((removed, old));
+        Ok(())
+    }
+
+    /// Changes what is known of a member.
+    pub(super) fn change(&self, name: &str, change: impl FnOnce(&mut Entry)) -> Result<Arc<Seat>, InvalidInput> {
+        let changing = lock(&self.next_id);
+        let mut entries = self.roster().entries.clone();
+        let entry = entries.iter_mut().find(|entry| entry.seat.name == name).ok_or_else(|| unknown(name))?;
+        change(Arc::make_mut(entry));
+        let seat = entry.seat.clone();
+        let old = self.replace(|roster| roster.with(&self.name, entries));
+        drop(changing);
+        drop(old);
+        Ok(seat)
+    }
+
+    /// Changes what is known of all members, if `change` says that it has.
+    pub(super) fn change_all(&self, mut change: impl FnMut(&mut [Arc<Entry>]) -> bool) {
+        let changing = lock(&self.next_id);
+        let mut entries = self.roster().entries.clone();
+        if change(&mut entries) {
+            let old = self.replace(|roster| roster.with(&self.name, entries));
+            drop(changing);
+            drop(old);
+        }
+    }
+
+    pub(super) fn set_policy(&self, policy: Arc<dyn Policy>) {
+        let changing = lock(&self.next_id);
+        let old = self.replace(|roster| Roster { policy, ..roster.clone() });
+        drop(changing);
+        drop(old);
+    }
+
+    /// Puts another roster in the place of the one that there is, and returns that: what it alone holds is users' code, which is
+    /// dropped behind the lock.
+    fn replace(&self, with: impl FnOnce(&Roster) -> Roster) -> Arc<Roster> {
+        let roster = Arc::new(with(&self.roster()));
+        let now = Instant::now();
+        let old = self.roster.send_replace(roster.clone());
+        self.slots.offer(roster.entries.iter().filter(|entry| !entry.draining).map(|entry| offer(entry, now)));
+        old
+    }
+
+    /// Whether a member that has not failed for this request has room for it now.
+    pub(super) fn takes_now(&self, needs: &Needs, failed: &[Attempt], now: Instant) -> bool {
+        let roster = self.roster();
+        let members = eligible(&roster.entries, needs, failed, now);
+        members.is_ok_and(|members| {
+            let fresh = |entry: &Entry| !failed.iter().any(|attempt| entry.made(attempt));
+            members.iter().any(|entry| fresh(entry) && entry.seat.offer().free() > 0)
+        })
+    }
+}
+
+/// What a member offers upward.
+fn offer(entry: &Entry, now: Instant) -> Offer {
+    let offer = entry.seat.offer();
+    match entry.rests_until(now) {
+        Some(until) => offer.from(until),
+        None => offer,
+    }
+}
+
+pub(super) fn unknown(name: &str) -> InvalidInput {
+    InvalidInput::new("member", format!("`{name}` is not in the pool"))
+}

@@ -1,0 +1,157 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use orchestrator_core::worker::{Health, HealthStatus, Load, ModelWorker, WorkerInfo};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::pool::fleet::Fleet;
+use crate::pool::lock;
+use crate::pool::roster::Entry;
+
+/// How long a member is waited for to say how it is.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long it counts that a member takes nothing where nobody asks it regularly.
+const UNASKED: Duration = Duration::from_secs(5);
+
+/// The task that asks members how they are: from the first call on, until the pool is gone. A runtime that ends takes it along;
+/// the next call starts it again.
+#[derive(Default)]
+pub(super) struct Prober {
+    runs: Arc<AtomicBool>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Prober {
+    /// Starts the task where it does not run.
+    pub(super) fn start(&self, fleet: &Arc<Fleet>) {
+        if let Some(every) = fleet.health_every
+            && !self.runs.load(Ordering::Relaxed)
+        {
+            self.spawn(fleet, every);
+        }
+    }
+
+    #[cold]
+    fn spawn(&self, fleet: &Arc<Fleet>, every: Duration) {
+        let mut task = lock(&self.task);
+        if let Ok(runtime) = Handle::try_current()
+            && !self.runs.swap(true, Ordering::SeqCst)
+        {
+            let running = Running(self.runs.clone());
+            let fleet = fleet.clone();
+            *task = Some(runtime.spawn(async move {
+                let _running = running;
+                loop {
+                    ask_all(&fleet).await;
+                    tokio::time::sleep(every).await;
+                }
+            }));
+        }
+    }
+}
+
+impl Drop for Prober {
+    fn drop(&mut self) {
+        if let Some(task) = lock(&self.task).take() {
+            task.abort();
+        }
+    }
+}
+
+/// Says that the task runs, until it is dropped.
+struct Running(Arc<AtomicBool>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Asks all members at once how they are, and heeds it: who takes nothing is left alone until it says otherwise, or until nobody
+/// has asked it for two intervals.
+pub(super) async fn ask_all(fleet: &Fleet) -> Health {
+    let roster = fleet.roster();
+    let heard = join_all(roster.entries.iter().map(|entry| ask(entry))).await;
+    let rest = fleet.health_every.map_or(UNASKED, |every| 2 * every + PATIENCE);
+    let until = Instant::now() + rest;
+    fleet.change_all(|entries| {
+        let known = |entry: &&mut Arc<Entry>| heard.iter().find(|heard| heard.id == entry.seat.id);
+        let mut changed = false;
+        for entry in entries {
+            if let Some(heard) = known(&entry) {
+                changed |= heed(entry, heard, until);
+            }
+        }
+        changed
+    });
+    together(heard.into_iter().map(|heard| heard.health))
+}
+
+/// What a member says of itself.
+struct Heard {
+    id: u64,
+    health: Health,
+    info: WorkerInfo,
+}
+
+async fn ask(entry: &Entry) -> Heard {
+    let worker = &entry.seat.worker;
+    let health = tokio::time::timeout(PATIENCE, worker.health()).await.unwrap_or_default();
+    Heard { id: entry.seat.id, health, info: worker.info() }
+}
+
+/// Takes note of what a member says; returns whether that is new.
+fn heed(entry: &mut Arc<Entry>, heard: &Heard, until: Instant) -> bool {
+    let unavailable = match heard.health.status {
+        HealthStatus::Unavailable => Some(until),
+        HealthStatus::Ready => None,
+        _ => entry.unavailable,
+    };
+    if unavailable == entry.unavailable && heard.info == entry.info {
+        return false;
+    }
+    let entry = Arc::make_mut(entry);
+    entry.unavailable = unavailable;
+    if heard.info != entry.info {
+        entry.learn(heard.info.clone());
+    }
+    true
+}
+
+/// How members are together: ready if one is, and what they say of their load added up.
+fn together(members: impl Iterator<Item = Health>) -> Health {
+    let mut members = members.peekable();
+    if members.peek().is_none() {
+        return Health::unavailable("it has no members");
+    }
+    let (mut ready, mut unknown, mut reasons, mut load) = (false, false, Vec::new(), Load::default());
+    for health in members {
+        ready |= health.is_ready();
+        unknown |= health.status == HealthStatus::Unknown;
+        reasons.extend(health.reason);
+        load = sum(load, health.load);
+    }
+    match () {
+        () if ready => Health::ready().load(load),
+        () if unknown => Health::unknown().load(load),
+        () => Health::unavailable(reasons.join("; ")).load(load),
+    }
+}
+
+/// What two servers say together; of what only one says, that.
+fn sum(one: Load, other: Load) -> Load {
+    let add = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).reduce(u64::saturating_add);
+    Load {
+        running: add(one.running, other.running),
+        waiting: add(one.waiting, other.waiting),
+        slots: add(one.slots, other.slots),
+        prompt_tokens: add(one.prompt_tokens, other.prompt_tokens),
+        cached_tokens: add(one.cached_tokens, other.cached_tokens),
+        ..Load::default()
+    }
+}

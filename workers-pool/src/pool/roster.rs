@@ -1,0 +1,104 @@
+use std::sync::Arc;
+
+use orchestrator_core::worker::{InferenceRequest, WorkerInfo};
+use tokio::time::Instant;
+
+use crate::policy::Policy;
+use crate::pool::seat::Seat;
+
+/// Who belongs to a pool, and how one is chosen: whole and unchanging, in place of which another comes when something changes.
+#[derive(Clone)]
+pub(super) struct Roster {
+    pub(super) policy: Arc<dyn Policy>,
+    /// In the order in which they were added.
+    pub(super) entries: Vec<Arc<Entry>>,
+    pub(super) info: WorkerInfo,
+}
+
+/// A member, and what is known of it for now.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) seat: Arc<Seat>,
+    pub(super) info: WorkerInfo,
+    /// Its model once more, as requests carry it.
+    pub(super) model: Option<Arc<str>>,
+    pub(super) weight: f64,
+    pub(super) draining: bool,
+    /// Until when it is left alone since it said that it takes nothing.
+    pub(super) unavailable: Option<Instant>,
+    /// Until when it is left alone since it does worse than the others.
+    pub(super) ejected: Option<Instant>,
+}
+
+impl Entry {
+    pub(super) fn new(seat: Arc<Seat>, info: WorkerInfo, weight: f64) -> Self {
+        let model = info.model.as_deref().map(Arc::from);
+        Self { seat, info, model, weight, draining: false, unavailable: None, ejected: None }
+    }
+
+    pub(super) fn learn(&mut self, info: WorkerInfo) {
+        self.model = info.model.as_deref().map(Arc::from);
+        self.info = info;
+    }
+
+    /// Until when it is left alone.
+    pub(super) fn rests_until(&self, now: Instant) -> Option<Instant> {
+        let until = self.unavailable.max(self.ejected)?;
+        (until > now).then_some(until)
+    }
+
+    /// Makes a request one for this member: it calls its model by its own name, and is not shown ids of another model's tokens.
+    pub(super) fn adapt(&self, request: &mut InferenceRequest) {
+        if request.model.is_some() && !self.seat.serves.is_empty() && request.model != self.model {
+            request.model.clone_from(&self.model);
+        }
+        if let Some(prefix) = &mut request.prefix
+            && !self.is_of_model(prefix.model.as_deref())
+        {
+            prefix.token_ids.clear();
+        }
+    }
+
+    /// Whether it is known to have this model.
+    pub(super) fn is_of_model(&self, model: Option<&str>) -> bool {
+        model.is_some() && model == self.model.as_deref()
+    }
+}
+
+impl Roster {
+    /// The same with other entries.
+    pub(super) fn with(&self, name: &str, entries: Vec<Arc<Entry>>) -> Self {
+        let info = together(name, &entries);
+        Self { policy: self.policy.clone(), entries, info }
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<&Arc<Entry>> {
+        self.entries.iter().find(|entry| entry.seat.name == name)
+    }
+}
+
+/// What members are together: what one of them can do, the pool can.
+pub(super) fn together(name: &str, entries: &[Arc<Entry>]) -> WorkerInfo {
+    let infos = || entries.iter().filter(|entry| !entry.draining).map(|entry| &entry.info);
+    let mut info = WorkerInfo::new(name);
+    let model = infos().next().and_then(|first| first.model.clone());
+    info.model = model.filter(|_| infos().all(|other| other.model == infos().next().and_then(|first| first.model.clone())));
+    info.context_length = infos().map(|member| member.context_length).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
+    info.continues = infos().any(|member| member.continues);
+    info.tools = any_takes(infos().map(|member| member.tools));
+    info.images = any_takes(infos().map(|member| member.images));
+    info
+}
+
+/// Whether one of them takes it; `None` where that is not known of all that don't say yes.
+fn any_takes(mut takes: impl Iterator<Item = Option<bool>> + Clone) -> Option<bool> {
+    if takes.clone().any(|takes| takes == Some(true)) {
+        return Some(true);
+    }
+    let mut any = false;
+    let none = takes.all(|takes| {
+        any = true;
+        takes == Some(false)
+    });
+    (any && none).then_some(false)
+}

@@ -1,0 +1,191 @@
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use orchestrator_core::error::WorkerError;
+use orchestrator_core::token::{TokenStream, Usage};
+use orchestrator_core::worker::{Health, InferenceRequest, ModelWorker, Offer, Slots, WorkerInfo};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::pool::first_token::FirstToken;
+use crate::pool::lock;
+use crate::pool::member::Member;
+use crate::pool::recent::{Recent, Tally};
+
+/// What is kept of a member as long as calls of it live: also when it has left the pool.
+pub(super) struct Seat {
+    pub(super) id: u64,
+    pub(super) name: String,
+    pub(super) serves: Vec<String>,
+    pub(super) cost: f64,
+    pub(super) worker: Arc<dyn ModelWorker>,
+    pub(super) slots: Slots,
+    /// Where it takes fewer calls than its server has slots.
+    gate: Option<Slots>,
+    /// Whether it takes no new calls, for ever or for now.
+    closed: AtomicBool,
+    in_flight: AtomicUsize,
+    idle: Notify,
+    record: Mutex<Record>,
+}
+
+/// How its calls went.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) first_token: FirstToken,
+    pub(super) recent: Recent,
+    pub(super) calls: u64,
+    pub(super) failures: u64,
+    pub(super) usage: Usage,
+    pub(super) last_error: Option<String>,
+    /// How often it was put out lately for doing worse than the others.
+    pub(super) ejections: u32,
+}
+
+impl Seat {
+    pub(super) fn new(id: u64, member: Member) -> Self {
+        let limit = member.limit();
+        let Member { name, worker, cost, serves, timeouts, .. } = member;
+        let unlimited = || NonZeroUsize::new(Member::IN_FLIGHT).expect("it is above zero");
+        let (worker, slots, gate): (Arc<dyn ModelWorker>, _, _) = match worker.slots() {
+            Some(slots) => (worker, slots, limit.map(Slots::new)),
+            None => {
+                let slots = Slots::new(limit.unwrap_or_else(unlimited));
+                (Arc::new(Counted { worker, slots: slots.clone() }), slots, None)
+            }
+        };
+        let _ = timeouts;
+        Self {
+            id,
+            name,
+            serves,
+            cost,
+            worker,
+            slots,
+            gate,
+            closed: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            idle: Notify::new(),
+            record: Mutex::new(Record::new(Instant::now())),
+        }
+    }
+
+    /// Its slots, as many at once as it is given calls.
+    pub(super) fn offer(&self) -> Offer {
+        let offer = Offer::new(self.slots.clone());
+        match &self.gate {
+            Some(gate) => offer.through(gate.clone()),
+            None => offer,
+        }
+    }
+
+    pub(super) fn total(&self) -> usize {
+        self.gate.as_ref().map_or(usize::MAX, Slots::total).min(self.slots.total())
+    }
+
+    /// Counts a call; `None` where it takes none any more.
+    pub(super) fn enter(self: &Arc<Self>) -> Option<Presence> {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        let presence = Presence(self.clone());
+        // Behind the count: whoever closes it and then sees nobody inside may rely on it.
+        (!self.closed.load(Ordering::SeqCst)).then_some(presence)
+    }
+
+    /// Takes no new calls, or takes them again.
+    pub(super) fn close(&self, closed: bool) {
+        self.closed.store(closed, Ordering::SeqCst);
+    }
+
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// Waits until nobody is inside.
+    pub(super) async fn idle(&self) {
+        loop {
+            let mut told = std::pin::pin!(self.idle.notified());
+            told.as_mut().enable();
+            if self.in_flight() == 0 {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    pub(super) fn record<T>(&self, with: impl FnOnce(&mut Record) -> T) -> T {
+        with(&mut lock(&self.record))
+    }
+
+    pub(super) fn first_token(&self, now: Instant) -> Option<Duration> {
+        self.record(|record| record.first_token.get(now))
+    }
+
+    pub(super) fn tally(&self, now: Instant) -> Tally {
+        self.record(|record| record.recent.tally(now))
+    }
+}
+
+impl Record {
+    fn new(now: Instant) -> Self {
+        Self {
+            first_token: FirstToken::default(),
+            recent: Recent::new(now),
+            calls: 0,
+            failures: 0,
+            usage: Usage::default(),
+            last_error: None,
+            ejections: 0,
+        }
+    }
+
+    pub(super) fn spent(&mut self, usage: Usage) {
+        self.usage.prompt_tokens += usage.prompt_tokens;
+        self.usage.cached_tokens += usage.cached_tokens;
+        self.usage.completion_tokens += usage.completion_tokens;
+    }
+}
+
+/// A call that a member works on; it is over when this is dropped.
+pub(super) struct Presence(Arc<Seat>);
+
+impl Presence {
+    pub(super) fn seat(&self) -> &Seat {
+        &self.0
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        if self.0.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.idle.notify_waiters();
+        }
+    }
+}
+
+/// A worker without slots, with those that the pool gives it.
+struct Counted {
+    worker: Arc<dyn ModelWorker>,
+    slots: Slots,
+}
+
+#[async_trait]
+impl ModelWorker for Counted {
+    async fn infer(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        self.worker.infer(request).await
+    }
+
+    fn info(&self) -> WorkerInfo {
+        self.worker.info()
+    }
+
+    fn slots(&self) -> Option<Slots> {
+        Some(self.slots.clone())
+    }
+
+    async fn health(&self) -> Health {
+        self.worker.health().await
+    }
+}

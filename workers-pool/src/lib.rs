@@ -5,10 +5,12 @@ mod breaker;
 mod consequence;
 mod pace;
 pub mod policy;
+mod pool;
 mod retry;
 mod timed;
 
 pub use breaker::{Breaker, BreakerConfig, BreakerState, BreakerStats};
 pub use pace::Pace;
+pub use pool::{BuildError, Member, MemberState, MemberStats, Pool, PoolBuilder, PoolStats};
 pub use retry::{Retry, RetryStats};
 pub use timed::Timed;

@@ -11,4 +11,5 @@ mod worker;
 
 pub use circuit::BreakerState;
 pub use config::BreakerConfig;
+pub(crate) use window::{Counts, Window};
 pub use worker::{Breaker, BreakerStats};

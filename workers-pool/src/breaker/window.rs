@@ -7,15 +7,15 @@ const BUCKETS: usize = 10;
 
 /// What was counted over the last while.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     /// Calls that ended, well or badly.
-    pub(super) ended: u32,
+    pub(crate) ended: u32,
     /// How many of them failed.
-    pub(super) failed: u32,
+    pub(crate) failed: u32,
     /// Calls that began to answer.
-    pub(super) begun: u32,
+    pub(crate) begun: u32,
     /// How many of them were slow.
-    pub(super) slow: u32,
+    pub(crate) slow: u32,
 }
 
 impl Counts {
@@ -36,7 +36,7 @@ impl Counts {
 
 /// Counts over a window that moves in ten steps: between nine and ten tenths of its length.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(crate) struct Window {
     step: Duration,
     buckets: [Counts; BUCKETS],
     newest: usize,
@@ -46,20 +46,20 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub(super) fn new(length: Duration) -> Self {
+    pub(crate) fn new(length: Duration) -> Self {
         let step = (length / BUCKETS as u32).max(Duration::from_micros(100));
         Self { step, buckets: [Counts::default(); BUCKETS], newest: 0, since: None, sum: Counts::default() }
     }
 
     /// Adds to what is counted at `now`, and returns what there is in the window then. Time that goes back stands still.
-    pub(super) fn count(&mut self, now: Instant, counts: Counts) -> Counts {
+    pub(crate) fn count(&mut self, now: Instant, counts: Counts) -> Counts {
         self.move_to(now);
         self.buckets[self.newest].add(counts);
         self.sum.add(counts);
         self.sum
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Self { step: self.step, ..Self::new(Duration::ZERO) };
     }
 

@@ -63,14 +63,13 @@ impl<W: ModelWorker> Breaker<W> {
 
     /// Puts a breaker around a worker.
     pub fn with(worker: W, config: BreakerConfig) -> Self {
-        let slots = worker.slots();
-        Self::with_slots(worker, config, slots)
+        let (name, slots) = (worker.info().name, worker.slots());
+        Self::known_as(name, worker, config, slots)
     }
 
-    /// Puts a breaker around a worker, and says what slots that has, instead of asking it.
-    pub(crate) fn with_slots(worker: W, config: BreakerConfig, slots: Option<Slots>) -> Self {
-        let shared =
-            Shared { name: worker.info().name, circuit: Mutex::new(Circuit::new(config)), gate: slots.map(Gate::new) };
+    /// Puts a breaker around a worker, and says what it is called and what slots it has, instead of asking it.
+    pub(crate) fn known_as(name: String, worker: W, config: BreakerConfig, slots: Option<Slots>) -> Self {
+        let shared = Shared { name, circuit: Mutex::new(Circuit::new(config)), gate: slots.map(Gate::new) };
         Self { worker, shared: Arc::new(shared) }
     }
 

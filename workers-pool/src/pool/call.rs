@@ -52,7 +52,6 @@ impl Call {
     fn start(&self) {
         self.presence.seat().record(|record| {
             record.calls += 1;
-            record.recent.call(self.started);
         });
     }
 
@@ -61,6 +60,7 @@ impl Call {
         let now = Instant::now();
         self.begun = true;
         self.presence.seat().record(|record| record.first_token.record(now - self.started, now));
+        self.fleet.look_for_outliers(now);
     }
 
     fn finished(&mut self, finish: &mut Finish) {
@@ -68,7 +68,11 @@ impl Call {
             self.first();
         }
         self.over = true;
-        self.presence.seat().record(|record| record.spent(finish.usage));
+        let now = Instant::now();
+        self.presence.seat().record(|record| {
+            record.ended(false, now);
+            record.spent(finish.usage);
+        });
         let origin = finish.origin.get_or_insert_with(|| {
             let model = self.model.as_deref().map(str::to_owned);
             Box::new(Origin::new(self.presence.seat().name.clone(), model))
@@ -86,10 +90,9 @@ impl Call {
         seat.record(|record| {
             record.failures += 1;
             record.last_error = Some(error.message().to_owned());
-            if consequence.fault {
-                record.recent.failure(now);
-            }
+            record.ended(consequence.fault, now);
         });
+        self.fleet.look_for_outliers(now);
         let model = self.model.as_deref().map(str::to_owned);
         let attempt = Attempt::new(&seat.name, model, error, took).begun(self.begun);
         let mut failed = self.attempts.all();

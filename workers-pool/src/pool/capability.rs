@@ -6,9 +6,13 @@ use orchestrator_core::worker::Attempt;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
+use crate::breaker::BreakerState;
 use crate::consequence::{Again, Consequence};
 use crate::pool::needs::{Begun, Needs};
 use crate::pool::roster::Entry;
+
+/// In this time it is probably known how a probe goes.
+const PROBED: Duration = Duration::from_secs(1);
 
 /// Members that are left.
 pub(super) type Left<'a> = SmallVec<[&'a Arc<Entry>; 8]>;
@@ -63,7 +67,11 @@ fn keep_capable(left: &mut Left<'_>, needs: &Needs) -> Result<(), WorkerError> {
         keep(left, |entry| entry.info.tools != Some(false), |_| invalid("no member that could answer takes tools"))?;
     }
     if needs.images {
-        keep(left, |entry| entry.info.images != Some(false), |_| invalid("no member that could answer takes pictures"))?;
+        keep(
+            left,
+            |entry| entry.info.images != Some(false),
+            |_| invalid("no member that could answer takes pictures"),
+        )?;
     }
     if let Some(begun) = &needs.begun {
         keep(left, |entry| entry.goes_on(begun), |_| invalid("no member can go on with the begun answer"))?;
@@ -115,7 +123,11 @@ fn keep_untold(left: &mut Left<'_>, failed: &[Attempt]) -> Result<(), WorkerErro
 }
 
 fn keep_open(left: &mut Left<'_>, now: Instant) -> Result<(), WorkerError> {
-    keep(left, |entry| entry.opens_in(now).is_none(), |all| nobody_now(all.iter().filter_map(|entry| entry.opens_in(now)).min()))
+    keep(
+        left,
+        |entry| entry.opens_in(now).is_none(),
+        |all| nobody_now(all.iter().filter_map(|entry| entry.opens_in(now)).min()),
+    )
 }
 
 /// Keeps those that have not failed for this request; or else those that did not just keep silent.
@@ -151,14 +163,21 @@ impl Entry {
         attempt.worker == self.seat.name
     }
 
-    /// How long it takes nothing from now on; `None` where it takes requests.
+    /// How long it takes nothing from now on; `None` where it takes requests, be it one that probes it.
     fn opens_in(&self, now: Instant) -> Option<Duration> {
-        self.rests_until(now).map(|until| until - now)
+        let breaker = match self.seat.worker.state() {
+            BreakerState::Closed => None,
+            BreakerState::Resting { until: at } | BreakerState::Open { probe_at: at } => (at > now).then(|| at - now),
+            BreakerState::HalfOpen => Some(PROBED),
+        };
+        breaker.max(self.rests_until(now).map(|until| until - now))
     }
 }
 
 fn no_such_model(model: &str, all: &Left<'_>) -> WorkerError {
-    let names = all.iter().flat_map(|entry| entry.model.as_deref().into_iter().chain(entry.seat.serves.iter().map(String::as_str)));
+    let names = all
+        .iter()
+        .flat_map(|entry| entry.model.as_deref().into_iter().chain(entry.seat.serves.iter().map(String::as_str)));
     let known: std::collections::BTreeSet<&str> = names.collect();
     let known = known.into_iter().collect::<Vec<_>>().join(", ");
     WorkerError::new(WorkerErrorKind::NotFound, format!("no member has the model `{model}`; there are: {known}"))

@@ -69,6 +69,11 @@ impl<'a> Search<'a> {
     /// Chooses among those that have room, and takes a slot there. What was taken before is free afterwards, if it is not that.
     fn choose(&mut self, roster: &Roster, mut members: Left<'_>, now: Instant) -> Option<Bound> {
         let mut lease = self.lease.take();
+        if let Some(bound) =
+            members.iter().filter(|entry| entry.seat.worker.is_due()).find_map(|due| take(due, &mut lease))
+        {
+            return Some(bound);
+        }
         let mut candidates: SmallVec<[Candidate<'_>; 8]> =
             members.iter().map(|entry| candidate(entry, lease.as_ref(), now)).collect();
         loop {

@@ -11,6 +11,7 @@ use crate::pool::capability::eligible;
 use crate::pool::lock;
 use crate::pool::member::Member;
 use crate::pool::needs::Needs;
+use crate::pool::outlier::{Outliers, judge};
 use crate::pool::roster::{Entry, Roster};
 use crate::pool::seat::Seat;
 
@@ -21,6 +22,7 @@ pub(super) struct Fleet {
     pub(super) health_every: Option<Duration>,
     roster: watch::Sender<Arc<Roster>>,
     slots: SlotGroup,
+    outliers: Outliers,
     /// The number of the next member. Held while the roster changes, so that what is offered is what the last one says.
     next_id: Mutex<u64>,
 }
@@ -34,6 +36,7 @@ impl Fleet {
             health_every,
             roster: watch::Sender::new(Arc::new(roster)),
             slots: SlotGroup::new(),
+            outliers: Outliers::new(Instant::now()),
             next_id: Mutex::new(0),
         }
     }
@@ -121,6 +124,13 @@ impl Fleet {
         let old = self.roster.send_replace(roster.clone());
         self.slots.offer(roster.entries.iter().filter(|entry| !entry.draining).map(|entry| offer(entry, now)));
         old
+    }
+
+    /// Looks from time to time whether a member does much worse than the others.
+    pub(super) fn look_for_outliers(&self, now: Instant) {
+        if self.outliers.is_time(now) {
+            self.change_all(|entries| judge(entries, now));
+        }
     }
 
     /// Whether a member that has not failed for this request has room for it now.

@@ -112,6 +112,9 @@ fn heed(entry: &mut Arc<Entry>, heard: &Heard, until: Instant) -> bool {
         HealthStatus::Ready => None,
         _ => entry.unavailable,
     };
+    if heard.health.is_ready() {
+        entry.seat.worker.probe_now();
+    }
     if unavailable == entry.unavailable && heard.info == entry.info {
         return false;
     }
@@ -146,12 +149,11 @@ fn together(members: impl Iterator<Item = Health>) -> Health {
 /// What two servers say together; of what only one says, that.
 fn sum(one: Load, other: Load) -> Load {
     let add = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).reduce(u64::saturating_add);
-    Load {
-        running: add(one.running, other.running),
-        waiting: add(one.waiting, other.waiting),
-        slots: add(one.slots, other.slots),
-        prompt_tokens: add(one.prompt_tokens, other.prompt_tokens),
-        cached_tokens: add(one.cached_tokens, other.cached_tokens),
-        ..Load::default()
-    }
+    let mut load = Load::default();
+    load.running = add(one.running, other.running);
+    load.waiting = add(one.waiting, other.waiting);
+    load.slots = add(one.slots, other.slots);
+    load.prompt_tokens = add(one.prompt_tokens, other.prompt_tokens);
+    load.cached_tokens = add(one.cached_tokens, other.cached_tokens);
+    load
 }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use orchestrator_core::error::InvalidInput;
 use orchestrator_core::worker::{ModelWorker, Slots, Timeouts};
 
+use crate::breaker::BreakerConfig;
+
 /// A worker as a [`Pool`](crate::Pool) takes it: with a name of its own, and with what routing should know.
 ///
 /// ```
@@ -23,6 +25,7 @@ pub struct Member {
     pub(super) serves: Vec<String>,
     pub(super) in_flight: Option<usize>,
     pub(super) timeouts: Option<Timeouts>,
+    pub(super) breaker: BreakerConfig,
 }
 
 impl Member {
@@ -40,6 +43,7 @@ impl Member {
             serves: Vec::new(),
             in_flight: None,
             timeouts: None,
+            breaker: BreakerConfig::new(),
         }
     }
 
@@ -75,6 +79,14 @@ impl Member {
     #[must_use]
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = Some(timeouts);
+        self
+    }
+
+    /// Sets when its circuit breaker opens, and for how long. Each member has a [`Breaker`](crate::Breaker), with the usual settings
+    /// unless it has others.
+    #[must_use]
+    pub const fn breaker(mut self, config: BreakerConfig) -> Self {
+        self.breaker = config;
         self
     }
 

@@ -71,10 +71,6 @@ impl Roster {
         let info = together(name, &entries);
         Self { policy: self.policy.clone(), entries, info }
     }
-
-    pub(super) fn find(&self, name: &str) -> Option<&Arc<Entry>> {
-        self.entries.iter().find(|entry| entry.seat.name == name)
-    }
 }
 
 /// What members are together: what one of them can do, the pool can.
@@ -82,8 +78,10 @@ pub(super) fn together(name: &str, entries: &[Arc<Entry>]) -> WorkerInfo {
     let infos = || entries.iter().filter(|entry| !entry.draining).map(|entry| &entry.info);
     let mut info = WorkerInfo::new(name);
     let model = infos().next().and_then(|first| first.model.clone());
-    info.model = model.filter(|_| infos().all(|other| other.model == infos().next().and_then(|first| first.model.clone())));
-    info.context_length = infos().map(|member| member.context_length).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
+    info.model =
+        model.filter(|_| infos().all(|other| other.model == infos().next().and_then(|first| first.model.clone())));
+    info.context_length =
+        infos().map(|member| member.context_length).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
     info.continues = infos().any(|member| member.continues);
     info.tools = any_takes(infos().map(|member| member.tools));
     info.images = any_takes(infos().map(|member| member.images));

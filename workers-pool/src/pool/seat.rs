@@ -3,17 +3,19 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use orchestrator_core::error::WorkerError;
-use orchestrator_core::token::{TokenStream, Usage};
-use orchestrator_core::worker::{Health, InferenceRequest, ModelWorker, Offer, Slots, WorkerInfo};
+use orchestrator_core::token::Usage;
+use orchestrator_core::worker::{ModelWorker, Offer, Slots};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::breaker::{Breaker, Counts, Window};
 use crate::pool::first_token::FirstToken;
 use crate::pool::lock;
 use crate::pool::member::Member;
-use crate::pool::recent::{Recent, Tally};
+use crate::timed::Timed;
+
+/// How long it is kept how calls went.
+const RECENT: Duration = Duration::from_secs(60);
 
 /// What is kept of a member as long as calls of it live: also when it has left the pool.
 pub(super) struct Seat {
@@ -21,7 +23,7 @@ pub(super) struct Seat {
     pub(super) name: String,
     pub(super) serves: Vec<String>,
     pub(super) cost: f64,
-    pub(super) worker: Arc<dyn ModelWorker>,
+    pub(super) worker: Breaker<Arc<dyn ModelWorker>>,
     pub(super) slots: Slots,
     /// Where it takes fewer calls than its server has slots.
     gate: Option<Slots>,
@@ -36,28 +38,31 @@ pub(super) struct Seat {
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) first_token: FirstToken,
-    pub(super) recent: Recent,
+    /// Calls of the last minute that ended, and failures that were its fault.
+    recent: Window,
     pub(super) calls: u64,
     pub(super) failures: u64,
     pub(super) usage: Usage,
     pub(super) last_error: Option<String>,
-    /// How often it was put out lately for doing worse than the others.
-    pub(super) ejections: u32,
+    /// How often in a row it was put out for doing worse than the others, and until when.
+    pub(super) ejections: Option<(u32, Instant)>,
 }
 
 impl Seat {
     pub(super) fn new(id: u64, member: Member) -> Self {
         let limit = member.limit();
-        let Member { name, worker, cost, serves, timeouts, .. } = member;
+        let Member { name, worker, cost, serves, timeouts, breaker, .. } = member;
         let unlimited = || NonZeroUsize::new(Member::IN_FLIGHT).expect("it is above zero");
-        let (worker, slots, gate): (Arc<dyn ModelWorker>, _, _) = match worker.slots() {
-            Some(slots) => (worker, slots, limit.map(Slots::new)),
-            None => {
-                let slots = Slots::new(limit.unwrap_or_else(unlimited));
-                (Arc::new(Counted { worker, slots: slots.clone() }), slots, None)
-            }
+        let (slots, gate) = match worker.slots() {
+            Some(slots) => (slots, limit.map(Slots::new)),
+            None => (Slots::new(limit.unwrap_or_else(unlimited)), None),
         };
-        let _ = timeouts;
+        let worker: Arc<dyn ModelWorker> = match timeouts {
+            Some(timeouts) => Arc::new(Timed::new(worker, timeouts)),
+            None => worker,
+        };
+        let worker = Breaker::known_as(name.clone(), worker, breaker, Some(slots));
+        let slots = worker.slots().expect("it was given some");
         Self {
             id,
             name,
@@ -69,7 +74,7 @@ impl Seat {
             closed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             idle: Notify::new(),
-            record: Mutex::new(Record::new(Instant::now())),
+            record: Mutex::new(Record::new()),
         }
     }
 
@@ -123,22 +128,34 @@ impl Seat {
         self.record(|record| record.first_token.get(now))
     }
 
-    pub(super) fn tally(&self, now: Instant) -> Tally {
-        self.record(|record| record.recent.tally(now))
+    /// What is held against it, and of how many calls; of the last minute.
+    pub(super) fn recent(&self, now: Instant) -> Counts {
+        self.record(|record| record.recent.count(now, Counts::default()))
     }
 }
 
 impl Record {
-    fn new(now: Instant) -> Self {
+    fn new() -> Self {
         Self {
             first_token: FirstToken::default(),
-            recent: Recent::new(now),
+            recent: Window::new(RECENT),
             calls: 0,
             failures: 0,
             usage: Usage::default(),
             last_error: None,
-            ejections: 0,
+            ejections: None,
         }
+    }
+
+    /// Forgets how its calls went lately, so that it is judged by those that come.
+    pub(super) fn forgive(&mut self) {
+        self.first_token = FirstToken::default();
+        self.recent.clear();
+    }
+
+    /// Counts the end of a call.
+    pub(super) fn ended(&mut self, fault: bool, now: Instant) {
+        self.recent.count(now, Counts { ended: 1, failed: fault.into(), ..Counts::default() });
     }
 
     pub(super) fn spent(&mut self, usage: Usage) {
@@ -162,30 +179,5 @@ impl Drop for Presence {
         if self.0.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.idle.notify_waiters();
         }
-    }
-}
-
-/// A worker without slots, with those that the pool gives it.
-struct Counted {
-    worker: Arc<dyn ModelWorker>,
-    slots: Slots,
-}
-
-#[async_trait]
-impl ModelWorker for Counted {
-    async fn infer(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
-        self.worker.infer(request).await
-    }
-
-    fn info(&self) -> WorkerInfo {
-        self.worker.info()
-    }
-
-    fn slots(&self) -> Option<Slots> {
-        Some(self.slots.clone())
-    }
-
-    async fn health(&self) -> Health {
-        self.worker.health().await
     }
 }

@@ -3,6 +3,7 @@ use std::time::Duration;
 use orchestrator_core::token::Usage;
 use tokio::time::Instant;
 
+use crate::breaker::BreakerStats;
 use crate::pool::roster::{Entry, Roster};
 
 /// How a [`Pool`](crate::Pool) is, at one moment.
@@ -33,6 +34,8 @@ pub struct MemberStats {
     pub free: usize,
     /// How long its first tokens take: a mean that rises at once and falls with time. `None` before the first.
     pub first_token: Option<Duration>,
+    /// Its circuit breaker.
+    pub breaker: BreakerStats,
     /// Calls so far.
     pub calls: u64,
     /// Calls that failed, for whatever reason.
@@ -79,6 +82,7 @@ impl MemberStats {
             slots: seat.total(),
             free: seat.offer().free(),
             first_token: record.first_token.get(now),
+            breaker: seat.worker.stats(),
             calls: record.calls,
             failures: record.failures,
             usage: record.usage,

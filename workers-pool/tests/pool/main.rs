@@ -1,0 +1,5 @@
+//! What a pool promises, on the paused clock, with scripted members.
+
+mod common;
+mod dispatch;
+mod slots;

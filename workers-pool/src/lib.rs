@@ -3,6 +3,7 @@
 mod attempt;
 mod breaker;
 mod consequence;
+mod fail_over;
 mod pace;
 pub mod policy;
 mod pool;
@@ -10,6 +11,7 @@ mod retry;
 mod timed;
 
 pub use breaker::{Breaker, BreakerConfig, BreakerState, BreakerStats};
+pub use fail_over::{FailOver, Resume};
 pub use pace::Pace;
 pub use pool::{BuildError, Member, MemberState, MemberStats, Pool, PoolBuilder, PoolStats};
 pub use retry::{Retry, RetryStats};

@@ -5,4 +5,5 @@ mod budget;
 mod tests;
 mod worker;
 
+pub(crate) use budget::Budget;
 pub use worker::{Retry, RetryStats};

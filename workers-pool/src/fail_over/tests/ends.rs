@@ -1,0 +1,133 @@
+use std::num::NonZeroUsize;
+
+use futures_util::FutureExt;
+use orchestrator_core::testing::{MockWorker, Script};
+use orchestrator_core::worker::Slots;
+use tokio::time::Instant;
+
+use super::model::{Fault, Model};
+use super::*;
+use crate::FailOver;
+
+const WORDS: &[&str] = &["to ", "be ", "or ", "not"];
+
+fn cut(after: usize) -> Fault {
+    Fault::After(after, None)
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_both_die_one_error_names_both() {
+    let filtered = Fault::Call(error(WorkerErrorKind::ContentFilter));
+    let model = Model::new(WORDS).of_many(&["m", "m"]).faults([cut(2), filtered]);
+    let read = ask(&FailOver::new(model), plain()).await;
+    let told = read.error();
+    assert_eq!(told.kind(), WorkerErrorKind::StreamCut);
+    assert!(told.message().contains("box 0 failed") && told.message().contains("box 1 failed"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_before_anything_is_told_as_it_was_last() {
+    let filtered = Fault::Call(error(WorkerErrorKind::ContentFilter));
+    let model = Model::new(WORDS).of_many(&["m", "m"]).faults([cut(0), filtered]);
+    let read = ask(&FailOver::new(model), plain()).await;
+    assert_eq!(read.error().kind(), WorkerErrorKind::ContentFilter);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_helped_is_told_at_once_as_it_is() {
+    use WorkerErrorKind as K;
+    let full = K::ContextLength { prompt_tokens: None, limit: None };
+    for kind in [K::InvalidRequest, K::ContentFilter, K::Timeout(Phase::Total), full] {
+        for fault in [Fault::Call(error(kind)), Fault::After(2, Some(error(kind)))] {
+            let model = Model::new(WORDS).faults([fault]);
+            let read = ask(&FailOver::new(model.clone()).resets(true), plain()).await;
+            assert_eq!((read.error().kind(), read.error().message(), model.calls()), (kind, "scripted", 1));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_dies_again_and_again_has_six_attempts() {
+    let model = Model::new(WORDS).faults(std::iter::repeat_n(cut(0), 20));
+    let read = ask(&FailOver::new(model.clone()), plain()).await;
+    assert_eq!((read.error().kind(), model.calls()), (WorkerErrorKind::StreamCut, 6));
+    assert_eq!(read.error().message().matches("box failed").count(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_attempt_begins_behind_the_deadline() {
+    let model = Model::new(WORDS).faults([cut(2), cut(1)]);
+    let options = RequestOptions::new().deadline(Instant::now() + Duration::from_millis(100));
+    let asked = InferenceRequest::new("?".into(), Context::standalone(options));
+    asked.attempts.push(orchestrator_core::worker::Attempt::new("x", None, &stalled(), Duration::ZERO));
+    let read = ask(&FailOver::new(model.clone()), asked).await;
+    assert_eq!((read.error().kind(), model.calls()), (WorkerErrorKind::StreamCut, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_dead_stream_is_gone_before_the_next_call() {
+    let one = Slots::new(NonZeroUsize::MIN);
+    let model = Model::new(WORDS).with_slots(one.clone()).faults([cut(2), cut(1)]);
+    let worker = FailOver::new(Bound(model.clone(), one.clone()));
+    let read = ask(&worker, plain()).await;
+    assert_eq!((read.text, model.calls(), one.free()), (model.text(), 3, 1));
+}
+
+/// Takes a slot for each call and has its stream keep it, as a pool does.
+struct Bound(Model, Slots);
+
+#[async_trait]
+impl ModelWorker for Bound {
+    async fn infer(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        let slot = self.1.try_acquire().expect("the stream before is gone");
+        Ok(self.0.infer(request).await?.keep(slot))
+    }
+
+    fn info(&self) -> WorkerInfo {
+        self.0.info()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_leaves_in_a_pause_stops_everything() {
+    let worker = MockWorker::new(Script::new().streaming().fail(stalled()));
+    let over = FailOver::new(worker.clone());
+    let mut stream = over.infer(plain()).await.expect("a stream");
+    assert!(stream.next().now_or_never().is_none(), "it pauses");
+    drop(stream);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!((worker.stats().calls, worker.stats().live), (1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_leaves_in_the_second_call_stops_everything() {
+    let calls = std::sync::atomic::AtomicUsize::new(0);
+    let worker = MockWorker::with(move |_| match calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+        0 => Script::answering("to be").cut_after(0),
+        _ => Script::new().hang(),
+    });
+    let over = FailOver::new(worker.clone());
+    let mut stream = over.infer(plain()).await.expect("a stream");
+    let waited = tokio::time::timeout(Duration::from_secs(60), stream.next()).await;
+    assert!(waited.is_err(), "the second call says nothing");
+    assert_eq!((worker.stats().calls, worker.stats().live), (2, 1));
+    drop(stream);
+    assert_eq!(worker.stats().live, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_comes_behind_the_end() {
+    let model = Model::new(WORDS).faults([cut(2)]);
+    let mut stream = FailOver::new(model).infer(plain()).await.expect("a stream");
+    while !stream.next().await.expect("an end").expect("no error").is_terminal() {}
+    assert!(stream.next().await.is_none());
+}
+
+#[test]
+fn it_is_what_it_stands_around() {
+    let two = Slots::new(NonZeroUsize::new(2).expect("not zero"));
+    let model = Model::new(WORDS).with_slots(two);
+    let over = FailOver::new(model.clone());
+    assert_eq!(over.info(), model.info());
+    assert_eq!(over.slots().expect("slots").total(), 2);
+}

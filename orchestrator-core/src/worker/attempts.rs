@@ -15,6 +15,8 @@ use crate::runtime::cell::lock;
 pub struct Attempt {
     /// The worker's name.
     pub worker: String,
+    /// As which members of pools it was called, the innermost first; empty where it is a member itself.
+    pub via: Vec<String>,
     /// Its model, where it is known.
     pub model: Option<String>,
     /// What kind of failure it was.
@@ -38,6 +40,7 @@ impl Attempt {
         let now = Instant::now();
         Self {
             worker: worker.into(),
+            via: Vec::new(),
             model,
             kind: error.kind(),
             message: error.message().to_owned(),
@@ -80,6 +83,11 @@ impl Attempts {
     /// Adds one.
     pub fn push(&self, attempt: Attempt) {
         lock(&self.0).push(attempt);
+    }
+
+    /// Adds to what those behind the first `known` ones say: for workers around workers that know more of them.
+    pub fn amend(&self, known: usize, amend: impl FnMut(&mut Attempt)) {
+        lock(&self.0).iter_mut().skip(known).for_each(amend);
     }
 
     /// Returns how many there are.

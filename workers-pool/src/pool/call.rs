@@ -1,11 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use orchestrator_core::context::Context;
 use orchestrator_core::error::WorkerError;
 use orchestrator_core::token::{End, Finish, Observer, Origin, TokenStream};
 use orchestrator_core::worker::{Attempt, Attempts, InferenceRequest, Lease, ModelWorker};
 use tokio::time::Instant;
 
+use crate::attempt;
 use crate::consequence::Consequence;
 use crate::pool::dispatch::Bound;
 use crate::pool::fleet::Fleet;
@@ -18,7 +20,10 @@ struct Call {
     presence: Presence,
     needs: Needs,
     model: Option<Arc<str>>,
+    context: Context,
     attempts: Attempts,
+    /// How many attempts had failed before.
+    before: usize,
     started: Instant,
     begun: bool,
     over: bool,
@@ -36,8 +41,10 @@ pub(super) async fn call(
     request.lease = Lease::of(&slot);
     let model = request.model.clone().or_else(|| entry.model.clone());
     let started = Instant::now();
-    let attempts = request.attempts.clone();
-    let mut call = Call { fleet, presence, needs, model, attempts, started, begun: false, over: false };
+    let (context, attempts) = (request.context.clone(), request.attempts.clone());
+    let before = attempts.len();
+    let mut call =
+        Call { fleet, presence, needs, model, context, attempts, before, started, begun: false, over: false };
     call.start();
     match entry.seat.worker.infer(request).await {
         Ok(stream) => Ok(stream.keep(slot).observed(call)),
@@ -93,12 +100,22 @@ impl Call {
             record.ended(consequence.fault, now);
         });
         self.fleet.look_for_outliers(now);
-        let model = self.model.as_deref().map(str::to_owned);
-        let attempt = Attempt::new(&seat.name, model, error, took).begun(self.begun);
-        let mut failed = self.attempts.all();
-        failed.push(attempt.clone());
-        let elsewhere = consequence.elsewhere && self.fleet.takes_now(&self.needs, &failed, now);
-        self.attempts.push(attempt.elsewhere(elsewhere));
+        self.note(error, took);
+        if consequence.elsewhere && self.fleet.takes_now(&self.needs, &self.attempts.all(), now) {
+            self.attempts.amend(self.attempts.len() - 1, |last| last.elsewhere = true);
+        }
+    }
+
+    /// Notes the failure as one of this member, or where those behind it have noted it themselves, that they were called as it.
+    fn note(&self, error: &WorkerError, took: Duration) {
+        let name = &self.presence.seat().name;
+        if self.attempts.len() > self.before {
+            self.attempts.amend(self.before, |attempt| attempt.via.push(name.clone()));
+        } else {
+            let model = self.model.as_deref().map(str::to_owned);
+            let attempt = Attempt::new(name, model, error, took).begun(self.begun);
+            attempt::record(&self.attempts, &self.context, attempt);
+        }
     }
 
     /// Nobody waits for it any more.

@@ -116,7 +116,7 @@ fn keep_untold(left: &mut Left<'_>, failed: &[Attempt]) -> Result<(), WorkerErro
         own.any(|attempt| Consequence::of(attempt.kind).again == Again::No)
     };
     let nobody = |_: &Left<'_>| match failed.last() {
-        Some(last) => WorkerError::new(last.kind, format!("no other member is left: {}", last.message)),
+        Some(last) => WorkerError::new(last.kind, format!("nobody else could answer: {}", last.message)),
         None => nobody_now(None),
     };
     keep(left, |entry| !told(entry), nobody)
@@ -160,7 +160,8 @@ impl Entry {
 
     /// Whether an attempt was one of it.
     pub(super) fn made(&self, attempt: &Attempt) -> bool {
-        attempt.worker == self.seat.name
+        let name = &self.seat.name;
+        attempt.worker == *name || attempt.via.contains(name)
     }
 
     /// How long it takes nothing from now on; `None` where it takes requests, be it one that probes it.

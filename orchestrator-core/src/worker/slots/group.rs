@@ -106,6 +106,17 @@ impl Offer {
         if self.opens().is_some() { 0 } else { gate.min(self.slots.total()) }
     }
 
+    /// How long it takes until they are offered, or those behind them are, where they are of a group again; zero where they are
+    /// now, or nobody knows.
+    fn opens_in(&self) -> Duration {
+        let behind = match &self.slots.0.source {
+            Source::Group(group) => group.opens_in(),
+            Source::Server(_) => Duration::ZERO,
+        };
+        let opens = self.opens().map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
+        behind.max(opens)
+    }
+
     /// When they will be offered; `None` where they are now.
     fn opens(&self) -> Option<Instant> {
         let suspended = self.slots.suspended_until();
@@ -172,8 +183,8 @@ impl Group {
 
     /// How long it takes until something is offered again; zero where nobody knows.
     pub(super) fn opens_in(&self) -> Duration {
-        let opens = self.offers().iter().filter_map(Offer::opens).min();
-        opens.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()))
+        let opens_in = self.offers().iter().map(Offer::opens_in).filter(|pause| !pause.is_zero()).min();
+        opens_in.unwrap_or_default()
     }
 
     pub(super) fn try_acquire(&self) -> Option<Slot> {

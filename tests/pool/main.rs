@@ -19,3 +19,4 @@ mod fleet;
 mod scripted;
 mod story;
 mod told;
+mod wire;

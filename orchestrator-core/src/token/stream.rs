@@ -202,6 +202,14 @@ impl TokenStream {
         self.peeked.as_ref()
     }
 
+    pub(super) const fn keeps(&self) -> Option<&Keeps> {
+        self.keeps.as_ref()
+    }
+
+    pub(super) fn with_keeps(self, keeps: Keeps) -> Self {
+        Self { keeps: Some(keeps), ..self }
+    }
+
     /// Leaves the permit with the task that works for the stream; gives it back where there is none.
     pub(crate) fn leave(&self, permit: Permit) -> Option<Permit> {
         match &self.keeps {

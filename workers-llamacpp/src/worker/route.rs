@@ -17,6 +17,9 @@ pub enum Route {
     Native,
 }
 
+/// Fields of the server's by which an answer has to have a form: behind half of it the server would begin the form anew.
+const FORMS: &[&str] = &["grammar", "json_schema", "response_format", "tools"];
+
 impl Route {
     /// Chooses the route of a request.
     ///
@@ -29,7 +32,8 @@ impl Route {
         if formatted && grammar {
             return Err(invalid("`grammar` and a response format cannot both hold"));
         }
-        if request.prefix.is_some() && (formatted || grammar || !request.tools.is_empty()) {
+        let formed = formatted || FORMS.iter().any(|field| request.sampling.vendor.contains_key(*field));
+        if request.prefix.is_some() && (formed || !request.tools.is_empty()) {
             return Err(invalid("an answer under a grammar, a response format or with tools cannot be gone on with"));
         }
         let native = request.raw || request.prefix.is_some() || preferred == Self::Native;
@@ -87,7 +91,11 @@ mod tests {
         let begun = || Some(Prefix::new("a"));
         let grammar = || PromptRequest::new("?").vendor("grammar", "root ::= \"a\"");
         assert_eq!(route(with_tool(), begun(), Route::Chat), None);
-        assert_eq!(route(grammar(), begun(), Route::Chat), None);
+        for field in ["grammar", "json_schema", "response_format", "tools"] {
+            let formed = || PromptRequest::new("?").vendor(field, json!({}));
+            assert_eq!(route(formed(), begun(), Route::Chat), None, "{field}");
+            assert_eq!(route(formed(), None, Route::Chat), Some(Route::Chat), "{field}");
+        }
         assert_eq!(route(PromptRequest::new("?").response_format(ResponseFormat::Json), begun(), Route::Chat), None);
         assert_eq!(route(grammar().response_format(ResponseFormat::Json), None, Route::Native), None);
     }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
-use orchestrator_core::token::{Finish, FinishReason, Origin, TokenEvent, TokenStream, Usage};
+use orchestrator_core::token::{Finish, FinishReason, Origin, Relay, TokenEvent, TokenStream, Usage};
 use orchestrator_core::worker::{Attempt, InferenceRequest, ModelWorker, WorkerInfo};
 use tokio::time::Instant;
 
@@ -26,6 +26,8 @@ pub(super) struct Course<W> {
     refused: bool,
     /// Whether what the reader has is void, and it was not told yet.
     owes_reset: bool,
+    /// Holds what the answer keeps, such as a slot, for the stream of each call.
+    relay: Relay,
 }
 
 /// The call that is made now.
@@ -46,7 +48,12 @@ impl<W: ModelWorker> Course<W> {
     pub(super) fn new(worker: Arc<W>, how: How, asked: InferenceRequest) -> Box<Self> {
         let delivered = Delivered::new(how.resume != Resume::Continue || begun::is_barred(&asked));
         let call = Call { started: Instant::now(), noted: 0, behind: None, begun: false };
-        Box::new(Self { worker, how, asked, delivered, call, broke: None, refused: false, owes_reset: false })
+        let relay = Relay::default();
+        Box::new(Self { worker, how, asked, delivered, call, broke: None, refused: false, owes_reset: false, relay })
+    }
+
+    pub(super) fn relay(&self) -> Relay {
+        self.relay.clone()
     }
 
     /// Makes the first call, with the request as it came, and others where it fails.
@@ -79,6 +86,7 @@ impl<W: ModelWorker> Course<W> {
         self.call.noted = self.asked.attempts.len();
         self.call.begun = false;
         let stream = self.worker.infer(request).await?;
+        self.relay.run(&stream);
         self.call.noted = self.asked.attempts.len();
         Ok(stream)
     }

@@ -116,7 +116,8 @@ impl<W: ModelWorker> ModelWorker for FailOver<W> {
         }
         let course = Course::new(self.worker.clone(), self.how.clone(), request.clone());
         let (course, stream) = course.begin(request).await?;
-        Ok(TokenStream::from_stream(FailingOver::new(course, stream)))
+        let relay = course.relay();
+        Ok(relay.around(FailingOver::new(course, stream)))
     }
 
     fn info(&self) -> WorkerInfo {

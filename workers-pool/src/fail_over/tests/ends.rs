@@ -89,6 +89,56 @@ impl ModelWorker for Bound {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_slot_of_an_answer_is_kept_until_the_task_of_its_second_stream_is_gone() {
+    let slots = Slots::new(NonZeroUsize::MIN);
+    let over = FailOver::new(Tasks(Model::new(WORDS).faults([cut(2)])));
+    let stream = over.infer(plain()).await.expect("a stream");
+    let mut stream = stream.keep(slots.try_acquire().expect("free"));
+    for word in WORDS {
+        assert_eq!(stream.next().await.expect("a word").expect("no error").text(), *word);
+        assert_eq!(slots.free(), 0, "also when the first task has gone");
+    }
+    drop(stream);
+    assert_eq!(slots.free(), 0, "the second task is aborted, and not gone yet");
+    drop(slots.acquire().await);
+}
+
+/// Each stream of it is a task's.
+struct Tasks(Model);
+
+#[async_trait]
+impl ModelWorker for Tasks {
+    async fn infer(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        let mut stream = self.0.infer(request).await?;
+        Ok(TokenStream::spawn(1, async move |mut out| {
+            while let Some(event) = stream.next().await {
+                out.emit(event?).await;
+            }
+            std::future::pending().await
+        }))
+    }
+
+    fn info(&self) -> WorkerInfo {
+        self.0.info()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_keeps_what_any_worker_owes() {
+    let slots = Slots::new(NonZeroUsize::new(2).expect("not zero"));
+    let calls = std::sync::atomic::AtomicUsize::new(0);
+    let worker = MockWorker::with(move |_| match calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 {
+        0 => Script::answering("to be").cut_after(0),
+        _ => Script::answering("to be"),
+    });
+    let worker = worker.slots(slots);
+    let probe = worker.clone();
+    let pace = crate::Pace::new().backoff(Duration::ZERO, Duration::ZERO);
+    let over = FailOver::new(worker).pace(pace);
+    orchestrator_core::testing::conformance::check(over).in_flight(move || probe.stats().live).run().await.assert();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reader_that_leaves_in_a_pause_stops_everything() {
     let worker = MockWorker::new(Script::new().streaming().fail(stalled()));
     let over = FailOver::new(worker.clone());

@@ -72,7 +72,7 @@ async fn a_thousand_requests_are_not_disturbed_by_changes() {
         let (pool, pipeline) = (&pool, &pipeline);
         async move {
             tokio::time::sleep(Duration::from_micros(40) * number as u32).await;
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 who(pool, request()).await.map(drop).map_err(|error| error.to_string())
             } else {
                 let prompt = PromptRequest::new("?").session((number % 7).to_string());

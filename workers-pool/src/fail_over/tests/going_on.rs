@@ -186,3 +186,23 @@ async fn a_stop_text_across_the_seam_is_seen() {
     assert_eq!((read.text, model.calls()), (model.text(), 3));
     assert_eq!(model.prefix(2).map(|prefix| prefix.text).as_deref(), Some("to E"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_token_whose_text_was_held_back_is_made_again() {
+    let model = Model::new(&["a ", "", "é ", "b"]).faults([cut(2), cut(2)]);
+    let read = ask(&FailOver::new(model.clone()), plain()).await;
+    assert_eq!(read.text, "a é b");
+    let ids = |call| model.prefix(call).map(|prefix| prefix.token_ids);
+    assert_eq!((ids(1), ids(2)), (Some(vec![100]), Some(vec![100, 101, 102])));
+    let usage = read.finish().usage;
+    assert_eq!((usage.prompt_tokens, usage.completion_tokens), (PROMPT, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_that_the_caller_has_of_another_model_are_not_mixed_with_these() {
+    let model = Model::new(WORDS).faults([cut(1)]);
+    let mut asked = plain();
+    asked.prefix = Some(Prefix::new("the ").token_ids(vec![100]).model("other"));
+    ask(&FailOver::new(model.clone()), asked).await;
+    assert_eq!(model.prefix(1), Some(Prefix::new("the quick ")));
+}

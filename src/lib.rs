@@ -127,6 +127,10 @@ mod guides {
     #[doc = include_str!("../docs/overload.md")]
     struct Overload;
 
+    #[cfg(all(feature = "llamacpp", feature = "pool"))]
+    #[doc = include_str!("../docs/pools.md")]
+    struct Pools;
+
     #[cfg(all(feature = "embedded", feature = "json-schema", feature = "rag"))]
     #[doc = include_str!("../docs/post-processing.md")]
     struct PostProcessing;

@@ -13,6 +13,6 @@ mod timed;
 pub use breaker::{Breaker, BreakerConfig, BreakerState, BreakerStats};
 pub use fail_over::{FailOver, Resume};
 pub use pace::Pace;
-pub use pool::{BuildError, Member, MemberState, MemberStats, Pool, PoolBuilder, PoolStats};
+pub use pool::{BuildError, Member, MemberState, MemberStats, Pool, PoolBuilder, PoolEmbedder, PoolStats};
 pub use retry::{Retry, RetryStats};
 pub use timed::Timed;

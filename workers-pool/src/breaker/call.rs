@@ -12,13 +12,14 @@ use crate::consequence::Consequence;
 pub(super) struct Call {
     shared: Arc<Shared>,
     pass: Pass,
-    started: Instant,
+    /// Where it matters how long its first event takes.
+    started: Option<Instant>,
     begun: bool,
     ended: bool,
 }
 
 impl Call {
-    pub(super) const fn new(shared: Arc<Shared>, pass: Pass, started: Instant) -> Self {
+    pub(super) const fn new(shared: Arc<Shared>, pass: Pass, started: Option<Instant>) -> Self {
         Self { shared, pass, started, begun: false, ended: false }
     }
 
@@ -42,8 +43,10 @@ impl Call {
 impl Observer for Call {
     fn begin(&mut self) {
         self.begun = true;
-        let (pass, started, now) = (self.pass, self.started, Instant::now());
-        self.shared.tell(|circuit, chance| circuit.begun(pass, started, now, chance));
+        if let Some(started) = self.started {
+            let (pass, now) = (self.pass, Instant::now());
+            self.shared.tell(|circuit, chance| circuit.begun(pass, started, now, chance));
+        }
     }
 
     fn end(&mut self, end: End<'_>) {

@@ -86,6 +86,25 @@ pub(super) struct Circuit {
     opened: u64,
 }
 
+impl Pass {
+    /// A pass as a number: below [`Self::NONE`], and not that of a probe.
+    pub(super) const fn to_bits(pass: Option<Self>) -> u64 {
+        match pass {
+            Some(Self { epoch, is_probe: false }) => epoch,
+            _ => Self::NONE,
+        }
+    }
+
+    pub(super) const fn from_bits(bits: u64) -> Option<Self> {
+        match bits {
+            Self::NONE => None,
+            epoch => Some(Self { epoch, is_probe: false }),
+        }
+    }
+
+    const NONE: u64 = u64::MAX;
+}
+
 impl Circuit {
     pub(super) fn new(config: BreakerConfig) -> Self {
         Self {
@@ -101,6 +120,11 @@ impl Circuit {
 
     pub(super) const fn state(&self) -> BreakerState {
         self.state
+    }
+
+    /// What lets calls through while it is closed, without asking it; `None` while it is not.
+    pub(super) fn pass(&self) -> Option<Pass> {
+        (self.state == BreakerState::Closed).then_some(Pass { epoch: self.epoch, is_probe: false })
     }
 
     /// How often it opened, probes that failed not counted.

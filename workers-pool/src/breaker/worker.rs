@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use orchestrator_core::worker::{Health, InferenceRequest, ModelWorker, Slots, Wo
 use tokio::time::Instant;
 
 use super::call::Call;
-use super::circuit::{BreakerState, Circuit};
+use super::circuit::{BreakerState, Circuit, Pass};
 use super::config::BreakerConfig;
 use super::gate::{Gate, Kept};
 
@@ -27,6 +28,8 @@ use super::gate::{Gate, Kept};
 /// - **Slots** of the worker are offered as long as it is closed. While it is open there are none, from the instant of the probe on
 ///   there is one. So pipelines wait, or refuse as [`Unavailable`](orchestrator_core::error::RefuseReason::Unavailable), and no
 ///   request leaves its queue to be refused here.
+/// - **Where it shows**: each change of state is an event of `tracing`, and the span of a call that was not simply let through has
+///   the state in its field `breaker`.
 /// - **A second attempt** of a request, whose slot went with the first one, waits for one of the worker's.
 ///
 /// Inside of retries and pools, around [`Timed`](crate::Timed): what takes too long then counts as a failure. A breaker around a
@@ -69,7 +72,14 @@ impl<W: ModelWorker> Breaker<W> {
 
     /// Puts a breaker around a worker, and says what it is called and what slots it has, instead of asking it.
     pub(crate) fn known_as(name: String, worker: W, config: BreakerConfig, slots: Option<Slots>) -> Self {
-        let shared = Shared { name, circuit: Mutex::new(Circuit::new(config)), gate: slots.map(Gate::new) };
+        let circuit = Circuit::new(config);
+        let shared = Shared {
+            name,
+            times_first_events: config.slow_call.is_some(),
+            pass: AtomicU64::new(Pass::to_bits(circuit.pass())),
+            circuit: Mutex::new(circuit),
+            gate: slots.map(Gate::new),
+        };
         Self { worker, shared: Arc::new(shared) }
     }
 
@@ -150,6 +160,9 @@ impl<W> fmt::Debug for Breaker<W> {
 /// The circuit of a breaker, its slots, and what its streams share with it.
 pub(super) struct Shared {
     name: String,
+    times_first_events: bool,
+    /// [`Circuit::pass`], which takes no lock: whoever comes while it opens may still go through.
+    pass: AtomicU64,
     circuit: Mutex<Circuit>,
     gate: Option<Gate>,
 }
@@ -161,14 +174,21 @@ impl Shared {
 
     /// Lets a call through.
     fn admit(self: &Arc<Self>) -> Result<Call, WorkerError> {
-        let now = Instant::now();
-        match self.tell(|circuit, _| circuit.admit(now)) {
-            Ok(pass) => Ok(Call::new(self.clone(), pass, now)),
-            Err(pause) => Err(self.refuse(pause)),
-        }
+        let pass = match Pass::from_bits(self.pass.load(Ordering::Acquire)) {
+            Some(pass) => pass,
+            None => self.ask()?,
+        };
+        Ok(Call::new(self.clone(), pass, self.times_first_events.then(Instant::now)))
     }
 
     #[cold]
+    fn ask(&self) -> Result<Pass, WorkerError> {
+        let now = Instant::now();
+        let (asked, state) = self.tell(|circuit, _| (circuit.admit(now), circuit.state()));
+        tracing::Span::current().record("breaker", state.as_str());
+        asked.map_err(|pause| self.refuse(pause))
+    }
+
     fn refuse(&self, pause: Duration) -> WorkerError {
         let message = format!("`{}` is left alone for {pause:.3?}: its circuit breaker is open", self.name);
         WorkerError::new(WorkerErrorKind::Overloaded, message).with_retry_after(pause)
@@ -179,7 +199,10 @@ impl Shared {
         let mut circuit = self.circuit();
         let before = circuit.state();
         let told = tell(&mut circuit, fastrand::f64());
-        let after = circuit.state();
+        let (after, pass) = (circuit.state(), Pass::to_bits(circuit.pass()));
+        if self.pass.load(Ordering::Relaxed) != pass {
+            self.pass.store(pass, Ordering::Release);
+        }
         drop(circuit);
         if before != after {
             self.announce(after);

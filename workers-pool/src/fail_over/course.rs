@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::begun;
 use super::delivered::Delivered;
 use super::next::{self, Next};
+use super::seam::Seam;
 use super::worker::{How, Resume};
 use crate::attempt;
 
@@ -20,7 +21,7 @@ pub(super) struct Course<W> {
     asked: InferenceRequest,
     delivered: Delivered,
     call: Call,
-    /// By what the answer broke off; `None` while it goes on.
+    /// By what the answer broke off.
     broke: Option<WorkerError>,
     /// Whether the worker has refused to go on.
     refused: bool,
@@ -91,9 +92,10 @@ impl<W: ModelWorker> Course<W> {
         Ok(stream)
     }
 
-    /// Takes note of an event before the reader gets it; returns whether [`Reset`](TokenEvent::Reset) goes before it.
+    /// Takes note of an event before the reader gets it.
     #[inline]
-    pub(super) fn delivers(&mut self, event: &mut TokenEvent) -> bool {
+    pub(super) fn delivers(&mut self, event: &mut TokenEvent) {
+        self.call.begun = true;
         match event {
             TokenEvent::Text(delta) => self.delivered.add(delta),
             TokenEvent::Reasoning(delta) if delta.text().is_empty() => {}
@@ -101,15 +103,22 @@ impl<W: ModelWorker> Course<W> {
             TokenEvent::Reset => self.void(),
             TokenEvent::Finish(finish) => self.sign(finish),
         }
-        !self.call.begun && self.begins(event)
     }
 
-    /// Takes note that the call has begun to answer.
-    #[cold]
-    fn begins(&mut self, event: &TokenEvent) -> bool {
-        self.call.begun = true;
-        self.broke = None;
-        std::mem::take(&mut self.owes_reset) && *event != TokenEvent::Reset
+    /// Returns whether everything so far is to be taken back before the next event; once.
+    pub(super) const fn takes_back(&mut self) -> bool {
+        std::mem::replace(&mut self.owes_reset, false)
+    }
+
+    /// Looks at the seam that the stream goes on behind.
+    pub(super) fn seam(&self) -> Seam {
+        if self.goes_on() { Seam::behind(self.delivered.text(), &self.asked.sampling) } else { Seam::default() }
+    }
+
+    /// Returns the end of an answer that was at a stop text before the seam: nothing behind that belongs to it.
+    pub(super) fn stopped(&self) -> Finish {
+        let behind = self.call.behind.unwrap_or_default();
+        Finish::new(FinishReason::Stop, Usage::new(self.asked.estimated_prompt_tokens() + behind, 0))
     }
 
     /// Returns the end of an answer that broke off where it had all the tokens that it may have.
@@ -137,7 +146,9 @@ impl<W: ModelWorker> Course<W> {
             self.refused = true;
         } else {
             self.note(error);
-            self.broke.get_or_insert_with(|| error.clone());
+            if self.call.begun || self.broke.is_none() {
+                self.broke = Some(error.clone());
+            }
         }
         self.again(error).ok_or_else(|| self.told(error))
     }

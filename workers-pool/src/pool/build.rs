@@ -49,7 +49,8 @@ impl PoolBuilder {
     ///
     /// # Errors
     ///
-    /// Names everything that cannot be used at once: no member, a name that two have, a weight that is not above zero.
+    /// Names everything that cannot be used at once: no member, a name that two have, a weight that is not above zero,
+    /// embedders whose vectors are not comparable.
     pub fn build(self) -> Result<Pool, BuildError> {
         let mut faults = Vec::new();
         if self.members.is_empty() {
@@ -58,18 +59,11 @@ impl PoolBuilder {
         if self.health_every.is_some_and(|every| every.is_zero()) {
             faults.push(InvalidInput::new("health_every", "must be above zero"));
         }
-        for (place, member) in self.members.iter().enumerate() {
-            member.faults(&mut faults);
-            if self.members[..place].iter().any(|other| other.name == member.name) {
-                faults.push(InvalidInput::new("name", format!("`{}` is taken already", member.name)));
-            }
+        let fleet = Fleet::new(self.name.clone(), self.health_every, self.policy);
+        for member in self.members {
+            faults.extend(fleet.add(member).err().unwrap_or_default());
         }
-        if !faults.is_empty() {
-            return Err(BuildError { pool: self.name, faults });
-        }
-        let fleet = Fleet::new(self.name, self.health_every, self.policy);
-        fleet.add(self.members).expect("the names were looked at");
-        Ok(Pool::new(fleet))
+        if faults.is_empty() { Ok(Pool::new(fleet)) } else { Err(BuildError { pool: self.name, faults }) }
     }
 }
 

@@ -2,9 +2,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orchestrator_core::context::Context;
-use orchestrator_core::error::WorkerError;
+use orchestrator_core::error::{WorkerError, WorkerErrorKind};
 use orchestrator_core::token::{End, Finish, Observer, Origin, TokenStream};
-use orchestrator_core::worker::{Attempt, Attempts, InferenceRequest, Lease, ModelWorker};
+use orchestrator_core::worker::{Attempt, Attempts, InferenceRequest, Slot};
 use tokio::time::Instant;
 
 use crate::attempt;
@@ -12,10 +12,11 @@ use crate::consequence::Consequence;
 use crate::pool::dispatch::Bound;
 use crate::pool::fleet::Fleet;
 use crate::pool::needs::Needs;
+use crate::pool::roster::Entry;
 use crate::pool::seat::Presence;
 
 /// A call of a member, from the moment in which it is bound to it to its end.
-struct Call {
+pub(super) struct Call {
     fleet: Arc<Fleet>,
     presence: Presence,
     needs: Needs,
@@ -29,44 +30,46 @@ struct Call {
     over: bool,
 }
 
-/// Calls the member that a request is bound to.
-pub(super) async fn call(
-    fleet: Arc<Fleet>,
-    bound: Bound,
-    needs: Needs,
-    mut request: InferenceRequest,
-) -> Result<TokenStream, WorkerError> {
-    let Bound { entry, slot, presence } = bound;
-    entry.adapt(&mut request);
-    request.lease = Lease::of(&slot);
-    let model = request.model.clone().or_else(|| entry.model.clone());
-    let started = Instant::now();
-    let (context, attempts) = (request.context.clone(), request.attempts.clone());
-    let before = attempts.len();
-    let mut call =
-        Call { fleet, presence, needs, model, context, attempts, before, started, begun: false, over: false };
-    call.start();
-    match entry.seat.worker.infer(request).await {
-        Ok(stream) => Ok(stream.keep(slot).observed(call)),
-        Err(error) => {
-            call.failed(&error);
-            Err(error)
-        }
-    }
-}
-
 impl Call {
-    fn start(&self) {
-        self.presence.seat().record(|record| {
-            record.calls += 1;
-        });
+    /// Makes a request ready for the member that it is bound to; returns the member, too, and the slot that the stream keeps.
+    pub(super) fn start(
+        fleet: Arc<Fleet>,
+        bound: Bound,
+        needs: Needs,
+        request: &mut InferenceRequest,
+    ) -> (Self, Arc<Entry>, Option<Slot>) {
+        let Bound { entry, slot, lease, presence, now: started } = bound;
+        entry.adapt(request);
+        request.lease = lease;
+        let model = request.model.clone().or_else(|| entry.model.clone());
+        let (context, attempts) = (request.context.clone(), request.attempts.clone());
+        let before = attempts.len();
+        presence.seat().called();
+        let call =
+            Self { fleet, presence, needs, model, context, attempts, before, started, begun: false, over: false };
+        (call, entry, slot)
+    }
+
+    /// Follows what came of it.
+    pub(super) fn follow(
+        mut self,
+        slot: Option<Slot>,
+        answer: Result<TokenStream, WorkerError>,
+    ) -> Result<TokenStream, WorkerError> {
+        match answer {
+            Ok(stream) => Ok(slot.into_iter().fold(stream.observed(self), TokenStream::keep)),
+            Err(error) => {
+                self.failed(&error);
+                Err(error)
+            }
+        }
     }
 
     /// Takes note of the first sign of the answer.
     fn first(&mut self) {
         let now = Instant::now();
         self.begun = true;
-        self.presence.seat().record(|record| record.first_token.record(now - self.started, now));
+        self.presence.seat().record(|record| record.begun(now - self.started, now));
         self.fleet.look_for_outliers(now);
     }
 
@@ -75,11 +78,7 @@ impl Call {
             self.first();
         }
         self.over = true;
-        let now = Instant::now();
-        self.presence.seat().record(|record| {
-            record.ended(false, now);
-            record.spent(finish.usage);
-        });
+        self.presence.seat().record(|record| record.spent(finish.usage));
         let origin = finish.origin.get_or_insert_with(|| {
             let model = self.model.as_deref().map(str::to_owned);
             Box::new(Origin::new(self.presence.seat().name.clone(), model))
@@ -93,15 +92,11 @@ impl Call {
         self.over = true;
         let (now, seat) = (Instant::now(), self.presence.seat());
         let took = now - self.started;
-        let consequence = Consequence::of(error.kind());
-        seat.record(|record| {
-            record.failures += 1;
-            record.last_error = Some(error.message().to_owned());
-            record.ended(consequence.fault, now);
-        });
+        let silent = !self.begun && matches!(error.kind(), WorkerErrorKind::Timeout(_));
+        seat.record(|record| record.failed(error, self.begun, silent.then_some(took), now));
         self.fleet.look_for_outliers(now);
         self.note(error, took);
-        if consequence.elsewhere && self.fleet.takes_now(&self.needs, &self.attempts.all(), now) {
+        if Consequence::of(error.kind()).elsewhere && self.fleet.takes_now(&self.needs, &self.attempts.all(), now) {
             self.attempts.amend(self.attempts.len() - 1, |last| last.elsewhere = true);
         }
     }

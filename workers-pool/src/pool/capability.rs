@@ -1,3 +1,4 @@
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,14 @@ use crate::pool::roster::Entry;
 const PROBED: Duration = Duration::from_secs(1);
 
 /// Members that are left.
-pub(super) type Left<'a> = SmallVec<[&'a Arc<Entry>; 8]>;
+pub(super) type Left<'a> = SmallVec<[Seen<'a>; 8]>;
+
+/// A member, with its breaker as it was when it was looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Seen<'a> {
+    pub(super) entry: &'a Arc<Entry>,
+    breaker: BreakerState,
+}
 
 /// Finds the members that a request may be given to now, if they have room.
 ///
@@ -28,7 +36,7 @@ pub(super) fn eligible<'a>(
     failed: &[Attempt],
     now: Instant,
 ) -> Result<Left<'a>, WorkerError> {
-    let mut left: Left<'_> = entries.iter().filter(|entry| !entry.draining).collect();
+    let mut left: Left<'_> = entries.iter().filter(|entry| !entry.draining).map(Seen::new).collect();
     if left.is_empty() {
         return Err(nobody_now(None));
     }
@@ -46,16 +54,16 @@ pub(super) fn eligible<'a>(
 
 fn keep<'a>(
     left: &mut Left<'a>,
-    fits: impl Fn(&Entry) -> bool,
+    fits: impl Fn(&Seen<'_>) -> bool,
     nobody: impl FnOnce(&Left<'a>) -> WorkerError,
 ) -> Result<(), WorkerError> {
-    if left.iter().all(|entry| fits(entry)) {
+    if left.iter().all(&fits) {
         return Ok(());
     }
-    if !left.iter().any(|entry| fits(entry)) {
+    if !left.iter().any(&fits) {
         return Err(nobody(left));
     }
-    left.retain(|entry| fits(entry));
+    left.retain(|seen| fits(seen));
     Ok(())
 }
 
@@ -83,13 +91,13 @@ fn keep_capable(left: &mut Left<'_>, needs: &Needs) -> Result<(), WorkerError> {
 /// none that is no longer than one that proved too short.
 fn keep_long_enough(left: &mut Left<'_>, needs: &Needs, failed: &[Attempt]) -> Result<(), WorkerError> {
     if let Some((attempt, limit)) = proved_too_short(left, failed) {
-        let longer = |entry: &Entry| entry.info.context_length.zip(limit).is_none_or(|(has, limit)| has > limit);
+        let longer = |entry: &Seen<'_>| entry.info.context_length.zip(limit).is_none_or(|(has, limit)| has > limit);
         keep(left, longer, |_| WorkerError::new(attempt.kind, "the prompt is too long for every member"))?;
     }
     let tokens = needs.tokens();
-    let fits = |entry: &Entry| entry.info.context_length.is_none_or(|limit| limit >= tokens);
+    let fits = |entry: &Seen<'_>| entry.info.context_length.is_none_or(|limit| limit >= tokens);
     let longest = left.iter().map(|entry| entry.info.context_length).max().flatten();
-    if left.iter().any(|entry| fits(entry)) {
+    if left.iter().any(fits) {
         left.retain(|entry| fits(entry));
     } else {
         left.retain(|entry| entry.info.context_length == longest);
@@ -111,7 +119,7 @@ fn proved_too_short<'f>(left: &Left<'_>, failed: &'f [Attempt]) -> Option<(&'f A
 
 /// Drops those that have told already that they won't answer this request.
 fn keep_untold(left: &mut Left<'_>, failed: &[Attempt]) -> Result<(), WorkerError> {
-    let told = |entry: &Entry| {
+    let told = |entry: &Seen<'_>| {
         let mut own = failed.iter().filter(|attempt| entry.made(attempt));
         own.any(|attempt| Consequence::of(attempt.kind).again == Again::No)
     };
@@ -132,11 +140,11 @@ fn keep_open(left: &mut Left<'_>, now: Instant) -> Result<(), WorkerError> {
 
 /// Keeps those that have not failed for this request; or else those that did not just keep silent.
 fn keep_freshest(left: &mut Left<'_>, failed: &[Attempt]) {
-    let staleness = |entry: &Entry| {
+    let staleness = |entry: &Seen<'_>| {
         let own = failed.iter().filter(|attempt| entry.made(attempt));
         own.map(|attempt| if Consequence::of(attempt.kind).again == Again::Alone { 2 } else { 1 }).max().unwrap_or(0)
     };
-    let freshest = left.iter().map(|entry| staleness(entry)).min();
+    let freshest = left.iter().map(staleness).min();
     left.retain(|entry| Some(staleness(entry)) == freshest);
 }
 
@@ -163,15 +171,34 @@ impl Entry {
         let name = &self.seat.name;
         attempt.worker == *name || attempt.via.contains(name)
     }
+}
+
+impl<'a> Seen<'a> {
+    pub(super) fn new(entry: &'a Arc<Entry>) -> Self {
+        Self { entry, breaker: entry.seat.worker.state() }
+    }
+
+    /// Whether its breaker would take a call for its probe.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        matches!(self.breaker, BreakerState::Open { probe_at } if probe_at <= now)
+    }
 
     /// How long it takes nothing from now on; `None` where it takes requests, be it one that probes it.
-    fn opens_in(&self, now: Instant) -> Option<Duration> {
-        let breaker = match self.seat.worker.state() {
+    pub(super) fn opens_in(&self, now: Instant) -> Option<Duration> {
+        let breaker = match self.breaker {
             BreakerState::Closed => None,
             BreakerState::Resting { until: at } | BreakerState::Open { probe_at: at } => (at > now).then(|| at - now),
             BreakerState::HalfOpen => Some(PROBED),
         };
-        breaker.max(self.rests_until(now).map(|until| until - now))
+        breaker.max(self.entry.rests_until(now).map(|until| until - now))
+    }
+}
+
+impl Deref for Seen<'_> {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        self.entry
     }
 }
 

@@ -17,13 +17,10 @@ pub(super) struct FirstToken {
 impl FirstToken {
     pub(super) fn record(&mut self, took: Duration, now: Instant) {
         let took = took.as_secs_f64();
-        let mean = match self.mean {
-            Some((mean, at)) if took < mean * kept(at, now) => {
-                let kept = kept(at, now);
-                mean.mul_add(kept, took * (1.0 - kept))
-            }
-            _ => took,
-        };
+        let mean = self.mean.map_or(took, |(mean, at)| {
+            let kept = kept(at, now);
+            if took < mean * kept { mean.mul_add(kept, took * (1.0 - kept)) } else { took }
+        });
         self.mean = Some((mean, now));
     }
 

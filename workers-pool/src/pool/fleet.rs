@@ -54,21 +54,21 @@ impl Fleet {
         self.slots.slots()
     }
 
-    /// Adds members; the caller has seen that they have names of their own.
-    pub(super) fn add(&self, members: Vec<Member>) -> Result<(), InvalidInput> {
-        let members: Vec<_> = members.into_iter().map(|member| (member.worker.info(), member.weight, member)).collect();
+    /// Adds a member behind the others, or says what cannot be used of it.
+    pub(super) fn add(&self, member: Member) -> Result<(), Vec<InvalidInput>> {
+        let (mut faults, info, weight) = (member.faults(), member.worker.info(), member.weight);
         let mut next_id = lock(&self.next_id);
-        let mut entries = self.roster().entries.clone();
-        for (info, weight, member) in members {
-            if entries.iter().any(|entry| entry.seat.name == member.name) {
-                return Err(InvalidInput::new("name", format!("`{}` is taken already", member.name)));
-            }
-            entries.push(Arc::new(Entry::new(Arc::new(Seat::new(*next_id, member)), info, weight)));
-            *next_id += 1;
+        let roster = self.roster();
+        faults.extend(roster.refuses(&member));
+        if !faults.is_empty() {
+            return Err(faults);
         }
+        let mut entries = roster.entries.clone();
+        entries.push(Arc::new(Entry::new(Arc::new(Seat::new(*next_id, member)), info, weight)));
+        *next_id += 1;
         let old = self.replace(|roster| roster.with(&self.name, entries));
         drop(next_id);
-        drop(old);
+        drop((old, roster));
         Ok(())
     }
 
@@ -139,14 +139,14 @@ impl Fleet {
         let members = eligible(&roster.entries, needs, failed, now);
         members.is_ok_and(|members| {
             let fresh = |entry: &Entry| !failed.iter().any(|attempt| entry.made(attempt));
-            members.iter().any(|entry| fresh(entry) && entry.seat.offer().free() > 0)
+            members.iter().any(|member| fresh(member.entry) && member.entry.seat.behind().free() > 0)
         })
     }
 }
 
 /// What a member offers upward.
 fn offer(entry: &Entry, now: Instant) -> Offer {
-    let offer = entry.seat.offer();
+    let offer = entry.seat.offer().clone();
     match entry.rests_until(now) {
         Some(until) => offer.from(until),
         None => offer,

@@ -2,14 +2,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use orchestrator_core::error::{InvalidInput, WorkerError};
 use orchestrator_core::token::TokenStream;
 use orchestrator_core::worker::{Health, InferenceRequest, ModelWorker, Slots, WorkerInfo};
 
 use crate::policy::Policy;
 use crate::pool::build::{BuildError, PoolBuilder};
-use crate::pool::call::call;
+use crate::pool::call::Call;
 use crate::pool::dispatch::Search;
+use crate::pool::embedder::PoolEmbedder;
 use crate::pool::fleet::Fleet;
 use crate::pool::health::{Prober, ask_all};
 use crate::pool::member::{ABOVE_ZERO, Member, is_weight};
@@ -100,14 +102,7 @@ impl Pool {
     ///
     /// Names everything of it that cannot be used; a member of the same name is in the pool until it is [removed](Self::remove).
     pub fn add(&self, member: Member) -> Result<(), BuildError> {
-        let mut faults = Vec::new();
-        member.faults(&mut faults);
-        if faults.is_empty()
-            && let Err(taken) = self.0.fleet.add(vec![member])
-        {
-            faults.push(taken);
-        }
-        if faults.is_empty() { Ok(()) } else { Err(BuildError::new(&self.0.fleet.name, faults)) }
+        self.0.fleet.add(member).map_err(|faults| BuildError::new(&self.0.fleet.name, faults))
     }
 
     /// Removes a member: it gets no new requests, and those that it works on come to their end.
@@ -168,6 +163,12 @@ impl Pool {
         self.0.fleet.set_policy(Arc::new(policy));
     }
 
+    /// Returns the embedders of its members as one; `None` where no member has one.
+    #[must_use]
+    pub fn embedder(&self) -> Option<PoolEmbedder> {
+        PoolEmbedder::of(&self.0.fleet)
+    }
+
     /// Returns how it and its members are.
     #[must_use]
     pub fn stats(&self) -> PoolStats {
@@ -177,13 +178,25 @@ impl Pool {
 
 #[async_trait]
 impl ModelWorker for Pool {
-    async fn infer(&self, mut request: InferenceRequest) -> Result<TokenStream, WorkerError> {
-        let fleet = &self.0.fleet;
-        self.0.prober.start(fleet);
-        let lease = request.lease.take();
-        let needs = Needs::of(&request);
-        let bound = Search::new(&request, &needs, lease).bind(fleet).await?;
-        call(fleet.clone(), bound, needs, request).await
+    /// Written out: the macro would keep the request twice in the future, and moving it about is much of what a pool costs.
+    fn infer<'a, 'b>(&'a self, mut request: InferenceRequest) -> BoxFuture<'b, Result<TokenStream, WorkerError>>
+    where
+        'a: 'b,
+    {
+        Box::pin(async move {
+            let fleet = &self.0.fleet;
+            self.0.prober.start(fleet);
+            let lease = request.lease.take();
+            let needs = Needs::of(&request);
+            let mut search = Search::new(&request, &needs, lease);
+            let bound = match search.try_bind(fleet)? {
+                Some(bound) => bound,
+                None => Box::pin(search.wait(fleet)).await?,
+            };
+            let (call, entry, slot) = Call::start(fleet.clone(), bound, needs, &mut request);
+            let answer = entry.seat.worker.infer(request).await;
+            call.follow(slot, answer)
+        })
     }
 
     fn info(&self) -> WorkerInfo {

@@ -110,7 +110,8 @@ fn heed(entry: &mut Arc<Entry>, heard: &Heard, until: Instant) -> bool {
     let unavailable = match heard.health.status {
         HealthStatus::Unavailable => Some(until),
         HealthStatus::Ready => None,
-        _ => entry.unavailable,
+        // No news: it stays as it is.
+        _ => entry.unavailable.filter(|until| *until > Instant::now()).map(|_| until),
     };
     if heard.health.is_ready() {
         entry.seat.worker.probe_now();

@@ -3,6 +3,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use orchestrator_core::error::InvalidInput;
+use orchestrator_core::retrieval::Embedder;
 use orchestrator_core::worker::{ModelWorker, Slots, Timeouts};
 
 use crate::breaker::BreakerConfig;
@@ -26,6 +27,7 @@ pub struct Member {
     pub(super) in_flight: Option<usize>,
     pub(super) timeouts: Option<Timeouts>,
     pub(super) breaker: BreakerConfig,
+    pub(super) embedder: Option<Arc<dyn Embedder>>,
 }
 
 impl Member {
@@ -44,6 +46,7 @@ impl Member {
             in_flight: None,
             timeouts: None,
             breaker: BreakerConfig::new(),
+            embedder: None,
         }
     }
 
@@ -90,8 +93,17 @@ impl Member {
         self
     }
 
+    /// Has it embed texts as well, for [`Pool::embedder`](crate::Pool::embedder). All embedders of a pool have the same
+    /// [name](Embedder::name): vectors of different models cannot be compared.
+    #[must_use]
+    pub fn embedder(mut self, embedder: impl Embedder) -> Self {
+        self.embedder = Some(Arc::new(embedder));
+        self
+    }
+
     /// Says what cannot be used of the settings.
-    pub(super) fn faults(&self, faults: &mut Vec<InvalidInput>) {
+    pub(super) fn faults(&self) -> Vec<InvalidInput> {
+        let mut faults = Vec::new();
         let name = &self.name;
         let mut fault = |field, problem: &str| faults.push(InvalidInput::new(field, format!("of `{name}` {problem}")));
         if name.is_empty() {
@@ -109,6 +121,7 @@ impl Member {
         if self.serves.iter().any(String::is_empty) {
             fault("serves", "must be names");
         }
+        faults
     }
 
     pub(super) fn limit(&self) -> Option<NonZeroUsize> {

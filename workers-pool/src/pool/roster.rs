@@ -1,9 +1,11 @@
 use std::sync::Arc;
 
+use orchestrator_core::error::InvalidInput;
 use orchestrator_core::worker::{InferenceRequest, WorkerInfo};
 use tokio::time::Instant;
 
 use crate::policy::Policy;
+use crate::pool::member::Member;
 use crate::pool::seat::Seat;
 
 /// Who belongs to a pool, and how one is chosen: whole and unchanging, in place of which another comes when something changes.
@@ -66,6 +68,25 @@ impl Entry {
 }
 
 impl Roster {
+    /// What there is against a new member, of those that there are.
+    pub(super) fn refuses(&self, new: &Member) -> Vec<InvalidInput> {
+        let mut faults = Vec::new();
+        if self.entries.iter().any(|entry| entry.seat.name == new.name) {
+            faults.push(InvalidInput::new("name", format!("`{}` is taken already", new.name)));
+        }
+        let embedder = self.entries.iter().find_map(|entry| entry.seat.embedder.as_deref());
+        if let (Some(ours), Some(new_one)) = (embedder, new.embedder.as_deref())
+            && ours.name() != new_one.name()
+        {
+            let (name, ours, other) = (&new.name, ours.name(), new_one.name());
+            faults.push(InvalidInput::new(
+                "embedder",
+                format!("of `{name}` is `{other}`, and that of the others `{ours}`"),
+            ));
+        }
+        faults
+    }
+
     /// The same with other entries.
     pub(super) fn with(&self, name: &str, entries: Vec<Arc<Entry>>) -> Self {
         let info = together(name, &entries);

@@ -1,14 +1,17 @@
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use orchestrator_core::error::WorkerError;
+use orchestrator_core::retrieval::Embedder;
 use orchestrator_core::token::Usage;
-use orchestrator_core::worker::{ModelWorker, Offer, Slots};
+use orchestrator_core::worker::{ModelWorker, Offer, Slot, Slots};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::breaker::{Breaker, Counts, Window};
+use crate::consequence::Consequence;
 use crate::pool::first_token::FirstToken;
 use crate::pool::lock;
 use crate::pool::member::Member;
@@ -23,12 +26,15 @@ pub(super) struct Seat {
     pub(super) name: String,
     pub(super) serves: Vec<String>,
     pub(super) cost: f64,
+    pub(super) embedder: Option<Arc<dyn Embedder>>,
     pub(super) worker: Breaker<Arc<dyn ModelWorker>>,
-    pub(super) slots: Slots,
-    /// Where it takes fewer calls than its server has slots.
-    gate: Option<Slots>,
+    /// Those of its breaker.
+    slots: Slots,
+    offer: Offer,
+    behind: Offer,
     /// Whether it takes no new calls, for ever or for now.
     closed: AtomicBool,
+    calls: AtomicU64,
     in_flight: AtomicUsize,
     idle: Notify,
     record: Mutex<Record>,
@@ -38,9 +44,8 @@ pub(super) struct Seat {
 #[derive(Debug)]
 pub(super) struct Record {
     pub(super) first_token: FirstToken,
-    /// Calls of the last minute that ended, and failures that were its fault.
+    /// Calls of the last minute that began to answer or failed before, and failures that were its fault.
     recent: Window,
-    pub(super) calls: u64,
     pub(super) failures: u64,
     pub(super) usage: Usage,
     pub(super) last_error: Option<String>,
@@ -51,7 +56,7 @@ pub(super) struct Record {
 impl Seat {
     pub(super) fn new(id: u64, member: Member) -> Self {
         let limit = member.limit();
-        let Member { name, worker, cost, serves, timeouts, breaker, .. } = member;
+        let Member { name, worker, cost, serves, timeouts, breaker, embedder, .. } = member;
         let unlimited = || NonZeroUsize::new(Member::IN_FLIGHT).expect("it is above zero");
         let (slots, gate) = match worker.slots() {
             Some(slots) => (slots, limit.map(Slots::new)),
@@ -61,16 +66,25 @@ impl Seat {
             Some(timeouts) => Arc::new(Timed::new(worker, timeouts)),
             None => worker,
         };
+        let through = |offer: Offer| match &gate {
+            Some(gate) => offer.through(gate.clone()),
+            None => offer,
+        };
+        let behind = through(Offer::new(slots.clone()));
         let worker = Breaker::known_as(name.clone(), worker, breaker, Some(slots));
         let slots = worker.slots().expect("it was given some");
+        let offer = through(Offer::new(slots.clone()));
         Self {
             id,
             name,
             serves,
             cost,
+            embedder,
             worker,
             slots,
-            gate,
+            offer,
+            behind,
+            calls: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             idle: Notify::new(),
@@ -78,17 +92,24 @@ impl Seat {
         }
     }
 
-    /// Its slots, as many at once as it is given calls.
-    pub(super) fn offer(&self) -> Offer {
-        let offer = Offer::new(self.slots.clone());
-        match &self.gate {
-            Some(gate) => offer.through(gate.clone()),
-            None => offer,
-        }
+    /// Its slots as its breaker offers them, as many at once as it is given calls.
+    pub(super) const fn offer(&self) -> &Offer {
+        &self.offer
     }
 
+    /// Its server's slots as they are, for calls of which it is known that the breaker lets them through.
+    pub(super) const fn behind(&self) -> &Offer {
+        &self.behind
+    }
+
+    /// Returns whether a slot is one that it offers.
+    pub(super) fn offered(&self, slot: &Slot) -> bool {
+        slot.is_of(&self.slots)
+    }
+
+    /// How many calls it could work on.
     pub(super) fn total(&self) -> usize {
-        self.gate.as_ref().map_or(usize::MAX, Slots::total).min(self.slots.total())
+        self.behind.total()
     }
 
     /// Counts a call; `None` where it takes none any more.
@@ -102,6 +123,16 @@ impl Seat {
     /// Takes no new calls, or takes them again.
     pub(super) fn close(&self, closed: bool) {
         self.closed.store(closed, Ordering::SeqCst);
+    }
+
+    /// Counts a call.
+    pub(super) fn called(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often it was called.
+    pub(super) fn calls(&self) -> u64 {
+        self.calls.load(Ordering::Relaxed)
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -139,7 +170,6 @@ impl Record {
         Self {
             first_token: FirstToken::default(),
             recent: Window::new(RECENT),
-            calls: 0,
             failures: 0,
             usage: Usage::default(),
             last_error: None,
@@ -153,9 +183,21 @@ impl Record {
         self.recent.clear();
     }
 
-    /// Counts the end of a call.
-    pub(super) fn ended(&mut self, fault: bool, now: Instant) {
-        self.recent.count(now, Counts { ended: 1, failed: fault.into(), ..Counts::default() });
+    /// Counts the first sign of an answer.
+    pub(super) fn begun(&mut self, took: Duration, now: Instant) {
+        self.first_token.record(took, now);
+        self.recent.count(now, Counts { ended: 1, ..Counts::default() });
+    }
+
+    /// Counts a failure; `silent_for` so long, where a time limit passed before the first sign of an answer.
+    pub(super) fn failed(&mut self, error: &WorkerError, begun: bool, silent_for: Option<Duration>, now: Instant) {
+        self.failures += 1;
+        self.last_error = Some(error.message().to_owned());
+        let fault = Consequence::of(error.kind()).fault;
+        self.recent.count(now, Counts { ended: (!begun).into(), failed: fault.into(), ..Counts::default() });
+        if let Some(took) = silent_for {
+            self.first_token.record(took, now);
+        }
     }
 
     pub(super) fn spent(&mut self, usage: Usage) {
@@ -176,7 +218,8 @@ impl Presence {
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        if self.0.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 {
+        // Whoever waits for this has closed it before.
+        if self.0.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.closed.load(Ordering::SeqCst) {
             self.0.idle.notify_waiters();
         }
     }

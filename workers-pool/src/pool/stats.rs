@@ -83,7 +83,7 @@ impl MemberStats {
             free: seat.offer().free(),
             first_token: record.first_token.get(now),
             breaker: seat.worker.stats(),
-            calls: record.calls,
+            calls: seat.calls(),
             failures: record.failures,
             usage: record.usage,
             last_error: record.last_error.clone(),

@@ -93,27 +93,21 @@ impl<W: ModelWorker> Retry<W> {
     }
 
     /// Calls the worker, and waits for its first event.
-    async fn attempt(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
-        let (attempts, context) = (request.attempts.clone(), request.context.clone());
-        let (before, started) = (attempts.len(), Instant::now());
-        let error = match self.begin(request).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => error,
-        };
-        // Whoever is below knows better who it was.
-        if attempts.len() == before {
-            let WorkerInfo { name, model, .. } = self.worker.info();
-            attempt::record(&attempts, &context, Attempt::new(name, model, &error, started.elapsed()));
-        }
-        Err(error)
-    }
-
     async fn begin(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
         let mut stream = self.worker.infer(request).await?;
         match stream.peek().await {
             Some(Ok(_)) => Ok(stream),
             Some(Err(error)) => Err(error.clone()),
             None => Err(WorkerError::stream_cut()),
+        }
+    }
+
+    /// Notes a failure, unless somebody below has, who knows better who it was.
+    fn note(&self, request: &InferenceRequest, before: usize, started: Instant, error: &WorkerError) {
+        if request.attempts.len() == before {
+            let WorkerInfo { name, model, .. } = self.worker.info();
+            let failed = Attempt::new(name, model, error, started.elapsed());
+            attempt::record(&request.attempts, &request.context, failed);
         }
     }
 
@@ -137,10 +131,12 @@ impl<W: ModelWorker> ModelWorker for Retry<W> {
         }
         loop {
             let again = request.clone();
-            let error = match self.attempt(request).await {
+            let (before, started) = (again.attempts.len(), Instant::now());
+            let error = match self.begin(request).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => error,
             };
+            self.note(&again, before, started, &error);
             let Some(pause) = self.next(&again.attempts, &error, &again.context) else {
                 return Err(attempt::give_up(error, &again.attempts));
             };

@@ -4,14 +4,16 @@ use futures_util::future::join_all;
 use orchestrator_core::answer::Tokens;
 use orchestrator_core::prelude::*;
 use orchestrator_core::testing::{MockWorker, Script};
-use workers_pool::Member;
+use orchestrator_core::worker::Slots;
+use workers_pool::policy::Ordered;
+use workers_pool::{Member, Pool};
 
-use crate::common::{pool, slots};
+use crate::common::{Told, answers, holds, member, of, pool, request, slots, who};
 
 /// A worker with slots that takes its time.
-fn slow(count: usize) -> MockWorker {
+fn slow(slots: &Slots) -> MockWorker {
     let ms = Duration::from_millis(5);
-    MockWorker::new(Script::new().delay(ms).streaming().text("x").delay(ms).finish()).slots(slots(count))
+    MockWorker::new(Script::new().delay(ms).streaming().text("x").delay(ms).finish()).slots(slots.clone())
 }
 
 fn pipeline(worker: impl ModelWorker) -> Pipeline<PromptRequest, Tokens> {
@@ -27,9 +29,14 @@ async fn ask(pipeline: &Pipeline<PromptRequest, Tokens>) -> Result<String, Error
     pipeline.submit(PromptRequest::new("?")).await?.text().await
 }
 
+/// Whether a call is not done at once.
+async fn waits<T>(call: impl Future<Output = T>) -> bool {
+    tokio::time::timeout(Duration::from_secs(1), call).await.is_err()
+}
+
 #[tokio::test(start_paused = true)]
 async fn all_slots_of_all_members_are_used_and_no_more() {
-    let (mac, gpu) = (slow(2), slow(3));
+    let (mac, gpu) = (slow(&slots(2)), slow(&slots(3)));
     let pool = pool([Member::new("mac", mac.clone()), Member::new("gpu", gpu.clone())]);
     let pipeline = pipeline(pool.clone());
     for answer in join_all((0..100).map(|_| ask(&pipeline))).await {
@@ -39,4 +46,114 @@ async fn all_slots_of_all_members_are_used_and_no_more() {
     assert_eq!(mac.stats().calls + gpu.stats().calls, 100);
     let all = pool.slots().expect("it has some");
     assert_eq!((all.total(), all.free()), (5, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_pools_and_a_pipeline_share_a_servers_slots() {
+    let server = slots(4);
+    let worker = slow(&server);
+    let member = || Member::new("shared", worker.clone());
+    let one = pipeline(pool([member(), Member::new("own", slow(&slots(1)))]));
+    let other = pipeline(pool([member(), Member::new("own", slow(&slots(1)))]));
+    let alone = pipeline(worker.clone());
+    let callers = (0..200).map(|number| ask([&one, &other, &alone][number % 3]));
+    assert!(join_all(callers).await.into_iter().all(|answer| answer.is_ok()));
+    assert_eq!((worker.stats().most_live, server.free()), (4, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_was_let_out_of_its_queue_never_waits_where_all_are_alike() {
+    let (mac, gpu) = (holds().slots(slots(2)), holds().slots(slots(2)));
+    let pool = pool([Member::new("mac", mac.clone()), Member::new("gpu", gpu.clone())]);
+    pool.set_policy(Ordered::new());
+    let pipeline = pipeline(pool.clone());
+    let mut answers = Vec::new();
+    for _ in 0..6 {
+        answers.push(pipeline.submit(PromptRequest::new("?")).await.expect("let in"));
+    }
+    for answer in &mut answers[..4] {
+        answer.next().await.expect("an event").expect("it answers");
+    }
+    assert_eq!(pipeline.stats().stages[0].depth, 2, "the others are in the queue");
+    assert_eq!((mac.stats().live, gpu.stats().live), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_of_the_wrong_member_is_given_back() {
+    let (small, large) = (slots(1), slots(1));
+    let told = |model: &str, slots: &Slots| Told { worker: slow(slots), info: WorkerInfo::new("mock").model(model) };
+    let pool = pool([Member::new("small", told("small", &small)), Member::new("large", told("large", &large))]);
+    let pipeline = pipeline(pool.clone());
+    let asks = async |model: &str| pipeline.submit(PromptRequest::new("?").model(model)).await?.text().await;
+    let both = ["large", "small", "large", "small", "large", "large"].map(asks);
+    assert!(join_all(both).await.into_iter().all(|answer| answer.is_ok()));
+    assert_eq!((member(&pool, "small").calls, member(&pool, "large").calls), (2, 4));
+    assert_eq!((small.free(), large.free()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_busy_member_is_served_when_it_has_room_or_another_comes() {
+    let told = |model: &str| Told { worker: holds().slots(slots(1)), info: WorkerInfo::new("mock").model(model) };
+    let pool = pool([Member::new("small", told("small")), Member::new("large", told("large"))]);
+    let large = || of(PromptRequest::new("?").model("large"));
+    let first = pool.infer(large()).await.expect("taken");
+    let mut second = Box::pin(pool.infer(large()));
+    assert!(waits(&mut second).await);
+    drop(first);
+    let second = second.await.expect("taken");
+    let mut third = Box::pin(pool.infer(large()));
+    assert!(waits(&mut third).await);
+    pool.add(Member::new("larger", told("large"))).expect("it is fine");
+    let third = third.await.expect("taken");
+    assert_eq!((member(&pool, "large").in_flight, member(&pool, "larger").in_flight), (1, 1));
+    drop((second, third));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_a_member_holds_with_and_without_slots_of_its_server() {
+    let server = slots(8);
+    for (worker, holds) in [(slow(&server), 2), (slow(&slots(1)), 1), (answers("x"), 2)] {
+        let limited = pool([Member::new("a", worker).in_flight(2)]);
+        assert_eq!(limited.slots().expect("it has some").total(), holds);
+    }
+    let worker = slow(&server);
+    let limited = pool([Member::new("a", worker.clone()).in_flight(2)]);
+    let pipeline = pipeline(limited.clone());
+    let (piped, by_hand) =
+        (join_all((0..20).map(|_| ask(&pipeline))), join_all((0..20).map(|_| who(&limited, request()))));
+    let (piped, by_hand) = futures_util::future::join(piped, by_hand).await;
+    assert!(piped.into_iter().all(|answer| answer.is_ok()) && by_hand.into_iter().all(|answer| answer.is_ok()));
+    assert_eq!((worker.stats().most_live, server.free()), (2, 8));
+    assert_eq!(pool([Member::new("b", answers("x"))]).slots().expect("some").total(), Member::IN_FLIGHT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_door_knows_all_slots() {
+    let second = Duration::from_secs(1);
+    let of = |count| MockWorker::new(Script::new().streaming().delay(second).text("x").finish()).slots(slots(count));
+    let pool = pool([Member::new("a", of(2)), Member::new("b", of(2))]);
+    let pipeline = Pipeline::builder("test")
+        .stage(InferenceStage::new(pool))
+        .stage(StreamStage::default())
+        .build()
+        .expect("whole");
+    for _ in 0..8 {
+        let four = join_all((0..4).map(|_| ask(&pipeline))).await;
+        assert!(four.into_iter().all(|answer| answer.is_ok()));
+    }
+    // Two seconds may be waited: twelve go in by fours, and what is behind them is refused.
+    let answers = join_all((0..40).map(|_| ask(&pipeline))).await;
+    let let_in = answers.iter().filter(|answer| answer.is_ok()).count();
+    assert!((8..=12).contains(&let_in), "{let_in} of 40 had an answer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn slots_of_a_pool_are_one_object_whatever_changes() {
+    let pool: Pool = pool([Member::new("a", slow(&slots(2)))]);
+    let before = pool.slots().expect("it has some");
+    pool.add(Member::new("b", slow(&slots(3)))).expect("it is fine");
+    assert_eq!((before.total(), before.free()), (5, 5));
+    let slot = pool.slots().expect("it has some").try_acquire().expect("five are free");
+    assert!(slot.is_of(&before));
+    assert_eq!(before.free(), 4);
 }

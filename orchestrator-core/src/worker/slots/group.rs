@@ -101,7 +101,9 @@ impl Offer {
         if self.opens().is_some() { 0 } else { gate.min(self.slots.free()) }
     }
 
-    fn total(&self) -> usize {
+    /// Returns how many there are, where they are offered now.
+    #[must_use]
+    pub fn total(&self) -> usize {
         let gate = self.gate.as_ref().map_or(usize::MAX, Slots::total);
         if self.opens().is_some() { 0 } else { gate.min(self.slots.total()) }
     }

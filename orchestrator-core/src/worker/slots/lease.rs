@@ -25,6 +25,13 @@ impl Lease {
     }
 }
 
+impl From<Slot> for Lease {
+    /// Hands over a slot that was taken for a worker's server itself, by who knows what stands behind the worker.
+    fn from(slot: Slot) -> Self {
+        Self(Some(slot))
+    }
+}
+
 impl Clone for Lease {
     fn clone(&self) -> Self {
         Self(None)

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::model::{Fault, Model};
 use super::*;
-use crate::FailOver;
+use crate::{FailOver, Pace, Retry};
 
 const WORDS: &[&str] = &["to ", "be ", "or ", "not"];
 
@@ -133,7 +133,7 @@ async fn it_keeps_what_any_worker_owes() {
     });
     let worker = worker.slots(slots);
     let probe = worker.clone();
-    let pace = crate::Pace::new().backoff(Duration::ZERO, Duration::ZERO);
+    let pace = Pace::new().backoff(Duration::ZERO, Duration::ZERO);
     let over = FailOver::new(worker).pace(pace);
     orchestrator_core::testing::conformance::check(over).in_flight(move || probe.stats().live).run().await.assert();
 }
@@ -180,4 +180,49 @@ fn it_is_what_it_stands_around() {
     let over = FailOver::new(model.clone());
     assert_eq!(over.info(), model.info());
     assert_eq!(over.slots().expect("slots").total(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_context_ends_an_answer_that_has_begun_whoever_else_is_there() {
+    let full = error(WorkerErrorKind::ContextLength { prompt_tokens: None, limit: None });
+    for (events, calls) in [(0, 2), (2, 1)] {
+        let model = Model::new(WORDS).of_many(&["m", "m"]).faults([Fault::After(events, Some(full.clone()))]);
+        ask(&FailOver::new(model.clone()).resets(true), plain()).await;
+        assert_eq!(model.calls(), calls, "behind {events} events");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_are_counted_once_with_a_retry_inside() {
+    let refusal = || Fault::Call(error(WorkerErrorKind::Overloaded));
+    let model = Model::new(WORDS).faults([refusal(), cut(2), refusal(), cut(1)]);
+    let read = ask(&FailOver::new(Retry::new(model.clone())), plain()).await;
+    assert_eq!((read.text.as_str(), model.calls()), (model.text().as_str(), 5));
+    let failed = &read.finish().origin.as_ref().expect("who it was").failed;
+    assert_eq!(failed.iter().map(|attempt| attempt.begun).collect::<Vec<_>>(), [false, true, false, true]);
+
+    let model = Model::new(WORDS).faults(std::iter::repeat_n(refusal(), 20));
+    let read = ask(&FailOver::new(Retry::new(model.clone())), plain()).await;
+    assert_eq!((read.error().kind(), model.calls()), (WorkerErrorKind::Overloaded, 6));
+    assert_eq!(read.error().message().matches("box failed").count(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_go_to_nobody_else_have_a_budget() {
+    let model = Model::new(WORDS).faults(std::iter::repeat_n(cut(2), 1_000));
+    let worker = FailOver::new(model.clone()).pace(Pace::new().attempts(2).backoff(Duration::ZERO, Duration::ZERO));
+    for _ in 0..200 {
+        ask(&worker, plain()).await;
+    }
+    // Ten a second over ten seconds, and one for five requests.
+    assert_eq!(model.calls(), 200 + 100 + 40);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_call_is_a_note_in_the_report() {
+    let asked = plain();
+    let context = asked.context.clone();
+    ask(&FailOver::new(Model::new(WORDS).faults([cut(2)])), asked).await;
+    let notes = context.report().notes;
+    assert!(notes.len() == 1 && notes[0].text.starts_with("attempt 1: box failed after "), "{notes:?}");
 }

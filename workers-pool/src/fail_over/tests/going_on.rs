@@ -167,3 +167,22 @@ async fn ids_behind_a_text_of_the_callers_are_not_all_ids() {
     assert_eq!(read.text, "quick brown fox jumps");
     assert_eq!(model.prefix(1), Some(Prefix::new("the quick ")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_text_across_the_seam_is_seen() {
+    let words = &["to ", "E", "N", "D", " be"];
+    let stopping = || request(PromptRequest::new("?").stop("END"));
+    let model = Model::new(words).faults([cut(2)]);
+    let read = ask(&FailOver::new(model.clone()), stopping()).await;
+    let finish = read.finish();
+    assert_eq!((read.text.as_str(), finish.reason), ("to E", FinishReason::Stop));
+    assert_eq!(finish.usage.completion_tokens, 2);
+    assert_eq!(finish.origin.as_ref().map(|origin| origin.failed.len()), Some(1));
+
+    // What only looked like one is all there, also where the second call dies before that is clear.
+    let words = &["to ", "E", "N", "X", " be"];
+    let model = Model::new(words).faults([cut(2), cut(1)]);
+    let read = ask(&FailOver::new(model.clone()), stopping()).await;
+    assert_eq!((read.text, model.calls()), (model.text(), 3));
+    assert_eq!(model.prefix(2).map(|prefix| prefix.text).as_deref(), Some("to E"));
+}

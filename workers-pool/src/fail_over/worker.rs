@@ -27,6 +27,9 @@ use crate::retry::Budget;
 /// | anything, and it understands [`Reset`](orchestrator_core::token::TokenEvent::Reset) | `Reset`, and the answer from its beginning ([`resets`](Self::resets)) |
 /// | anything | the stream fails, with the error by which the answer broke off, and what was tried in its message |
 ///
+/// Where going on fails, too, before it has begun, and nobody else can, a reader that understands `Reset` gets the answer from its
+/// beginning; for any other it is tried again.
+///
 /// An answer is never continued under a grammar, a schema or another given form, with tools in the request, or once a piece of
 /// a tool call or of reasoning was delivered. What is left of [`max_tokens`](orchestrator_core::request::Sampling) is what the next
 /// call may add; where nothing is left the answer ends there, with [`Length`](orchestrator_core::token::FinishReason::Length).

@@ -46,8 +46,16 @@ async fn where_no_other_member_can_go_on_it_starts_again_or_fails() {
 #[tokio::test(start_paused = true)]
 async fn a_member_that_is_gone_for_good_does_not_keep_the_answer() {
     let gone = || Fault::Call(error(WorkerErrorKind::Transient));
-    let mac = Model::new(WORDS).faults(std::iter::once(Fault::After(2, None)).chain(std::iter::repeat_n(gone(), 20)));
-    let cloud = Model::new(WORDS).known_as(WorkerInfo::new("cloud").model("other"));
-    let read = ask(&FailOver::new(pool([("mac", &mac), ("cloud", &cloud)])).resets(true), plain()).await;
-    assert_eq!((read.text.as_str(), read.resets, mac.calls()), ("to be or not", 1, 2));
+    let dying = || {
+        let faults = std::iter::once(Fault::After(2, None)).chain(std::iter::repeat_n(gone(), 20));
+        Model::new(WORDS).faults(faults)
+    };
+    let other = || Model::new(WORDS).known_as(WorkerInfo::new("cloud").model("other"));
+    let (mac, cloud) = (dying(), other());
+    let bare = ask(&FailOver::new(pool([("mac", &mac), ("cloud", &cloud)])).resets(true), plain()).await;
+    let (retried, cloud) = (dying(), other());
+    let inside = ask(&over([("mac", &retried), ("cloud", &cloud)]).resets(true), plain()).await;
+    for (read, mac) in [(bare, mac), (inside, retried)] {
+        assert_eq!((read.text.as_str(), read.resets, mac.calls()), ("to be or not", 1, 2));
+    }
 }

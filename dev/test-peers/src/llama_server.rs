@@ -64,7 +64,7 @@ pub struct LlamaServer {
 impl LlamaServer {
     /// Describes a server: model `tiny`, two slots of 2,048 tokens each.
     pub fn builder() -> Builder {
-        Builder { model: Model::Tiny, parallel: 2, context: 4096, arguments: Vec::new() }
+        Builder { model: Model::Tiny, parallel: 2, context: 4096, port: 0, arguments: Vec::new() }
     }
 
     /// Returns what is missing to start one, and the command that brings it; `None` where nothing is.
@@ -85,6 +85,12 @@ impl LlamaServer {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Returns the port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()).unwrap_or_default()
     }
 
     /// Kills it (SIGKILL) and waits until it is gone; its port is free then.
@@ -180,6 +186,7 @@ pub struct Builder {
     model: Model,
     parallel: usize,
     context: usize,
+    port: u16,
     arguments: Vec<String>,
 }
 
@@ -199,6 +206,12 @@ impl Builder {
     /// Sets the tokens of context that all slots share in equal parts.
     pub const fn context(mut self, tokens: usize) -> Self {
         self.context = tokens;
+        self
+    }
+
+    /// Has it listen on this port, such as that of a server that was killed, and not on one that the system chooses.
+    pub const fn port(mut self, port: u16) -> Self {
+        self.port = port;
         self
     }
 
@@ -246,7 +259,9 @@ impl Builder {
 
     fn arguments(&self, model: PathBuf) -> Vec<std::ffi::OsString> {
         let (parallel, context) = (self.parallel.to_string(), self.context.to_string());
-        let fixed = ["--offline", "--metrics", "--slots", "-t", "1", "-tb", "1", "--host", "127.0.0.1", "--port", "0"];
+        let port = self.port.to_string();
+        let fixed =
+            ["--offline", "--metrics", "--slots", "-t", "1", "-tb", "1", "--host", "127.0.0.1", "--port", &port];
         let mut arguments: Vec<std::ffi::OsString> = fixed.into_iter().map(Into::into).collect();
         arguments.extend(["--alias", self.model.kind(), "--parallel", &parallel, "-c", &context, "-m"].map(Into::into));
         arguments.push(model.into());

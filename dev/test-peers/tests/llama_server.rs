@@ -32,6 +32,7 @@ fn main() -> ExitCode {
             a_server_that_is_asked_to_end_closes_its_connections,
         )
         .test("a_killed_server_is_gone", a_killed_server_is_gone)
+        .test("a_killed_server_comes_back_on_its_port", a_killed_server_comes_back_on_its_port)
         .test("a_server_does_not_outlive_a_killed_process", a_server_does_not_outlive_a_killed_process)
         .test("a_frozen_server_answers_once_it_goes_on", a_frozen_server_answers_once_it_goes_on)
         .run()
@@ -92,6 +93,15 @@ async fn a_killed_server_is_gone(_shared: &LlamaServer) -> TestResult {
     let refused = TcpStream::connect(server.address()).await.expect_err("nobody listens");
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
     assert!(server.freeze().is_err(), "its number may be another process's by now");
+    Ok(())
+}
+
+async fn a_killed_server_comes_back_on_its_port(_shared: &LlamaServer) -> TestResult {
+    let mut server = LlamaServer::builder().start()?;
+    let (address, port) = (server.address().to_owned(), server.port());
+    server.kill()?;
+    let again = LlamaServer::builder().port(port).start()?;
+    assert_eq!(again.address(), address);
     Ok(())
 }
 

@@ -64,7 +64,8 @@ pub(crate) fn stage(cell: &Cell, name: &str) -> Span {
     match kind {
         "rag" => tracing::info_span!(parent: parent, "rag"),
         "assemble" => tracing::info_span!(parent: parent, "assemble"),
-        "infer" => tracing::info_span!(parent: parent, "infer"),
+        // Wrappers around a worker say here in which state its circuit breaker was, if it was not closed.
+        "infer" => tracing::info_span!(parent: parent, "infer", breaker = field::Empty),
         "post" => tracing::info_span!(parent: parent, "post"),
         "stream" => tracing::info_span!(parent: parent, "stream"),
         _ => tracing::info_span!(parent: parent, "stage", name),

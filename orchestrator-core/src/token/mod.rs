@@ -9,6 +9,7 @@ mod emitter;
 mod event;
 mod in_stage;
 mod observer;
+mod relay;
 mod spawned;
 mod stream;
 #[cfg(test)]
@@ -20,4 +21,5 @@ pub use counter::{EstimatedTokens, TokenCounter};
 pub use emitter::Emitter;
 pub use event::{Finish, FinishReason, Origin, TextDelta, TokenEvent, ToolCallDelta, Usage};
 pub use observer::{End, Observer};
+pub use relay::Relay;
 pub use stream::{Pulse, TokenStream};

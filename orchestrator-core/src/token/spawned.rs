@@ -15,6 +15,8 @@ use crate::worker::Slot;
 pub(super) struct Kept {
     pub(super) permit: Option<Permit>,
     pub(super) slots: Vec<Slot>,
+    /// What a stream keeps of which this is one part.
+    pub(super) around: Option<Keeps>,
 }
 
 pub(super) type Keeps = Arc<Mutex<Kept>>;

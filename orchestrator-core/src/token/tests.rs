@@ -220,3 +220,25 @@ async fn a_slot_is_kept_until_the_stream_and_its_task_are_gone() {
         "the work went first"
     );
 }
+
+#[tokio::test]
+async fn a_relay_keeps_a_slot_until_the_tasks_of_all_its_streams_are_gone() {
+    let slots = crate::worker::Slots::new(std::num::NonZeroUsize::new(2).expect("not zero"));
+    let take = || slots.try_acquire().expect("free");
+    let hangs = || TokenStream::spawn(1, async move |_out| std::future::pending().await);
+    let relay = crate::token::Relay::default();
+    let (first, second) = (hangs().keep(take()), hangs());
+    relay.run(&first);
+    relay.run(&second);
+    let around = relay.around(second).keep(take());
+    drop(first);
+    while slots.free() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(slots.free(), 1, "what the first one had by itself went with it, and no more");
+    drop(around);
+    assert_eq!(slots.free(), 1, "the second task is aborted, and not gone yet");
+    while slots.free() == 1 {
+        tokio::task::yield_now().await;
+    }
+}

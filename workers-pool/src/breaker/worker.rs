@@ -28,6 +28,8 @@ use super::gate::{Gate, Kept};
 /// - **Slots** of the worker are offered as long as it is closed. While it is open there are none, from the instant of the probe on
 ///   there is one. So pipelines wait, or refuse as [`Unavailable`](orchestrator_core::error::RefuseReason::Unavailable), and no
 ///   request leaves its queue to be refused here.
+/// - **Where it shows**: each change of state is an event of `tracing`, and the span of a call that was not simply let through has
+///   the state in its field `breaker`.
 /// - **A second attempt** of a request, whose slot went with the first one, waits for one of the worker's.
 ///
 /// Inside of retries and pools, around [`Timed`](crate::Timed): what takes too long then counts as a failure. A breaker around a
@@ -182,7 +184,9 @@ impl Shared {
     #[cold]
     fn ask(&self) -> Result<Pass, WorkerError> {
         let now = Instant::now();
-        self.tell(|circuit, _| circuit.admit(now)).map_err(|pause| self.refuse(pause))
+        let (asked, state) = self.tell(|circuit, _| (circuit.admit(now), circuit.state()));
+        tracing::Span::current().record("breaker", state.as_str());
+        asked.map_err(|pause| self.refuse(pause))
     }
 
     fn refuse(&self, pause: Duration) -> WorkerError {

@@ -2,13 +2,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
-use orchestrator_core::token::{Finish, FinishReason, Origin, TokenEvent, TokenStream, Usage};
+use orchestrator_core::token::{Finish, FinishReason, Origin, Relay, TokenEvent, TokenStream, Usage};
 use orchestrator_core::worker::{Attempt, InferenceRequest, ModelWorker, WorkerInfo};
 use tokio::time::Instant;
 
 use super::begun;
 use super::delivered::Delivered;
 use super::next::{self, Next};
+use super::seam::Seam;
 use super::worker::{How, Resume};
 use crate::attempt;
 
@@ -20,12 +21,14 @@ pub(super) struct Course<W> {
     asked: InferenceRequest,
     delivered: Delivered,
     call: Call,
-    /// By what the answer broke off; `None` while it goes on.
+    /// By what the answer broke off.
     broke: Option<WorkerError>,
-    /// Whether the worker has refused to go on.
+    /// Whether the worker has refused to go on, or could not.
     refused: bool,
     /// Whether what the reader has is void, and it was not told yet.
     owes_reset: bool,
+    /// Holds what the answer keeps, such as a slot, for the stream of each call.
+    relay: Relay,
 }
 
 /// The call that is made now.
@@ -46,7 +49,12 @@ impl<W: ModelWorker> Course<W> {
     pub(super) fn new(worker: Arc<W>, how: How, asked: InferenceRequest) -> Box<Self> {
         let delivered = Delivered::new(how.resume != Resume::Continue || begun::is_barred(&asked));
         let call = Call { started: Instant::now(), noted: 0, behind: None, begun: false };
-        Box::new(Self { worker, how, asked, delivered, call, broke: None, refused: false, owes_reset: false })
+        let relay = Relay::default();
+        Box::new(Self { worker, how, asked, delivered, call, broke: None, refused: false, owes_reset: false, relay })
+    }
+
+    pub(super) fn relay(&self) -> Relay {
+        self.relay.clone()
     }
 
     /// Makes the first call, with the request as it came, and others where it fails.
@@ -79,13 +87,15 @@ impl<W: ModelWorker> Course<W> {
         self.call.noted = self.asked.attempts.len();
         self.call.begun = false;
         let stream = self.worker.infer(request).await?;
+        self.relay.run(&stream);
         self.call.noted = self.asked.attempts.len();
         Ok(stream)
     }
 
-    /// Takes note of an event before the reader gets it; returns whether [`Reset`](TokenEvent::Reset) goes before it.
+    /// Takes note of an event before the reader gets it.
     #[inline]
-    pub(super) fn delivers(&mut self, event: &mut TokenEvent) -> bool {
+    pub(super) fn delivers(&mut self, event: &mut TokenEvent) {
+        self.call.begun = true;
         match event {
             TokenEvent::Text(delta) => self.delivered.add(delta),
             TokenEvent::Reasoning(delta) if delta.text().is_empty() => {}
@@ -93,15 +103,22 @@ impl<W: ModelWorker> Course<W> {
             TokenEvent::Reset => self.void(),
             TokenEvent::Finish(finish) => self.sign(finish),
         }
-        !self.call.begun && self.begins(event)
     }
 
-    /// Takes note that the call has begun to answer.
-    #[cold]
-    fn begins(&mut self, event: &TokenEvent) -> bool {
-        self.call.begun = true;
-        self.broke = None;
-        std::mem::take(&mut self.owes_reset) && *event != TokenEvent::Reset
+    /// Returns whether everything so far is to be taken back before the next event; once.
+    pub(super) const fn takes_back(&mut self) -> bool {
+        std::mem::replace(&mut self.owes_reset, false)
+    }
+
+    /// Looks at the seam that the stream goes on behind.
+    pub(super) fn seam(&self) -> Seam {
+        if self.goes_on() { Seam::behind(self.delivered.text(), &self.asked.sampling) } else { Seam::default() }
+    }
+
+    /// Returns the end of an answer that was at a stop text before the seam: nothing behind that belongs to it.
+    pub(super) fn stopped(&self) -> Finish {
+        let behind = self.call.behind.unwrap_or_default();
+        Finish::new(FinishReason::Stop, Usage::new(self.asked.estimated_prompt_tokens() + behind, 0))
     }
 
     /// Returns the end of an answer that broke off where it had all the tokens that it may have.
@@ -129,7 +146,10 @@ impl<W: ModelWorker> Course<W> {
             self.refused = true;
         } else {
             self.note(error);
-            self.broke.get_or_insert_with(|| error.clone());
+            if self.call.begun || self.broke.is_none() {
+                self.broke = Some(error.clone());
+            }
+            self.refused |= self.was_the_last_to_go_on();
         }
         self.again(error).ok_or_else(|| self.told(error))
     }
@@ -137,6 +157,12 @@ impl<W: ModelWorker> Course<W> {
     /// Returns whether the worker only does not want to go on behind the prefix.
     fn is_refusal(&self, error: &WorkerError) -> bool {
         self.goes_on() && !self.call.begun && error.kind() == WorkerErrorKind::InvalidRequest
+    }
+
+    /// Returns whether nobody is left who could be asked to go on, while whoever is there may start again.
+    fn was_the_last_to_go_on(&self) -> bool {
+        let is_another_there = || self.asked.attempts.last().is_some_and(|last| last.elsewhere);
+        self.how.resets && self.goes_on() && !self.call.begun && !is_another_there()
     }
 
     /// Returns whether the call goes on behind something that was delivered before it.

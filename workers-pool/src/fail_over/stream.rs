@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -8,12 +9,14 @@ use orchestrator_core::token::{TokenEvent, TokenStream};
 use orchestrator_core::worker::ModelWorker;
 
 use super::course::{Called, Course};
+use super::seam::{Known, Seam};
 
 /// The streams of one call after the other, as one.
 pub(super) struct FailingOver<W> {
     state: State<W>,
-    /// What comes behind a `Reset`.
-    held: Option<TokenEvent>,
+    /// What comes before the stream is read again.
+    waiting: VecDeque<TokenEvent>,
+    seam: Seam,
 }
 
 enum State<W> {
@@ -24,23 +27,37 @@ enum State<W> {
 }
 
 impl<W: ModelWorker> FailingOver<W> {
-    pub(super) const fn new(course: Box<Course<W>>, stream: TokenStream) -> Self {
-        Self { state: State::Flowing(course, stream), held: None }
+    pub(super) fn new(course: Box<Course<W>>, stream: TokenStream) -> Self {
+        Self { state: State::Flowing(course, stream), waiting: VecDeque::new(), seam: Seam::default() }
     }
 
     /// Hands on an event, or `Reset` before it.
     #[inline]
     fn hand_on(&mut self, mut event: TokenEvent) -> TokenEvent {
         let State::Flowing(course, _) = &mut self.state else { return event };
-        let is_void = course.delivers(&mut event);
+        if course.takes_back() {
+            self.waiting.push_front(event);
+            return TokenEvent::Reset;
+        }
+        course.delivers(&mut event);
         if event.is_terminal() {
             self.state = State::Over;
         }
-        if !is_void {
-            return event;
+        event
+    }
+
+    /// Has an event wait until it is clear that no stop text lies across the seam.
+    #[cold]
+    fn pass_the_seam(&mut self, event: TokenEvent) {
+        let State::Flowing(course, _) = &self.state else { return };
+        match self.seam.take(event) {
+            Known::Nothing => {}
+            Known::GoesOn(held) => self.waiting.extend(held),
+            Known::Stops => {
+                self.seam = Seam::default();
+                self.waiting.push_back(TokenEvent::Finish(course.stopped()));
+            }
         }
-        self.held = Some(event);
-        TokenEvent::Reset
     }
 
     /// Lets go of a stream that has died, and starts what follows; returns the last item where that is at hand.
@@ -59,6 +76,11 @@ impl<W: ModelWorker> FailingOver<W> {
             }
         }
     }
+
+    fn go_on(&mut self, course: Box<Course<W>>, stream: TokenStream) {
+        self.seam = course.seam();
+        self.state = State::Flowing(course, stream);
+    }
 }
 
 impl<W: ModelWorker> Stream for FailingOver<W> {
@@ -66,14 +88,18 @@ impl<W: ModelWorker> Stream for FailingOver<W> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if let Some(event) = this.held.take() {
-            return Poll::Ready(Some(Ok(event)));
-        }
         loop {
-            let error = match &mut this.state {
+            if let Some(event) = this.waiting.pop_front() {
+                return Poll::Ready(Some(Ok(this.hand_on(event))));
+            }
+            let failed = match &mut this.state {
                 State::Flowing(course, stream) => match ready!(Pin::new(stream).poll_next(cx)) {
                     Some(Ok(TokenEvent::Reset)) if course.goes_on() => began_anew(),
-                    Some(Ok(event)) => return Poll::Ready(Some(Ok(this.hand_on(event)))),
+                    Some(Ok(event)) if this.seam.is_clear() => return Poll::Ready(Some(Ok(this.hand_on(event)))),
+                    Some(Ok(event)) => {
+                        this.pass_the_seam(event);
+                        continue;
+                    }
                     Some(Err(error)) => error,
                     None => WorkerError::stream_cut(),
                 },
@@ -81,14 +107,14 @@ impl<W: ModelWorker> Stream for FailingOver<W> {
                     let called = ready!(call.as_mut().poll(cx));
                     this.state = State::Over;
                     match called {
-                        Ok((course, stream)) => this.state = State::Flowing(course, stream),
+                        Ok((course, stream)) => this.go_on(course, stream),
                         Err(told) => return Poll::Ready(Some(Err(told))),
                     }
                     continue;
                 }
                 State::Over => return Poll::Ready(None),
             };
-            if let Some(last) = this.fail(&error) {
+            if let Some(last) = this.fail(&failed) {
                 return Poll::Ready(Some(last));
             }
         }

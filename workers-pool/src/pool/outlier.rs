@@ -1,6 +1,8 @@
 //! Puts members out for a while that do much worse than the others, though their breaker lets calls through: every call of a
 //! member may succeed, and take five times as long.
 //!
+//! A member whose breaker is not closed is not judged: that keeps it from requests already, and knows when it is back.
+//!
 //! The rules are those of Envoy's outlier detection: members are measured against each other, whoever is put out stays out a time
 //! longer each time in a row, and never so many that the others could not carry the load.
 
@@ -10,7 +12,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::breaker::BreakerState;
 use crate::pool::roster::Entry;
+use crate::pool::seat::Record;
 
 /// How often it is looked.
 const EACH: Duration = Duration::from_secs(1);
@@ -96,6 +100,11 @@ fn put_out(entry: &mut Arc<Entry>, now: Instant) -> Instant {
 impl Lately {
     fn of(place: usize, entry: &Entry, now: Instant) -> Option<Self> {
         if entry.draining || entry.rests_until(now).is_some() {
+            return None;
+        }
+        // What a breaker has seen is its business, and done with when it closes.
+        if entry.seat.worker.state() != BreakerState::Closed {
+            entry.seat.record(Record::forgive);
             return None;
         }
         let counts = entry.seat.recent(now);

@@ -1,6 +1,6 @@
 use std::num::NonZeroUsize;
 
-use orchestrator_core::worker::{Attempt, Lease, Slots};
+use orchestrator_core::worker::{Attempt, Lease, Offer, SlotGroup, Slots};
 
 use super::*;
 
@@ -101,13 +101,44 @@ async fn a_second_attempt_waits_for_a_slot_of_its_own() {
     assert_eq!(slots.free(), 1);
 }
 
+/// A worker around others, which is to be told which of their slots it has.
+struct Around {
+    member: Slots,
+    group: SlotGroup,
+}
+
+#[async_trait]
+impl ModelWorker for Around {
+    async fn infer(&self, mut request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        let slot = request.lease.take().expect("the slot of a member");
+        assert!(slot.is_of(&self.member));
+        Ok(MockWorker::new(Script::answering("a b")).infer(request).await?.keep(slot))
+    }
+
+    fn slots(&self) -> Option<Slots> {
+        Some(self.group.slots())
+    }
+}
+
 #[tokio::test(start_paused = true)]
-async fn breakers_in_breakers_hand_the_slot_on() {
-    let slots = two();
-    let worker = MockWorker::new(Script::answering("a b")).slots(slots.clone());
-    let breaker = Breaker::new(Breaker::new(worker));
+async fn what_stands_behind_a_slot_is_handed_on() {
+    let around = Around { member: two(), group: SlotGroup::new() };
+    around.group.offer([Offer::new(around.member.clone())]);
+    let member = around.member.clone();
+    let breaker = Breaker::new(Breaker::new(around));
     for _ in 0..3 {
         ask_with_slot(&breaker).await.expect("answers");
     }
-    assert_eq!(slots.free(), 2);
+    assert_eq!(member.free(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slots_are_withheld_while_it_rests() {
+    let limited = error(WorkerErrorKind::RateLimited).with_retry_after(seconds(7));
+    let breaker = Breaker::new(MockWorker::new(Script::new().fail(limited)).slots(two()));
+    ask(&breaker).await.expect_err("limited");
+    let offered = breaker.slots().expect("has slots");
+    assert_eq!((offered.total(), offered.free()), (0, 0));
+    tokio::time::sleep(seconds(7)).await;
+    assert_eq!((offered.total(), offered.free()), (2, 2));
 }

@@ -148,3 +148,13 @@ async fn a_reset_closes_it() {
     breaker.reset();
     assert_eq!(ask(&breaker).await.expect("answers"), "back");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_nothing_but_its_end_may_be_slow_too() {
+    let slow = Script::new().streaming().delay(seconds(3)).finish();
+    let breaker = Breaker::with(MockWorker::new(slow), BreakerConfig::new().slow_call(seconds(2)).window(seconds(60)));
+    for _ in 0..5 {
+        ask(&breaker).await.expect("answers");
+    }
+    assert!(matches!(breaker.state(), BreakerState::Open { .. }), "{breaker:?}");
+}

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::model::{Fault, Model};
 use super::*;
-use crate::FailOver;
+use crate::{FailOver, Pace, Retry};
 
 const WORDS: &[&str] = &["to ", "be ", "or ", "not"];
 
@@ -89,6 +89,56 @@ impl ModelWorker for Bound {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_slot_of_an_answer_is_kept_until_the_task_of_its_second_stream_is_gone() {
+    let slots = Slots::new(NonZeroUsize::MIN);
+    let over = FailOver::new(Tasks(Model::new(WORDS).faults([cut(2)])));
+    let stream = over.infer(plain()).await.expect("a stream");
+    let mut stream = stream.keep(slots.try_acquire().expect("free"));
+    for word in WORDS {
+        assert_eq!(stream.next().await.expect("a word").expect("no error").text(), *word);
+        assert_eq!(slots.free(), 0, "also when the first task has gone");
+    }
+    drop(stream);
+    assert_eq!(slots.free(), 0, "the second task is aborted, and not gone yet");
+    drop(slots.acquire().await);
+}
+
+/// Each stream of it is a task's.
+struct Tasks(Model);
+
+#[async_trait]
+impl ModelWorker for Tasks {
+    async fn infer(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        let mut stream = self.0.infer(request).await?;
+        Ok(TokenStream::spawn(1, async move |mut out| {
+            while let Some(event) = stream.next().await {
+                out.emit(event?).await;
+            }
+            std::future::pending().await
+        }))
+    }
+
+    fn info(&self) -> WorkerInfo {
+        self.0.info()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_keeps_what_any_worker_owes() {
+    let slots = Slots::new(NonZeroUsize::new(2).expect("not zero"));
+    let calls = std::sync::atomic::AtomicUsize::new(0);
+    let worker = MockWorker::with(move |_| match calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 {
+        0 => Script::answering("to be").cut_after(0),
+        _ => Script::answering("to be"),
+    });
+    let worker = worker.slots(slots);
+    let probe = worker.clone();
+    let pace = Pace::new().backoff(Duration::ZERO, Duration::ZERO);
+    let over = FailOver::new(worker).pace(pace);
+    orchestrator_core::testing::conformance::check(over).in_flight(move || probe.stats().live).run().await.assert();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reader_that_leaves_in_a_pause_stops_everything() {
     let worker = MockWorker::new(Script::new().streaming().fail(stalled()));
     let over = FailOver::new(worker.clone());
@@ -130,4 +180,57 @@ fn it_is_what_it_stands_around() {
     let over = FailOver::new(model.clone());
     assert_eq!(over.info(), model.info());
     assert_eq!(over.slots().expect("slots").total(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_context_ends_an_answer_that_has_begun_whoever_else_is_there() {
+    let full = error(WorkerErrorKind::ContextLength { prompt_tokens: None, limit: None });
+    for (events, calls) in [(0, 2), (2, 1)] {
+        let model = Model::new(WORDS).of_many(&["m", "m"]).faults([Fault::After(events, Some(full.clone()))]);
+        ask(&FailOver::new(model.clone()).resets(true), plain()).await;
+        assert_eq!(model.calls(), calls, "behind {events} events");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_are_counted_once_with_a_retry_inside() {
+    let refusal = || Fault::Call(error(WorkerErrorKind::Overloaded));
+    let model = Model::new(WORDS).faults([refusal(), cut(2), refusal(), cut(1)]);
+    let read = ask(&FailOver::new(Retry::new(model.clone())), plain()).await;
+    assert_eq!((read.text.as_str(), model.calls()), (model.text().as_str(), 5));
+    let failed = &read.finish().origin.as_ref().expect("who it was").failed;
+    assert_eq!(failed.iter().map(|attempt| attempt.begun).collect::<Vec<_>>(), [false, true, false, true]);
+
+    let model = Model::new(WORDS).faults(std::iter::repeat_n(refusal(), 20));
+    let read = ask(&FailOver::new(Retry::new(model.clone())), plain()).await;
+    assert_eq!((read.error().kind(), model.calls()), (WorkerErrorKind::Overloaded, 6));
+    assert_eq!(read.error().message().matches("box failed").count(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_go_to_nobody_else_have_a_budget() {
+    let model = Model::new(WORDS).faults(std::iter::repeat_n(cut(2), 1_000));
+    let worker = FailOver::new(model.clone()).pace(Pace::new().attempts(2).backoff(Duration::ZERO, Duration::ZERO));
+    for _ in 0..200 {
+        ask(&worker, plain()).await;
+    }
+    // Ten a second over ten seconds, and one for five requests.
+    assert_eq!(model.calls(), 200 + 100 + 40);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_call_is_a_note_in_the_report() {
+    let asked = plain();
+    let context = asked.context.clone();
+    ask(&FailOver::new(Model::new(WORDS).faults([cut(2)])), asked).await;
+    let notes = context.report().notes;
+    assert!(notes.len() == 1 && notes[0].text.starts_with("attempt 1: box failed after "), "{notes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_is_by_what_the_answer_broke_off() {
+    let refusal = |kind| Fault::Call(error(kind));
+    let faults = [refusal(WorkerErrorKind::Overloaded), cut(2), refusal(WorkerErrorKind::Auth)];
+    let read = ask(&FailOver::new(Model::new(WORDS).faults(faults)), plain()).await;
+    assert_eq!((read.text.as_str(), read.error().kind()), ("to be ", WorkerErrorKind::StreamCut));
 }

@@ -31,8 +31,8 @@ async fn it_goes_on_by_its_text_where_a_delta_had_no_ids() {
     let model = Model::new(WORDS).without_ids().faults([cut(2), cut(1)]);
     let read = ask(&FailOver::new(model.clone()), plain()).await;
     assert_eq!(read.text, model.text());
-    assert_eq!(model.prefix(1), Some(Prefix::new("the quick ")));
-    assert_eq!(model.prefix(2), Some(Prefix::new("the quick brown ")));
+    assert_eq!(model.prefix(1), Some(Prefix::new("the quick ").model("m")));
+    assert_eq!(model.prefix(2), Some(Prefix::new("the quick brown ").model("m")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +123,7 @@ async fn another_model_gets_no_ids() {
     let model = Model::new(WORDS).known_as(WorkerInfo::new("box").model("other").continues());
     let model = model.of_many(&["m"]).faults([cut(2)]);
     ask(&FailOver::new(model.clone()), plain()).await;
-    assert_eq!(model.prefix(1), Some(Prefix::new("the quick ")));
+    assert_eq!(model.prefix(1), Some(Prefix::new("the quick ").model("m")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +132,7 @@ async fn ids_of_two_models_are_not_mixed() {
     let model = Model::new(WORDS).known_as(several()).of_many(&["m", "other"]).faults([cut(1), cut(1)]);
     ask(&FailOver::new(model.clone()), plain()).await;
     assert_eq!(model.prefix(1).map(|prefix| prefix.token_ids), Some(vec![100]));
-    assert_eq!(model.prefix(2), Some(Prefix::new("the quick ")));
+    assert_eq!(model.prefix(2), Some(Prefix::new("the quick ").model("m")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,5 +165,44 @@ async fn ids_behind_a_text_of_the_callers_are_not_all_ids() {
     asked.prefix = Some(Prefix::new("the "));
     let read = ask(&FailOver::new(model.clone()), asked).await;
     assert_eq!(read.text, "quick brown fox jumps");
-    assert_eq!(model.prefix(1), Some(Prefix::new("the quick ")));
+    assert_eq!(model.prefix(1), Some(Prefix::new("the quick ").model("m")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_text_across_the_seam_is_seen() {
+    let words = &["to ", "E", "N", "D", " be"];
+    let stopping = || request(PromptRequest::new("?").stop("END"));
+    let model = Model::new(words).faults([cut(2)]);
+    let read = ask(&FailOver::new(model.clone()), stopping()).await;
+    let finish = read.finish();
+    assert_eq!((read.text.as_str(), finish.reason), ("to E", FinishReason::Stop));
+    assert_eq!(finish.usage.completion_tokens, 2);
+    assert_eq!(finish.origin.as_ref().map(|origin| origin.failed.len()), Some(1));
+
+    // What only looked like one is all there, also where the second call dies before that is clear.
+    let words = &["to ", "E", "N", "X", " be"];
+    let model = Model::new(words).faults([cut(2), cut(1)]);
+    let read = ask(&FailOver::new(model.clone()), stopping()).await;
+    assert_eq!((read.text, model.calls()), (model.text(), 3));
+    assert_eq!(model.prefix(2).map(|prefix| prefix.text).as_deref(), Some("to E"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_whose_text_was_held_back_is_made_again() {
+    let model = Model::new(&["a ", "", "é ", "b"]).faults([cut(2), cut(2)]);
+    let read = ask(&FailOver::new(model.clone()), plain()).await;
+    assert_eq!(read.text, "a é b");
+    let ids = |call| model.prefix(call).map(|prefix| prefix.token_ids);
+    assert_eq!((ids(1), ids(2)), (Some(vec![100]), Some(vec![100, 101, 102])));
+    let usage = read.finish().usage;
+    assert_eq!((usage.prompt_tokens, usage.completion_tokens), (PROMPT, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_that_the_caller_has_of_another_model_are_not_mixed_with_these() {
+    let model = Model::new(WORDS).faults([cut(1)]);
+    let mut asked = plain();
+    asked.prefix = Some(Prefix::new("the ").token_ids(vec![100]).model("other"));
+    ask(&FailOver::new(model.clone()), asked).await;
+    assert_eq!(model.prefix(1), Some(Prefix::new("the quick ").model("other")));
 }

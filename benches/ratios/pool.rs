@@ -96,7 +96,9 @@ fn choice(harness: &mut Harness, policy: &dyn Policy) {
     let mut rounds: Vec<f64> = (0..15)
         .map(|_| {
             let started = Instant::now();
-            (0..CHOICES).for_each(|_| drop(black_box(policy.choose(black_box(&ask), black_box(&candidates)))));
+            for _ in 0..CHOICES {
+                black_box(policy.choose(black_box(&ask), black_box(&candidates)));
+            }
             started.elapsed().as_nanos() as f64 / CHOICES as f64
         })
         .collect();

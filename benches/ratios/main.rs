@@ -1,6 +1,6 @@
 //! What the pipeline costs beside hand-written equivalents, as ratios measured side by side; of the post stage's filters, the
 //! time that they add, and the text that they read in a second; of the decoder of event streams, how fast it is;
-//! of a worker, the processor time of its calls.
+//! of a worker, the processor time of its calls; of a pool, the time that it adds to them.
 //!
 //! Every figure compares two things in interleaved rounds and prints the median of the rounds' ratios:
 //! `RATIO name value goal ok|short`. Rounds in which another process used the machine are dropped. The results are also
@@ -16,6 +16,8 @@ mod baseline;
 mod harness;
 mod hops;
 mod load;
+#[cfg(feature = "pool")]
+mod pool;
 mod post;
 mod shards;
 mod sse;
@@ -38,6 +40,8 @@ fn main() {
     post::run(&mut harness);
     sse::run(&mut harness);
     worker::run(&mut harness);
+    #[cfg(feature = "pool")]
+    pool::run(&mut harness);
     std::process::exit(harness.finish());
 }
 

@@ -49,8 +49,8 @@ pub struct TokenStream {
     /// Where a task works for the stream: what it shall keep until it is really gone.
     keeps: Option<Keeps>,
     pulse: Option<Pulse>,
-    /// Looked at and not taken yet.
-    peeked: Option<Result<TokenEvent, WorkerError>>,
+    /// Looked at and not taken yet. Boxed, as few streams are looked at, and all of them are moved.
+    peeked: Option<Box<Result<TokenEvent, WorkerError>>>,
     observers: Observers,
     /// Slots that it has, where no task keeps them.
     slots: Vec<Slot>,
@@ -197,9 +197,9 @@ impl TokenStream {
     /// Cancel safe.
     pub async fn peek(&mut self) -> Option<&Result<TokenEvent, WorkerError>> {
         if self.peeked.is_none() {
-            self.peeked = self.next().await;
+            self.peeked = self.next().await.map(Box::new);
         }
-        self.peeked.as_ref()
+        self.peeked.as_deref()
     }
 
     pub(super) const fn keeps(&self) -> Option<&Keeps> {
@@ -237,7 +237,7 @@ impl Stream for TokenStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         if let Some(peeked) = this.peeked.take() {
-            return Poll::Ready(Some(peeked));
+            return Poll::Ready(Some(*peeked));
         }
         if this.over {
             return Poll::Ready(None);

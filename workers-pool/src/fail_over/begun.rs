@@ -53,27 +53,30 @@ pub(super) fn is_full(asked: &InferenceRequest, delivered: &Delivered) -> bool {
 
 /// What the caller had of the answer, and behind it what was delivered.
 fn prefix(before: Option<&Prefix>, delivered: &Delivered, worker: &WorkerInfo) -> Option<Prefix> {
-    let text = before.map_or("", |prefix| &prefix.text).to_owned() + delivered.text();
-    let prefix = Prefix::new(text);
-    if let Some((ids, model)) = ids(before, delivered, worker) {
-        return Some(prefix.token_ids(ids).model(model));
+    let mut prefix = before.cloned().unwrap_or_else(|| Prefix::new(""));
+    let nameless = prefix.text.is_empty() && !prefix.token_ids.is_empty();
+    prefix.token_ids = ids(before, delivered, worker).unwrap_or_default();
+    if nameless && prefix.token_ids.is_empty() {
+        // Of tokens without a text nothing would be left.
+        return None;
     }
-    // Of tokens without a text nothing would be left.
-    let nameless = before.is_some_and(|prefix| prefix.text.is_empty() && !prefix.token_ids.is_empty());
-    (!nameless).then_some(prefix)
+    prefix.text.push_str(delivered.text());
+    prefix.model = prefix.model.or_else(|| delivered.model().map(str::to_owned));
+    Some(prefix)
 }
 
-fn ids<'a>(before: Option<&Prefix>, delivered: &'a Delivered, worker: &WorkerInfo) -> Option<(Vec<u32>, &'a str)> {
-    let (ids, model) = delivered.ids()?;
-    let is_same = |other: &Option<String>| other.as_ref().is_none_or(|other| other == model);
+/// The ids of all its tokens, where they are known and may be the worker's.
+fn ids(before: Option<&Prefix>, delivered: &Delivered, worker: &WorkerInfo) -> Option<Vec<u32>> {
+    let ids = delivered.ids()?;
+    let may_be_of = |model: &Option<String>| model.is_none() || model.as_deref() == delivered.model();
     let mut all = match before {
         None => Vec::new(),
         Some(prefix) if prefix.token_ids.is_empty() && !prefix.text.is_empty() => return None,
-        Some(prefix) if !is_same(&prefix.model) => return None,
+        Some(prefix) if !may_be_of(&prefix.model) => return None,
         Some(prefix) => prefix.token_ids.clone(),
     };
     all.extend_from_slice(ids);
-    is_same(&worker.model).then_some((all, model))
+    may_be_of(&worker.model).then_some(all)
 }
 
 /// Leaves what is left of the tokens.

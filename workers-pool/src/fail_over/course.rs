@@ -23,7 +23,7 @@ pub(super) struct Course<W> {
     call: Call,
     /// By what the answer broke off.
     broke: Option<WorkerError>,
-    /// Whether the worker has refused to go on.
+    /// Whether the worker has refused to go on, or could not.
     refused: bool,
     /// Whether what the reader has is void, and it was not told yet.
     owes_reset: bool,
@@ -149,6 +149,7 @@ impl<W: ModelWorker> Course<W> {
             if self.call.begun || self.broke.is_none() {
                 self.broke = Some(error.clone());
             }
+            self.refused |= self.was_the_last_to_go_on();
         }
         self.again(error).ok_or_else(|| self.told(error))
     }
@@ -156,6 +157,12 @@ impl<W: ModelWorker> Course<W> {
     /// Returns whether the worker only does not want to go on behind the prefix.
     fn is_refusal(&self, error: &WorkerError) -> bool {
         self.goes_on() && !self.call.begun && error.kind() == WorkerErrorKind::InvalidRequest
+    }
+
+    /// Returns whether nobody is left who could be asked to go on, while whoever is there may start again.
+    fn was_the_last_to_go_on(&self) -> bool {
+        let is_another_there = || self.asked.attempts.last().is_some_and(|last| last.elsewhere);
+        self.how.resets && self.goes_on() && !self.call.begun && !is_another_there()
     }
 
     /// Returns whether the call goes on behind something that was delivered before it.

@@ -5,6 +5,10 @@ use orchestrator_core::token::TextDelta;
 pub(super) struct Delivered {
     text: String,
     ids: Ids,
+    /// The model that told the first of it, once that is asked for and where it is known.
+    model: Option<String>,
+    /// Whether a stream that told some of it has ended.
+    has_teller: bool,
     /// How many tokens it is: by their ids, or a delta for a token where they are not known.
     tokens: u64,
     /// Whether there is anything at all.
@@ -23,8 +27,6 @@ enum Ids {
         of_text: Vec<u32>,
         /// Those of which the server holds the text back: whoever goes on makes these tokens again.
         held: Vec<u32>,
-        /// The model that they belong to, once that is asked for.
-        model: Option<String>,
     },
     Unknown,
 }
@@ -53,11 +55,16 @@ impl Delivered {
         self.tokens
     }
 
-    /// Returns the ids of its tokens and the model that they belong to, where both are known.
-    pub(super) fn ids(&self) -> Option<(&[u32], &str)> {
+    /// Returns the model that began it, where it is known.
+    pub(super) fn model(&self) -> Option<&str> {
+        self.model.as_deref()
+    }
+
+    /// Returns the ids of its tokens, where all are known.
+    pub(super) fn ids(&self) -> Option<&[u32]> {
         match &self.ids {
-            Ids::Known { of_text, model: Some(model), .. } => Some((of_text, model)),
-            _ => None,
+            Ids::Known { of_text, .. } => Some(of_text),
+            Ids::Unknown => None,
         }
     }
 
@@ -83,10 +90,18 @@ impl Delivered {
     }
 
     /// Notes that the stream that may have told the last of it has died, and which model that was of.
+    ///
+    /// Two models have two vocabularies, and of a model without a name nobody knows whose ids these are.
     pub(super) fn ends_with(&mut self, by: Option<&str>) {
         self.ids.let_go();
-        if std::mem::take(&mut self.fresh) {
-            self.ids.belong_to(by);
+        if !std::mem::take(&mut self.fresh) {
+            return;
+        }
+        if !std::mem::replace(&mut self.has_teller, true) {
+            self.model = by.map(str::to_owned);
+        }
+        if by.is_none() || by != self.model.as_deref() {
+            self.ids = Ids::Unknown;
         }
     }
 }
@@ -115,20 +130,10 @@ impl Ids {
             held.clear();
         }
     }
-
-    /// Two models have two vocabularies, and of a model without a name nobody knows whose ids these are.
-    fn belong_to(&mut self, by: Option<&str>) {
-        let Self::Known { model, .. } = self else { return };
-        match (&*model, by) {
-            (None, Some(by)) => *model = Some(by.to_owned()),
-            (Some(first), Some(by)) if first == by => {}
-            _ => *self = Self::Unknown,
-        }
-    }
 }
 
 impl Default for Ids {
     fn default() -> Self {
-        Self::Known { of_text: Vec::new(), held: Vec::new(), model: None }
+        Self::Known { of_text: Vec::new(), held: Vec::new() }
     }
 }

@@ -27,6 +27,9 @@ use crate::retry::Budget;
 /// | anything, and it understands [`Reset`](orchestrator_core::token::TokenEvent::Reset) | `Reset`, and the answer from its beginning ([`resets`](Self::resets)) |
 /// | anything | the stream fails, with the error by which the answer broke off, and what was tried in its message |
 ///
+/// Where going on fails, too, before it has begun, and nobody else can, a reader that understands `Reset` gets the answer from its
+/// beginning; for any other it is tried again.
+///
 /// An answer is never continued under a grammar, a schema or another given form, with tools in the request, or once a piece of
 /// a tool call or of reasoning was delivered. What is left of [`max_tokens`](orchestrator_core::request::Sampling) is what the next
 /// call may add; where nothing is left the answer ends there, with [`Length`](orchestrator_core::token::FinishReason::Length).
@@ -40,17 +43,52 @@ use crate::retry::Budget;
 ///
 /// By token ids the next call goes on exactly where the last one broke off, and bytes that a server held back are generated
 /// again. Ids are used where all deltas had them, and only for the model that began. Else the text is gone on with, whose last
-/// token may be another one then. Penalties and seeds start anew behind the seam.
+/// token may be another one then. The prefix names the model, so that a pool finds one that has it. Penalties and seeds start anew
+/// behind the seam; a stop text that lies across it ends the answer, though no server sees the whole of it.
 ///
 /// # Usage
 ///
 /// That of the answer as the reader has it. What was delivered before the seam is completion, and not part of the prompt, though
-/// the last server read it there. Where the ids are not known, each delta counts as one token. Answers that were void are not
-/// counted: they stand among the [failed](orchestrator_core::token::Origin::failed) attempts.
+/// the last server read it there. Where the ids are not known each delta counts as one token, here and against `max_tokens`;
+/// servers that put several into one may exceed it by as many. Where an answer ends at the seam its prompt is as it was
+/// [counted or estimated](InferenceRequest::estimated_prompt_tokens) before. Answers that were void are not counted: they stand
+/// among the [failed](orchestrator_core::token::Origin::failed) attempts.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future or the stream, also in a pause between calls, drops all that is behind it.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicBool, Ordering};
+///
+/// use orchestrator_core::prelude::*;
+/// use orchestrator_core::testing::{MockWorker, Script};
+/// use workers_pool::FailOver;
+///
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime").block_on(async {
+/// let is_first = AtomicBool::new(true);
+/// let answer = Script::answering("to be or not");
+/// let worker = MockWorker::with(move |_| match is_first.swap(false, Ordering::Relaxed) {
+///     true => answer.clone().cut_after(2),
+///     false => answer.clone(),
+/// });
+/// let pipeline = Pipeline::builder("test")
+///     .stage(InferenceStage::new(FailOver::new(worker).resets(true)))
+///     .stage(StreamStage::default())
+///     .build()?;
+/// let mut answer = pipeline.submit(PromptRequest::new("?")).await?;
+/// let mut text = String::new();
+/// while let Some(event) = answer.next().await {
+///     match event? {
+///         TokenEvent::Reset => text.clear(),
+///         event => text.push_str(event.text()),
+///     }
+/// }
+/// assert_eq!(text, "to be or not");
+/// # Ok::<_, Box<dyn std::error::Error>>(()) }).expect("runs");
+/// ```
 pub struct FailOver<W> {
     worker: Arc<W>,
     how: How,

@@ -25,6 +25,9 @@ use crate::pace::Pace;
 /// The error of a request that failed for good is the last one, and names all attempts in its message; each is a note in the
 /// request's report, too.
 ///
+/// A call that goes on with an answer is made once: whether another way is better than trying that one again, the fail-over around it
+/// decides.
+///
 /// Around a pool or a breaker, so that the next attempt is another choice, or waits for the probe; inside of a fail-over. Retries
 /// around retries don't multiply: attempts are counted by request.
 ///
@@ -129,6 +132,7 @@ impl<W: ModelWorker> ModelWorker for Retry<W> {
         if request.attempts.is_empty() {
             self.budget.request();
         }
+        let goes_on = request.is_begun() && !request.attempts.is_empty();
         loop {
             let again = request.clone();
             let (before, started) = (again.attempts.len(), Instant::now());
@@ -137,6 +141,9 @@ impl<W: ModelWorker> ModelWorker for Retry<W> {
                 Err(error) => error,
             };
             self.note(&again, before, started, &error);
+            if goes_on {
+                return Err(error);
+            }
             let Some(pause) = self.next(&again.attempts, &error, &again.context) else {
                 return Err(attempt::give_up(error, &again.attempts));
             };

@@ -89,3 +89,11 @@ async fn a_worker_cannot_take_back_what_came_before_it() {
     let read = ask(&FailOver::new(model.clone()), plain()).await;
     assert_eq!((read.text, read.resets, model.calls()), (model.text(), 0, 3));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_back_is_not_part_of_the_budget() {
+    let model = Model::new(WORDS).known_as(WorkerInfo::new("box")).faults([cut(3), cut(3)]);
+    let prompt = PromptRequest::new("?").max_tokens(std::num::NonZeroU32::new(4).expect("not zero"));
+    let read = ask(&FailOver::new(model.clone()).resets(true), request(prompt)).await;
+    assert_eq!((read.text, read.resets), (model.text(), 2));
+}

@@ -226,3 +226,11 @@ async fn a_failed_call_is_a_note_in_the_report() {
     let notes = context.report().notes;
     assert!(notes.len() == 1 && notes[0].text.starts_with("attempt 1: box failed after "), "{notes:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_is_by_what_the_answer_broke_off() {
+    let refusal = |kind| Fault::Call(error(kind));
+    let faults = [refusal(WorkerErrorKind::Overloaded), cut(2), refusal(WorkerErrorKind::Auth)];
+    let read = ask(&FailOver::new(Model::new(WORDS).faults(faults)), plain()).await;
+    assert_eq!((read.text.as_str(), read.error().kind()), ("to be ", WorkerErrorKind::StreamCut));
+}

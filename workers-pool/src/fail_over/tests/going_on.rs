@@ -31,8 +31,8 @@ async fn it_goes_on_by_its_text_where_a_delta_had_no_ids() {
     let model = Model::new(WORDS).without_ids().faults([cut(2), cut(1)]);
     let read = ask(&FailOver::new(model.clone()), plain()).await;
     assert_eq!(read.text, model.text());
-    assert_eq!(model.prefix(1), Some(Prefix::new("the quick ")));
-    assert_eq!(model.prefix(2), Some(Prefix::new("the quick brown ")));
+    assert_eq!(model.prefix(1), Some(Prefix::new("the quick ").model("m")));
+    assert_eq!(model.prefix(2), Some(Prefix::new("the quick brown ").model("m")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +123,7 @@ async fn another_model_gets_no_ids() {
     let model = Model::new(WORDS).known_as(WorkerInfo::new("box").model("other").continues());
     let model = model.of_many(&["m"]).faults([cut(2)]);
     ask(&FailOver::new(model.clone()), plain()).await;
-    assert_eq!(model.prefix(1), Some(Prefix::new("the quick ")));
+    assert_eq!(model.prefix(1), Some(Prefix::new("the quick ").model("m")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +132,7 @@ async fn ids_of_two_models_are_not_mixed() {
     let model = Model::new(WORDS).known_as(several()).of_many(&["m", "other"]).faults([cut(1), cut(1)]);
     ask(&FailOver::new(model.clone()), plain()).await;
     assert_eq!(model.prefix(1).map(|prefix| prefix.token_ids), Some(vec![100]));
-    assert_eq!(model.prefix(2), Some(Prefix::new("the quick ")));
+    assert_eq!(model.prefix(2), Some(Prefix::new("the quick ").model("m")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -165,7 +165,7 @@ async fn ids_behind_a_text_of_the_callers_are_not_all_ids() {
     asked.prefix = Some(Prefix::new("the "));
     let read = ask(&FailOver::new(model.clone()), asked).await;
     assert_eq!(read.text, "quick brown fox jumps");
-    assert_eq!(model.prefix(1), Some(Prefix::new("the quick ")));
+    assert_eq!(model.prefix(1), Some(Prefix::new("the quick ").model("m")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -185,4 +185,24 @@ async fn a_stop_text_across_the_seam_is_seen() {
     let read = ask(&FailOver::new(model.clone()), stopping()).await;
     assert_eq!((read.text, model.calls()), (model.text(), 3));
     assert_eq!(model.prefix(2).map(|prefix| prefix.text).as_deref(), Some("to E"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_whose_text_was_held_back_is_made_again() {
+    let model = Model::new(&["a ", "", "é ", "b"]).faults([cut(2), cut(2)]);
+    let read = ask(&FailOver::new(model.clone()), plain()).await;
+    assert_eq!(read.text, "a é b");
+    let ids = |call| model.prefix(call).map(|prefix| prefix.token_ids);
+    assert_eq!((ids(1), ids(2)), (Some(vec![100]), Some(vec![100, 101, 102])));
+    let usage = read.finish().usage;
+    assert_eq!((usage.prompt_tokens, usage.completion_tokens), (PROMPT, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ids_that_the_caller_has_of_another_model_are_not_mixed_with_these() {
+    let model = Model::new(WORDS).faults([cut(1)]);
+    let mut asked = plain();
+    asked.prefix = Some(Prefix::new("the ").token_ids(vec![100]).model("other"));
+    ask(&FailOver::new(model.clone()), asked).await;
+    assert_eq!(model.prefix(1), Some(Prefix::new("the quick ").model("other")));
 }

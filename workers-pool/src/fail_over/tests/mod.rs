@@ -3,6 +3,7 @@ mod barred;
 mod ends;
 mod going_on;
 mod model;
+mod pooled;
 mod seam;
 
 use std::time::Duration;

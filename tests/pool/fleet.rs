@@ -11,8 +11,11 @@ use prompt_orchestrator::testing::{MockStats, MockWorker, Script};
 use prompt_orchestrator::worker::{Timeouts, WorkerInfo};
 use tokio::time::Instant;
 
-use crate::common::{patient, prompts};
+use crate::common::{patient, prompts, slots};
 use crate::story::Begun;
+
+/// How many calls each of the two takes at once.
+pub(crate) const SLOTS: usize = 8;
 
 /// How long workers are waited for, and how far apart attempts are.
 #[derive(Debug, Clone, Copy)]
@@ -34,27 +37,41 @@ pub(crate) struct Fleet {
     pub(crate) pool: Pool,
     pub(crate) worker: FailOver<Retry<Pool>>,
     pub(crate) pipeline: Pipeline<PromptRequest, Tokens>,
+    /// Those of the members themselves, whatever their breakers offer of them.
+    slots: [Slots; 2],
 }
 
 impl Fleet {
-    /// Asks the primary as long as it can be asked.
+    /// Asks the primary as long as it can be asked. Callers wait at the door.
     pub(crate) fn of(primary: impl ModelWorker, fallback: impl ModelWorker, limits: Limits) -> Self {
+        Self::behind(patient(), primary, fallback, limits)
+    }
+
+    /// The same, behind another door.
+    pub(crate) fn behind(
+        door: StageConfig,
+        primary: impl ModelWorker,
+        fallback: impl ModelWorker,
+        limits: Limits,
+    ) -> Self {
+        let slots = [primary.slots(), fallback.slots()].map(|slots| slots.expect("every member has some"));
         let timeouts = Timeouts::none().first_token(limits.first_token).between_tokens(limits.between_tokens);
         let pool = Pool::builder("fleet")
-            .member(Member::new("primary", primary).in_flight(8).timeouts(timeouts))
-            .member(Member::new("fallback", fallback).in_flight(8).timeouts(timeouts))
+            .member(Member::new("primary", primary).timeouts(timeouts))
+            .member(Member::new("fallback", fallback).timeouts(timeouts))
             .policy(Ordered::new())
             .build()
             .expect("the members can be used");
         let worker = FailOver::new(Retry::new(pool.clone()).pace(limits.pace)).pace(limits.pace);
         let inference = InferenceStage::new(worker.clone());
-        let pipeline = prompts("fleet").stage_with(inference, patient()).stage(StreamStage::default()).build();
-        Self { pool, worker, pipeline: pipeline.expect("the stages fit") }
+        let pipeline = prompts("fleet").stage_with(inference, door).stage(StreamStage::default()).build();
+        Self { pool, worker, pipeline: pipeline.expect("the stages fit"), slots }
     }
 
     /// Whether nobody holds a slot.
     pub(crate) fn is_idle(&self) -> bool {
-        self.pool.stats().members.iter().all(|member| member.in_flight == 0 && member.free == member.slots)
+        self.slots.iter().all(|slots| slots.free() == slots.total())
+            && self.pool.stats().members.iter().all(|member| member.in_flight == 0)
     }
 }
 
@@ -80,7 +97,7 @@ impl Actor {
             log.push(Instant::now());
             script(log.len() - 1, request)
         });
-        Self { worker, info, called, refuses_begun: false }
+        Self { worker: worker.slots(slots(SLOTS)), info, called, refuses_begun: false }
     }
 
     /// Says what it makes of answers that others began.
@@ -112,5 +129,9 @@ impl ModelWorker for Actor {
 
     fn info(&self) -> WorkerInfo {
         self.info.clone()
+    }
+
+    fn slots(&self) -> Option<Slots> {
+        ModelWorker::slots(&self.worker)
     }
 }

@@ -15,8 +15,11 @@
 mod common;
 
 mod catalogue;
+mod contracts;
 mod fleet;
+mod leaving;
 mod scripted;
 mod story;
 mod told;
+mod traffic;
 mod wire;

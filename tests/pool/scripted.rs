@@ -15,48 +15,39 @@ use crate::told::Told;
 /// A worker that plays its part; its context is of so many tokens.
 pub(crate) fn actor(name: &str, acts: &'static [Act], context: u64) -> Actor {
     Actor::new(WorkerInfo::new(name).context_length(context), move |call, request| {
-        script(acts[call.min(acts.len() - 1)], request)
+        script(Script::new(), acts[call.min(acts.len() - 1)], request)
     })
 }
 
-/// What a worker does that goes on behind what there is of the answer.
-pub(crate) fn script(act: Act, request: &InferenceRequest) -> Script {
+/// What a worker does, behind what it does first, that goes on behind what there is of the answer.
+pub(crate) fn script(first: Script, act: Act, request: &InferenceRequest) -> Script {
+    use WorkerErrorKind as Kind;
     let begun = request.prefix.as_ref().map_or(0, |prefix| prefix.text.split_whitespace().count());
-    let says = |to: usize| (begun..to).fold(Script::new().streaming(), |script, place| script.text(&word(place)));
-    let finish = || {
-        let usage = Usage::new(PROMPT_TOKENS + begun as u64, (WORDS - begun) as u64);
-        says(WORDS).event(TokenEvent::finish(FinishReason::Stop, usage))
-    };
-    let fails = |kind, message: &str| WorkerError::new(kind, message);
+    let says = |first: Script, to| (begun..to).fold(first.streaming(), |script, place| script.text(&word(place)));
+    let usage = Usage::new(PROMPT_TOKENS + begun as u64, (WORDS - begun) as u64);
+    let answers = |first| says(first, WORDS).event(TokenEvent::finish(FinishReason::Stop, usage));
+    let error = WorkerError::new;
     match act {
-        Act::Answers | Act::WithoutMark => finish(),
-        Act::Limited(after) => {
-            let error = fails(WorkerErrorKind::RateLimited, "slow down").with_status(429);
-            Script::new().fail(match after {
-                Some(seconds) => error.with_retry_after(Duration::from_secs(seconds)),
-                None => error,
-            })
+        Act::Answers | Act::WithoutMark => answers(first),
+        Act::Limited(None) => first.fail(error(Kind::RateLimited, "slow down").with_status(429)),
+        Act::Limited(Some(seconds)) => {
+            let after = Duration::from_secs(seconds);
+            first.fail(error(Kind::RateLimited, "slow down").with_status(429).with_retry_after(after))
         }
-        Act::Status(503) => Script::new().fail(fails(WorkerErrorKind::Overloaded, "no room").with_status(503)),
-        Act::Status(status) => Script::new().fail(fails(WorkerErrorKind::Transient, "it broke").with_status(status)),
-        Act::Resets => Script::new().fail(fails(WorkerErrorKind::Transient, "connection reset")),
-        Act::Silent => Script::new().hang(),
-        Act::Late => {
-            let usage = Usage::new(PROMPT_TOKENS, WORDS as u64);
-            let late = Script::new().streaming().delay(Duration::from_secs(20));
-            (0..WORDS)
-                .fold(late, |script, place| script.text(&word(place)))
-                .event(TokenEvent::finish(FinishReason::Stop, usage))
-        }
-        Act::CutAfter(words) => says(words),
-        Act::StallsAfter(words) => says(words).hang(),
-        Act::MalformedAfter(words) => says(words).fail(fails(WorkerErrorKind::Protocol, "no event")),
-        Act::Unfinished => says(WORDS),
+        Act::Status(503) => first.fail(error(Kind::Overloaded, "no room").with_status(503)),
+        Act::Status(status) => first.fail(error(Kind::Transient, "it broke").with_status(status)),
+        Act::Resets => first.fail(error(Kind::Transient, "connection reset")),
+        Act::Silent => first.hang(),
+        Act::Late => answers(first.streaming().delay(Duration::from_secs(20))),
+        Act::CutAfter(words) => says(first, words),
+        Act::StallsAfter(words) => says(first, words).hang(),
+        Act::MalformedAfter(words) => says(first, words).fail(error(Kind::Protocol, "no event")),
+        Act::Unfinished => says(first, WORDS),
         Act::TooLong => {
-            let kind = WorkerErrorKind::ContextLength { prompt_tokens: Some(3009), limit: Some(2048) };
-            Script::new().fail(fails(kind, "the prompt is too long").with_status(400))
+            let kind = Kind::ContextLength { prompt_tokens: Some(3009), limit: Some(2048) };
+            first.fail(error(kind, "the prompt is too long").with_status(400))
         }
-        Act::Filtered => Script::new().fail(fails(WorkerErrorKind::ContentFilter, "it was filtered").with_status(400)),
+        Act::Filtered => first.fail(error(Kind::ContentFilter, "it was filtered").with_status(400)),
     }
 }
 

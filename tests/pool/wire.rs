@@ -8,19 +8,19 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use prompt_orchestrator::openai::OpenAi;
 use prompt_orchestrator::pool::Pace;
-use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::testing::server::{Reply, Request, ScriptedServer, Seen};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::catalogue::CATALOGUE;
-use crate::fleet::{Actor, Fleet, Limits};
+use crate::common::count;
+use crate::fleet::{Actor, Fleet, Limits, SLOTS};
 use crate::scripted::actor;
 use crate::story::{Act, Begun, PROMPT_TOKENS, Story, WORDS, word};
 use crate::told::Told;
 
 /// Where the answers are asked for.
-const ROUTE: &str = "/v1/chat/completions";
+pub(crate) const ROUTE: &str = "/v1/chat/completions";
 
 /// No story takes longer with these limits, however slow the machine is.
 const LONGEST: Duration = Duration::from_secs(15);
@@ -50,7 +50,7 @@ pub(crate) async fn server(acts: &'static [Act]) -> ScriptedServer {
 /// The worker of a server, with a context of so many tokens.
 pub(crate) fn worker(name: &str, server: &ScriptedServer, context: u64) -> OpenAi {
     let builder = OpenAi::builder().base_url(format!("{}/v1", server.base_url())).name(name).context_length(context);
-    builder.key("none").model("scripted").build().expect("the settings can be used")
+    builder.key("none").model("scripted").slots(count(SLOTS)).build().expect("the settings can be used")
 }
 
 fn event(data: &Value) -> String {
@@ -107,7 +107,7 @@ fn reply(act: Act) -> Reply {
 }
 
 /// When a server was asked for an answer.
-fn called(seen: &Seen) -> Vec<Instant> {
+pub(crate) fn called(seen: &Seen) -> Vec<Instant> {
     seen.on(ROUTE).map(|exchange| exchange.received).collect()
 }
 

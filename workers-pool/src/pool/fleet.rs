@@ -147,13 +147,13 @@ impl Fleet {
         }
     }
 
-    /// Whether a member that has not failed for this request has room for it now.
+    /// Whether a member that has not failed for this request takes it: at once, or when one of its slots is free.
     pub(super) fn takes_now(&self, needs: &Needs, failed: &[Attempt], now: Instant) -> bool {
         let roster = self.roster();
         let members = eligible(&roster.entries, needs, failed, now);
         members.is_ok_and(|members| {
             let fresh = |entry: &Entry| !failed.iter().any(|attempt| entry.made(attempt));
-            members.iter().any(|member| fresh(member.entry) && member.entry.seat.behind().free() > 0)
+            members.iter().any(|member| fresh(member.entry))
         })
     }
 }

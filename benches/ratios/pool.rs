@@ -3,6 +3,7 @@
 //! what a choice alone takes.
 
 use std::hint::black_box;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use prompt_orchestrator::context::Context;
@@ -11,7 +12,7 @@ use prompt_orchestrator::pool::policy::{
 };
 use prompt_orchestrator::pool::{Member, Pool, Retry};
 use prompt_orchestrator::prelude::*;
-use prompt_orchestrator::worker::Timeouts;
+use prompt_orchestrator::worker::{Lease, Timeouts};
 use tokio::runtime::Runtime;
 
 use crate::harness::{Goal, Harness, median};
@@ -27,9 +28,16 @@ const BATCH: usize = 64;
 const CHOICES: usize = 10_000;
 
 /// A worker that says so many tokens, all there when they are asked for.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct NoOp {
     tokens: usize,
+    slots: Option<Slots>,
+}
+
+impl NoOp {
+    fn new(tokens: usize, slots: Option<usize>) -> Self {
+        Self { tokens, slots: slots.and_then(NonZeroUsize::new).map(Slots::new) }
+    }
 }
 
 #[async_trait]
@@ -48,23 +56,30 @@ impl ModelWorker for NoOp {
         });
         Ok(TokenStream::from_stream(events))
     }
+
+    fn slots(&self) -> Option<Slots> {
+        self.slots.clone()
+    }
 }
 
-fn pool(worker: NoOp) -> Retry<Pool> {
+fn pool(worker: impl Fn() -> NoOp) -> Retry<Pool> {
     let limits = Timeouts::default().first_token(Duration::from_secs(10)).between_tokens(Duration::from_secs(10));
-    let member = |name: &str| Member::new(name, worker).timeouts(limits);
+    let member = |name: &str| Member::new(name, worker()).timeouts(limits);
     let pool = Pool::builder("bench").member(member("one")).member(member("other")).policy(PeakEwma::new());
     Retry::new(pool.health_every(None).build().expect("the members are sound"))
 }
 
-/// Nanoseconds of the thread's processor time for a call and its whole stream, over many of them.
-fn per_call(runtime: &Runtime, time: Duration, worker: &impl ModelWorker, batch: usize) -> f64 {
+/// Nanoseconds of the thread's processor time for a call and its whole stream, over many of them; with a slot, as a pipeline
+/// takes it, where there are `slots`.
+fn per_call(runtime: &Runtime, time: Duration, worker: &impl ModelWorker, slots: Option<&Slots>, batch: usize) -> f64 {
     runtime.block_on(async {
         let (started, before, mut calls) = (Instant::now(), cpu().expect("it was there before"), 0);
         while started.elapsed() < time {
             for _ in 0..batch {
-                let request =
+                let mut request =
                     InferenceRequest::new(PromptRequest::new("?"), Context::standalone(RequestOptions::new()));
+                let slot = slots.and_then(Slots::try_acquire);
+                request.lease = slot.as_ref().map(Lease::of).unwrap_or_default();
                 let mut stream = worker.infer(request).await.expect("it answers");
                 while let Some(event) = stream.next().await {
                     black_box(event.expect("it goes on"));
@@ -77,12 +92,18 @@ fn per_call(runtime: &Runtime, time: Duration, worker: &impl ModelWorker, batch:
 }
 
 /// Prints what the pool adds, in nanoseconds, divided by `parts`.
-fn compare(harness: &mut Harness, name: &str, goal: Goal, tokens: usize, parts: usize) {
+fn compare(harness: &mut Harness, name: &str, goal: Goal, tokens: usize, slots: Option<usize>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let bare = NoOp { tokens };
-    let pool = pool(bare);
+    let bare = NoOp::new(tokens, slots);
+    let pool = pool(|| NoOp::new(tokens, slots));
+    let parts = tokens.max(1);
+    let of = |worker: &dyn ModelWorker| slots.and_then(|_| worker.slots());
+    let (bare_slots, pool_slots) = (of(&bare), of(&pool));
     let (time, batch) = (harness.round_time(), if tokens > 0 { 1 } else { BATCH });
-    let pairs = harness.pairs(|| per_call(&runtime, time, &bare, batch), || per_call(&runtime, time, &pool, batch));
+    let pairs = harness.pairs(
+        || per_call(&runtime, time, &bare, bare_slots.as_ref(), batch),
+        || per_call(&runtime, time, &pool, pool_slots.as_ref(), batch),
+    );
     let mut alone: Vec<f64> = pairs.iter().map(|(bare, _)| bare / parts as f64).collect();
     harness.line(&format!("{name}, bare ns"), median(&mut alone), Goal::None, pairs.len());
     harness.ratio(&format!("{name}, ns added"), goal, pairs.iter().map(|(bare, pool)| (pool - bare) / parts as f64));
@@ -114,10 +135,13 @@ pub(crate) fn run(harness: &mut Harness) {
         return;
     }
     if harness.wants("pool/request") {
-        compare(harness, "pool/request", Goal::AtMost(1_500.0), 0, 1);
+        compare(harness, "pool/request", Goal::AtMost(1_500.0), 0, None);
+    }
+    if harness.wants("pool/slots") {
+        compare(harness, "pool/slots", Goal::AtMost(1_500.0), 0, Some(64));
     }
     if harness.wants("pool/token") {
-        compare(harness, "pool/token", Goal::AtMost(60.0), TOKENS, TOKENS);
+        compare(harness, "pool/token", Goal::AtMost(60.0), TOKENS, None);
     }
     if harness.wants("pool/choice") {
         let policies: [&dyn Policy; 7] = [

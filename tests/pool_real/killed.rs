@@ -8,7 +8,7 @@
 //! - have one slot each (`--parallel 1`), as tokens of several slots are computed together;
 //! - compute a prompt token by token (`--ubatch-size 1`).
 //!
-//! With these, any number of undisturbed runs agree; without, one answer in twenty differs from itself.
+//! With these, any number of undisturbed runs agree; without, a few in a hundred differ from themselves.
 
 use std::collections::{HashSet, VecDeque};
 

@@ -1,5 +1,6 @@
 //! What a pool adds to a call of a worker: two members with a choice by load, limits by phase and breakers, and retries around
-//! them, beside the bare worker; nanoseconds for each request, and for each token of a stream. And what a choice alone takes.
+//! them, beside the bare worker; nanoseconds of the thread's processor time for each request, and for each token of a stream. And
+//! what a choice alone takes.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -14,6 +15,7 @@ use prompt_orchestrator::worker::Timeouts;
 use tokio::runtime::Runtime;
 
 use crate::harness::{Goal, Harness, median};
+use crate::worker::cpu;
 
 /// Of an answer of which tokens are measured.
 const TOKENS: usize = 4_096;
@@ -55,10 +57,10 @@ fn pool(worker: NoOp) -> Retry<Pool> {
     Retry::new(pool.health_every(None).build().expect("the members are sound"))
 }
 
-/// Nanoseconds for a call and its whole stream, over many of them.
+/// Nanoseconds of the thread's processor time for a call and its whole stream, over many of them.
 fn per_call(runtime: &Runtime, time: Duration, worker: &impl ModelWorker, batch: usize) -> f64 {
     runtime.block_on(async {
-        let (started, mut calls) = (Instant::now(), 0);
+        let (started, before, mut calls) = (Instant::now(), cpu().expect("it was there before"), 0);
         while started.elapsed() < time {
             for _ in 0..batch {
                 let request =
@@ -70,7 +72,7 @@ fn per_call(runtime: &Runtime, time: Duration, worker: &impl ModelWorker, batch:
             }
             calls += batch;
         }
-        started.elapsed().as_nanos() as f64 / calls as f64
+        (cpu().expect("it was there before") - before).as_nanos() as f64 / calls as f64
     })
 }
 
@@ -96,7 +98,9 @@ fn choice(harness: &mut Harness, policy: &dyn Policy) {
     let mut rounds: Vec<f64> = (0..15)
         .map(|_| {
             let started = Instant::now();
-            (0..CHOICES).for_each(|_| drop(black_box(policy.choose(black_box(&ask), black_box(&candidates)))));
+            for _ in 0..CHOICES {
+                black_box(policy.choose(black_box(&ask), black_box(&candidates)));
+            }
             started.elapsed().as_nanos() as f64 / CHOICES as f64
         })
         .collect();
@@ -105,6 +109,10 @@ fn choice(harness: &mut Harness, policy: &dyn Policy) {
 }
 
 pub(crate) fn run(harness: &mut Harness) {
+    if cpu().is_none() {
+        println!("the system does not tell the processor time of a thread: no figures of pools");
+        return;
+    }
     if harness.wants("pool/request") {
         compare(harness, "pool/request", Goal::AtMost(1_500.0), 0, 1);
     }

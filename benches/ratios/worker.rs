@@ -76,7 +76,7 @@ fn answer(mut connection: TcpStream, writes: &[Vec<u8>]) -> io::Result<()> {
 }
 
 /// Processor time of this thread, which the client's runtime runs on.
-fn cpu() -> Option<Duration> {
+pub(crate) fn cpu() -> Option<Duration> {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     Some(Duration::from_nanos(stat.split(' ').next()?.parse().ok()?))
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 /// How many events a terminal shows.
 const EVENTS: usize = 8;
 
-/// How long lines may be.
-const WIDTH: usize = 110;
+/// How long the lines of events may be, so that none becomes two.
+const WIDTH: usize = 77;
 
 /// Where it is shown.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use super::table::{self, Cell, Column, Look};
 use super::tally::Tally;
 
 const COLUMNS: [Column; 8] = [
-    ("member", -8),
+    ("member", -6),
     ("state", -11),
     ("in flight", -9),
     ("breaker", -9),
@@ -33,18 +33,18 @@ impl View {
     pub(crate) fn lines(&self, colours: bool) -> Vec<String> {
         let stats = self.pool.stats();
         let rows: Vec<_> = stats.members.iter().map(|member| self.row(member)).collect();
-        let mut lines = vec![self.figures(&stats.policy), String::new()];
+        let mut lines = vec![self.figures(), String::new()];
         lines.extend(table::lines(&COLUMNS, &rows, colours));
         lines
     }
 
-    fn figures(&self, policy: &str) -> String {
+    fn figures(&self) -> String {
         let (seconds, state) = (self.tally.seconds(), self.tally.lock());
         let rate = state.tokens as f64 / seconds.max(0.1);
         let lost = state.failed + state.differed;
         let continued = state.continued;
         format!(
-            "  {seconds:5.1} s  {policy}: {} answers, {rate:.0} tokens/s, {continued} went on in mid-stream, {lost} lost",
+            "  {seconds:5.1} s  {} answers, {rate:.0} tokens/s, {continued} went on in mid-stream, {lost} lost",
             state.answered
         )
     }

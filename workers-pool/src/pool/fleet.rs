@@ -1,4 +1,6 @@
-use std::sync::{Arc, Mutex};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use orchestrator_core::error::InvalidInput;
@@ -8,7 +10,6 @@ use tokio::time::Instant;
 
 use crate::policy::Policy;
 use crate::pool::capability::eligible;
-use crate::pool::lock;
 use crate::pool::member::Member;
 use crate::pool::needs::Needs;
 use crate::pool::outlier::{Outliers, judge};
@@ -23,8 +24,7 @@ pub(super) struct Fleet {
     roster: watch::Sender<Arc<Roster>>,
     slots: SlotGroup,
     outliers: Outliers,
-    /// The number of the next member. Held while the roster changes, so that what is offered is what the last one says.
-    next_id: Mutex<u64>,
+    next_id: AtomicU64,
 }
 
 impl Fleet {
@@ -37,7 +37,7 @@ impl Fleet {
             roster: watch::Sender::new(Arc::new(roster)),
             slots: SlotGroup::new(),
             outliers: Outliers::new(Instant::now()),
-            next_id: Mutex::new(0),
+            next_id: AtomicU64::new(0),
         }
     }
 
@@ -56,80 +56,94 @@ impl Fleet {
 
     /// Adds a member behind the others, or says what cannot be used of it.
     pub(super) fn add(&self, member: Member) -> Result<(), Vec<InvalidInput>> {
-        let (mut faults, info, weight) = (member.faults(), member.worker.info(), member.weight);
-        let mut next_id = lock(&self.next_id);
-        let roster = self.roster();
-        faults.extend(roster.refuses(&member));
+        let mut faults = member.faults();
         if !faults.is_empty() {
+            faults.extend(self.roster().refuses(&member.name, member.embedder.as_deref()));
             return Err(faults);
         }
-        let mut entries = roster.entries.clone();
-        entries.push(Arc::new(Entry::new(Arc::new(Seat::new(*next_id, member)), info, weight)));
-        *next_id += 1;
-        let old = self.replace(|roster| roster.with(&self.name, entries));
-        drop(next_id);
-        drop((old, roster));
-        Ok(())
+        let (info, weight, id) = (member.worker.info(), member.weight, self.next_id.fetch_add(1, Ordering::Relaxed));
+        let entry = Arc::new(Entry::new(Arc::new(Seat::new(id, member)), info, weight));
+        self.replace(|roster| match roster.refuses(&entry.seat.name, entry.seat.embedder.as_deref()) {
+            faults if faults.is_empty() => {
+                let entries = roster.entries.iter().chain([&entry]).cloned().collect();
+                Ok((roster.with(&self.name, entries), ()))
+            }
+            faults => Err(faults),
+        })
     }
 
     /// Takes a member off the roster.
     pub(super) fn remove(&self, name: &str) -> Result<(), InvalidInput> {
-        let changing = lock(&self.next_id);
-        let mut entries = self.roster().entries.clone();
-        let place = entries.iter().position(|entry| entry.seat.name == name).ok_or_else(|| unknown(name))?;
-        let removed = entries.remove(place);
-        removed.seat.close(true);
-        let old = self.replace(|roster| roster.with(&self.name, entries));
-        drop(changing);
-        drop((removed, old));
-        Ok(())
+        self.replace(|roster| {
+            let mut entries = roster.entries.clone();
+            let removed = entries.remove(roster.place(name)?);
+            removed.seat.close(true);
+            Ok((roster.with(&self.name, entries), ()))
+        })
     }
 
     /// Changes what is known of a member.
     pub(super) fn change(&self, name: &str, change: impl FnOnce(&mut Entry)) -> Result<Arc<Seat>, InvalidInput> {
-        let changing = lock(&self.next_id);
-        let mut entries = self.roster().entries.clone();
-        let entry = entries.iter_mut().find(|entry| entry.seat.name == name).ok_or_else(|| unknown(name))?;
-        change(Arc::make_mut(entry));
-        let seat = entry.seat.clone();
-        let old = self.replace(|roster| roster.with(&self.name, entries));
-        drop(changing);
-        drop(old);
-        Ok(seat)
+        self.replace(|roster| {
+            let mut entries = roster.entries.clone();
+            let entry = &mut entries[roster.place(name)?];
+            change(Arc::make_mut(entry));
+            let seat = entry.seat.clone();
+            Ok((roster.with(&self.name, entries), seat))
+        })
     }
 
-    /// Changes what is known of all members, if `change` says that it has.
-    pub(super) fn change_all(&self, mut change: impl FnMut(&mut [Arc<Entry>]) -> bool) {
-        let changing = lock(&self.next_id);
-        let mut entries = self.roster().entries.clone();
-        if change(&mut entries) {
-            let old = self.replace(|roster| roster.with(&self.name, entries));
-            drop(changing);
-            drop(old);
-        }
+    /// Changes what is known of all members, if `change` says that something has changed.
+    pub(super) fn change_all<T>(&self, change: impl FnOnce(&mut [Arc<Entry>]) -> Option<T>) -> Option<T> {
+        let changed = self.replace(|roster| {
+            let mut entries = roster.entries.clone();
+            let changed = change(&mut entries).ok_or(())?;
+            Ok::<_, ()>((roster.with(&self.name, entries), changed))
+        });
+        changed.ok()
     }
 
     pub(super) fn set_policy(&self, policy: Arc<dyn Policy>) {
-        let changing = lock(&self.next_id);
-        let old = self.replace(|roster| Roster { policy, ..roster.clone() });
-        drop(changing);
-        drop(old);
+        let set = self.replace(|roster| Ok::<_, Infallible>((Roster { policy, ..roster.clone() }, ())));
+        set.unwrap_or_else(|never| match never {});
     }
 
-    /// Puts another roster in the place of the one that there is, and returns that: what it alone holds is users' code, which is
-    /// dropped behind the lock.
-    fn replace(&self, with: impl FnOnce(&Roster) -> Roster) -> Arc<Roster> {
-        let roster = Arc::new(with(&self.roster()));
-        let now = Instant::now();
-        let old = self.roster.send_replace(roster.clone());
-        self.slots.offer(roster.entries.iter().filter(|entry| !entry.draining).map(|entry| offer(entry, now)));
-        old
+    /// Puts another roster in the place of the one that there is, if `with` makes one. It runs under the roster's lock; whoever
+    /// waits is woken, and what the old one alone holds is dropped, behind it.
+    fn replace<T, E>(&self, with: impl FnOnce(&Roster) -> Result<(Roster, T), E>) -> Result<T, E> {
+        let mut done = None;
+        self.roster.send_if_modified(|current| match with(current) {
+            Ok((roster, value)) => {
+                done = Some(Ok((value, std::mem::replace(current, Arc::new(roster)))));
+                true
+            }
+            Err(error) => {
+                done = Some(Err(error));
+                false
+            }
+        });
+        let (value, _replaced) = done.expect("it has just been called")?;
+        self.offer();
+        Ok(value)
+    }
+
+    /// Offers what the roster says; what is offered last must be what the last one says, whoever was the last to offer.
+    fn offer(&self) {
+        loop {
+            let (roster, now) = (self.roster(), Instant::now());
+            self.slots.offer(roster.entries.iter().filter(|entry| !entry.draining).map(|entry| offer(entry, now)));
+            if Arc::ptr_eq(&roster, &self.roster()) {
+                return;
+            }
+        }
     }
 
     /// Looks from time to time whether a member does much worse than the others.
     pub(super) fn look_for_outliers(&self, now: Instant) {
-        if self.outliers.is_time(now) {
-            self.change_all(|entries| judge(entries, now));
+        if self.outliers.is_time(now)
+            && let Some((member, pause)) = self.change_all(|entries| judge(entries, now))
+        {
+            tracing::warn!(member, ?pause, "does much worse than the others, and is left alone");
         }
     }
 
@@ -151,8 +165,4 @@ fn offer(entry: &Entry, now: Instant) -> Offer {
         Some(until) => offer.from(until),
         None => offer,
     }
-}
-
-pub(super) fn unknown(name: &str) -> InvalidInput {
-    InvalidInput::new("member", format!("`{name}` is not in the pool"))
 }

@@ -79,15 +79,17 @@ pub(super) async fn ask_all(fleet: &Fleet) -> Health {
     let heard = join_all(roster.entries.iter().map(|entry| ask(entry))).await;
     let rest = fleet.health_every.map_or(UNASKED, |every| 2 * every + PATIENCE);
     let until = Instant::now() + rest;
+    for (entry, _) in roster.entries.iter().zip(&heard).filter(|(_, heard)| heard.health.is_ready()) {
+        entry.seat.worker.probe_now();
+    }
     fleet.change_all(|entries| {
-        let known = |entry: &&mut Arc<Entry>| heard.iter().find(|heard| heard.id == entry.seat.id);
         let mut changed = false;
         for entry in entries {
-            if let Some(heard) = known(&entry) {
+            if let Some(heard) = heard.iter().find(|heard| heard.id == entry.seat.id) {
                 changed |= heed(entry, heard, until);
             }
         }
-        changed
+        changed.then_some(())
     });
     together(heard.into_iter().map(|heard| heard.health))
 }
@@ -113,9 +115,6 @@ fn heed(entry: &mut Arc<Entry>, heard: &Heard, until: Instant) -> bool {
         // No news: it stays as it is.
         _ => entry.unavailable.filter(|until| *until > Instant::now()).map(|_| until),
     };
-    if heard.health.is_ready() {
-        entry.seat.worker.probe_now();
-    }
     if unavailable == entry.unavailable && heard.info == entry.info {
         return false;
     }

@@ -69,20 +69,21 @@ struct Lately {
     failed: u32,
 }
 
-/// Puts out the one that does worst, if it does much worse than the others; returns whether there is one.
-pub(super) fn judge(entries: &mut [Arc<Entry>], now: Instant) -> bool {
+/// Puts out one that does much worse than the others; returns its name and for how long, if there is one.
+pub(super) fn judge(entries: &mut [Arc<Entry>], now: Instant) -> Option<(String, Duration)> {
     let out = entries.iter().filter(|entry| entry.ejected.is_some_and(|until| until > now)).count();
     if 2 * (out + 1) > entries.len() {
-        return false;
+        return None;
     }
     let lately: Vec<_> =
         entries.iter().enumerate().filter_map(|(place, entry)| Lately::of(place, entry, now)).collect();
-    let Some(worst) = lately.iter().find(|one| one.fails_more(&lately) || one.is_slower(&lately)) else { return false };
-    put_out(&mut entries[worst.place], now);
-    true
+    let outlier = lately.iter().find(|one| one.fails_more(&lately) || one.is_slower(&lately))?;
+    let entry = &mut entries[outlier.place];
+    let until = put_out(entry, now);
+    Some((entry.seat.name.clone(), until - now))
 }
 
-fn put_out(entry: &mut Arc<Entry>, now: Instant) {
+fn put_out(entry: &mut Arc<Entry>, now: Instant) -> Instant {
     let entry = Arc::make_mut(entry);
     let until = entry.seat.record(|record| {
         let before = record.ejections.filter(|(_, until)| *until + FORGIVEN > now);
@@ -93,11 +94,7 @@ fn put_out(entry: &mut Arc<Entry>, now: Instant) {
         until
     });
     entry.ejected = Some(until);
-    tracing::warn!(
-        member = entry.seat.name,
-        "does much worse than the others, and gets no requests for {:?}",
-        until - now
-    );
+    until
 }
 
 impl Lately {

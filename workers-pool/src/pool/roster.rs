@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
 use orchestrator_core::error::InvalidInput;
+use orchestrator_core::retrieval::Embedder;
 use orchestrator_core::worker::{InferenceRequest, WorkerInfo};
 use tokio::time::Instant;
 
 use crate::policy::Policy;
-use crate::pool::member::Member;
 use crate::pool::seat::Seat;
 
 /// Who belongs to a pool, and how one is chosen: whole and unchanging, in place of which another comes when something changes.
@@ -69,22 +69,25 @@ impl Entry {
 
 impl Roster {
     /// What there is against a new member, of those that there are.
-    pub(super) fn refuses(&self, new: &Member) -> Vec<InvalidInput> {
+    pub(super) fn refuses(&self, name: &str, embedder: Option<&dyn Embedder>) -> Vec<InvalidInput> {
         let mut faults = Vec::new();
-        if self.entries.iter().any(|entry| entry.seat.name == new.name) {
-            faults.push(InvalidInput::new("name", format!("`{}` is taken already", new.name)));
+        if self.place(name).is_ok() {
+            faults.push(InvalidInput::new("name", format!("`{name}` is taken already")));
         }
-        let embedder = self.entries.iter().find_map(|entry| entry.seat.embedder.as_deref());
-        if let (Some(ours), Some(new_one)) = (embedder, new.embedder.as_deref())
-            && ours.name() != new_one.name()
+        let ours = self.entries.iter().find_map(|entry| Some(entry.seat.embedder.as_deref()?.name()));
+        if let Some((new, ours)) = embedder.map(Embedder::name).zip(ours)
+            && new != ours
         {
-            let (name, ours, other) = (&new.name, ours.name(), new_one.name());
-            faults.push(InvalidInput::new(
-                "embedder",
-                format!("of `{name}` is `{other}`, and that of the others `{ours}`"),
-            ));
+            let problem = format!("of `{name}` is `{new}`, and that of the others `{ours}`");
+            faults.push(InvalidInput::new("embedder", problem));
         }
         faults
+    }
+
+    /// Where a member stands.
+    pub(super) fn place(&self, name: &str) -> Result<usize, InvalidInput> {
+        let place = self.entries.iter().position(|entry| entry.seat.name == name);
+        place.ok_or_else(|| InvalidInput::new("member", format!("`{name}` is not in the pool")))
     }
 
     /// The same with other entries.
@@ -98,9 +101,8 @@ impl Roster {
 pub(super) fn together(name: &str, entries: &[Arc<Entry>]) -> WorkerInfo {
     let infos = || entries.iter().filter(|entry| !entry.draining).map(|entry| &entry.info);
     let mut info = WorkerInfo::new(name);
-    let model = infos().next().and_then(|first| first.model.clone());
-    info.model =
-        model.filter(|_| infos().all(|other| other.model == infos().next().and_then(|first| first.model.clone())));
+    let first = infos().next().and_then(|first| first.model.as_ref());
+    info.model = first.filter(|_| infos().all(|other| other.model.as_ref() == first)).cloned();
     info.context_length =
         infos().map(|member| member.context_length).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
     info.continues = infos().any(|member| member.continues);

@@ -9,6 +9,7 @@
 //! A failing run prints its seed; `CONSERVATION_SEED=n` runs the same choices again (not the same interleaving).
 //!
 //! - `tokens`: pipelines that call a worker and stream its tokens, by policy and delivery;
+//! - `pools`: pipelines that call a pool of members that fail (feature `pool`);
 //! - `values`: pipelines of plain stages, by policy, and a door at which callers leave as they are let in;
 //! - `chance`: what callers and stages of both do at random;
 //! - `run`: has the callers submit, ends the run, and looks at what is left;
@@ -16,6 +17,8 @@
 
 mod books;
 mod chance;
+#[cfg(feature = "pool")]
+mod pools;
 mod run;
 mod tokens;
 mod values;

@@ -47,15 +47,15 @@ fn streams(policy: ShedPolicy) {
         for end in [End::Quiet, End::Rush] {
             let run = Run::new(&format!("{policy:?}, {way}, {end:?}"), end, TOKEN_REQUESTS / 8);
             let slots = Slots::new(SLOTS);
-            let worker = MockWorker::with(script).slots(slots.clone());
+            let worker = MockWorker::with(|request| script(request, 4)).slots(slots.clone());
             let delivery = delivery.clone().reader_stall(Duration::from_millis(3));
-            let pipeline = token_builder(&worker, policy).stage_with(delivery, config.clone()).build();
+            let pipeline = token_builder(worker.clone(), policy).stage_with(delivery, config.clone()).build();
             run.check(&pipeline.expect("builds"), Some((&worker, &slots)), prompt_life);
         }
     }
 }
 
-fn token_builder(worker: &MockWorker, policy: ShedPolicy) -> Builder<PromptRequest, TokenStream> {
+pub(crate) fn token_builder(worker: impl ModelWorker, policy: ShedPolicy) -> Builder<PromptRequest, TokenStream> {
     let small = StageConfig::new().shed(policy).depth(4);
     Pipeline::builder("conservation")
         .then_with("rag", small.clone().spawned().concurrency(8), |cx, prompt: PromptRequest| async move {
@@ -67,14 +67,14 @@ fn token_builder(worker: &MockWorker, policy: ShedPolicy) -> Builder<PromptReque
         .then_with("check", StageConfig::new().inline(), |cx, request: InferenceRequest| async move {
             trouble(&mut chance(&cx, 2)).await.map(|()| request)
         })
-        .stage_with(InferenceStage::new(worker.clone()), StageConfig::new().shed(policy).depth(16))
+        .stage_with(InferenceStage::new(worker), StageConfig::new().shed(policy).depth(16))
         .then_with("late", small.concurrency(2), |cx, stream: TokenStream| async move {
             trouble(&mut chance(&cx, 3)).await.map(|()| stream)
         })
 }
 
 /// Submits a prompt and reads, or does not read, its answer.
-async fn prompt_life(pipeline: Pipeline<PromptRequest, Tokens>, mut rng: Rng) -> Outcome {
+pub(crate) async fn prompt_life(pipeline: Pipeline<PromptRequest, Tokens>, mut rng: Rng) -> Outcome {
     let prompt = PromptRequest::new("?").options(options(&mut rng));
     let mut answer = match enter(&pipeline, prompt, &mut rng).await {
         Ok(answer) => answer,
@@ -131,9 +131,9 @@ async fn read(mut answer: Answer<Tokens>, pause: u32) -> Outcome {
     Outcome::Answered
 }
 
-/// What the worker does for a request: one of everything.
-fn script(request: &InferenceRequest) -> Script {
-    let mut rng = chance(&request.context, 4);
+/// What a worker does for a request, by its own numbers: one of everything.
+pub(crate) fn script(request: &InferenceRequest, number: u64) -> Script {
+    let mut rng = chance(&request.context, number);
     let transient = || WorkerError::new(WorkerErrorKind::Transient, "expected");
     let call = match rng.u8(0..10) {
         0 => Script::new().delay(Duration::from_micros(rng.u64(0..300))),

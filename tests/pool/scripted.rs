@@ -7,9 +7,9 @@ use prompt_orchestrator::testing::Script;
 use prompt_orchestrator::worker::WorkerInfo;
 
 use crate::catalogue::CATALOGUE;
-use crate::common::soon;
-use crate::fleet::{Actor, Fleet, Limits};
-use crate::story::{Act, Begun, PROMPT_TOKENS, Story, WORDS, word};
+use crate::common::{settle, soon};
+use crate::fleet::{Actor, Fleet, Limits, SLOTS};
+use crate::story::{Act, Begun, PROMPT_TOKENS, Story, WORDS, whole, word};
 use crate::told::Told;
 
 /// A worker that plays its part; its context is of so many tokens.
@@ -74,4 +74,19 @@ async fn every_fault_ends_in_the_whole_answer_or_in_one_clear_error() {
         }
     }
     assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+/// What is not tried again at the same worker is not given up while the other has no slot free.
+#[tokio::test(start_paused = true)]
+async fn a_garbled_answer_waits_for_a_member_that_is_busy() {
+    let primary = actor("primary", &[Act::MalformedAfter(0)], 8_192);
+    let fallback = actor("fallback", &[Act::Answers], 8_192);
+    let fleet = Fleet::of(primary.clone(), fallback.clone(), Limits::in_life());
+    let busy = ModelWorker::slots(&fallback).expect("it has some");
+    let held: Vec<_> = (0..SLOTS).map(|_| busy.try_acquire().expect("they are free")).collect();
+    let mut answer = fleet.pipeline.submit("?".into()).await.expect("nobody else is there");
+    settle().await;
+    assert_eq!((primary.called().len(), fallback.called().len()), (1, 0));
+    drop(held);
+    assert_eq!(soon(answer.text()).await.expect("it is answered"), whole());
 }

@@ -107,7 +107,10 @@ async fn the_books_balance_while_nobody_answers() {
     let refused = |error: &&Error| error.kind() == ErrorKind::Refused(RefuseReason::Unavailable);
     let unavailable: Vec<_> = errors.iter().filter(refused).collect();
     assert!(unavailable.len() > 400, "{} of {} were told at the door", unavailable.len(), errors.len());
-    assert!(unavailable.iter().all(|error| error.retry_after().is_some_and(|after| after <= Duration::from_secs(16))));
+    // While both are being probed nobody knows.
+    let told: Vec<_> = unavailable.iter().filter_map(|error| error.retry_after()).collect();
+    assert!(told.len() * 10 >= unavailable.len() * 9, "{} of {} say when", told.len(), unavailable.len());
+    assert!(told.iter().all(|after| *after <= BACK), "{told:?}");
     let stats = fleet.pipeline.stats();
     assert_balanced(&stats);
     assert_eq!((stats.submitted, stats.answered), (600, 0));
@@ -115,7 +118,9 @@ async fn the_books_balance_while_nobody_answers() {
     assert_eq!(stats.shed, errors.iter().filter(|error| error.is_shed()).count() as u64);
     for (member, actor) in fleet.pool.stats().members.iter().zip([primary, fallback]) {
         let calls = actor.called().len() as u64;
-        assert_eq!((member.calls, member.failures, member.in_flight), (calls, calls, 0), "{}", member.name);
+        // A deadline that passes in a call is nobody's failure.
+        let failed = calls - actor.stats().cancelled;
+        assert_eq!((member.calls, member.failures, member.in_flight), (calls, failed, 0), "{}", member.name);
         assert!(calls < 30, "{} was called {calls} times in a minute", member.name);
         assert_ne!(member.breaker.state, BreakerState::Closed, "{}", member.name);
     }

@@ -72,7 +72,8 @@ fn says(words: usize) -> Reply {
 fn ends(reply: Reply) -> Reply {
     let mut usage = chunk(&Value::Null, &Value::Null);
     usage["choices"] = json!([]);
-    usage["usage"] = json!({"prompt_tokens": PROMPT_TOKENS, "completion_tokens": WORDS, "total_tokens": PROMPT_TOKENS + WORDS as u64});
+    let total = PROMPT_TOKENS + WORDS as u64;
+    usage["usage"] = json!({"prompt_tokens": PROMPT_TOKENS, "completion_tokens": WORDS, "total_tokens": total});
     reply.chunk(event(&chunk(&json!({}), &"stop".into()))).chunk(event(&usage))
 }
 

@@ -8,7 +8,7 @@
 //! - have one slot each (`--parallel 1`), as tokens of several slots are computed together;
 //! - compute a prompt token by token (`--ubatch-size 1`).
 //!
-//! With these, any number of undisturbed runs agree; without, one answer in twenty differs from itself.
+//! With these, any number of undisturbed runs agree; without, a few in a hundred differ from themselves.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -79,8 +79,8 @@ pub(crate) async fn answers_outlive_their_servers(_shared: &LlamaServer) -> Test
     let (continued, kills) = (continued(&answers, &oracle)?, kills?);
     println!("{REQUESTS} answers, {kills} kills, {continued} answers continued in mid-stream");
     assert!(kills >= LEAST_KILLS && continued > kills / 2, "{kills} kills, {continued} continued");
-    let stats = pipeline.stats();
-    assert_eq!((stats.submitted, stats.answered, stats.in_flight), (600, 600, 0), "{stats:?}");
+    let (stats, all) = (pipeline.stats(), (REQUESTS + 2 * PROMPTS) as u64);
+    assert_eq!((stats.submitted, stats.answered, stats.in_flight), (all, all, 0), "{stats:?}");
     Ok(())
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn greedy(prompt: PromptRequest, tokens: u32) -> PromptRequest {
     prompt.temperature(0.0).seed(1).max_tokens(tokens).vendor("ignore_eos", true)
 }
 
-/// Forbids every token that is not plain text, for [`logit_bias`](https://platform.openai.com/docs/api-reference) of the server.
+/// Returns the `logit_bias` that forbids every token that is not plain text.
 ///
 /// Of a character that two tokens make the server shows nothing before it is whole, and then the id of the second alone: such an
 /// answer can be gone on with by its text only.

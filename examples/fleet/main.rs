@@ -21,6 +21,7 @@ mod table;
 mod tally;
 mod traffic;
 mod view;
+mod watched;
 
 use std::error::Error;
 use std::future::Future;
@@ -31,7 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use prompt_orchestrator::pool::policy::{PeakEwma, SessionAffinity};
-use prompt_orchestrator::pool::{FailOver, Member, Pool, Retry};
+use prompt_orchestrator::pool::{BreakerConfig, FailOver, Member, Pool, Retry};
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::testing::server::ScriptedServer;
 use prompt_orchestrator::worker::Timeouts;
@@ -43,6 +44,7 @@ use screen::Screen;
 use server::Server;
 use tally::{State, Tally};
 use view::View;
+use watched::Watched;
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -66,8 +68,11 @@ async fn run(arguments: &Arguments) -> Result<State, Box<dyn Error>> {
     let conversations = rehearse(&workers, arguments.requests).await?;
 
     let broken = broken::start().await?;
+    let workers = workers.map(Watched::new);
+    let (of_north, of_south) = (workers[0].streaming(), workers[1].streaming());
     let pool = pool(workers, &broken)?;
-    let worker = FailOver::new(Retry::new(pool.clone()));
+    let retry = Arc::new(Retry::new(pool.clone()));
+    let worker = FailOver::new(retry.clone());
     let front = Pipeline::builder("fleet")
         // Nobody is refused: with both servers away for a moment, callers wait.
         .stage_with(InferenceStage::new(worker), StageConfig::new().shed(ShedPolicy::Backpressure))
@@ -80,9 +85,10 @@ async fn run(arguments: &Arguments) -> Result<State, Box<dyn Error>> {
     let stop = Arc::new(AtomicBool::new(false));
     let mut callers = traffic::start(&front, conversations, &tally, &stop);
     let until = Instant::now() + arguments.time;
+    let [north, south] = &mut servers;
     let time = async {
         tokio::select! {
-            ended = kills::run(&mut servers, arguments.kill_every, until, &tally) => ended,
+            ended = kills::run([(north, of_north), (south, of_south)], arguments.kill_every, until, &tally) => ended,
             interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
         }
     };
@@ -93,7 +99,8 @@ async fn run(arguments: &Arguments) -> Result<State, Box<dyn Error>> {
         ended
     };
     watch(&view, all).await??;
-    let state = tally.lock().clone();
+    let (mut state, made) = (tally.lock().clone(), retry.stats());
+    (state.retries, state.out_of_budget) = (made.retries, made.out_of_budget);
     Ok(state)
 }
 
@@ -111,13 +118,15 @@ async fn rehearse(workers: &[LlamaCpp; 2], conversations: usize) -> Result<Vec<C
 }
 
 /// All three as one. A session goes to the server that has its conversation in the cache.
-fn pool(workers: [LlamaCpp; 2], broken: &ScriptedServer) -> Result<Pool, Box<dyn Error>> {
+fn pool(workers: [Watched<LlamaCpp>; 2], broken: &ScriptedServer) -> Result<Pool, Box<dyn Error>> {
     let [north, south] = workers;
     let limits = Timeouts::default().first_token(Duration::from_secs(10)).between_tokens(Duration::from_secs(5));
+    // Who hangs up twice is gone, and not just clumsy.
+    let soon = BreakerConfig::new().in_a_row(2);
     let broken = OpenAi::builder().base_url(broken.base_url()).name("broken").build()?;
     let pool = Pool::builder("fleet")
-        .member(Member::new("north", north).timeouts(limits))
-        .member(Member::new("south", south).timeouts(limits))
+        .member(Member::new("north", north).timeouts(limits).breaker(soon))
+        .member(Member::new("south", south).timeouts(limits).breaker(soon))
         .member(Member::new("broken", broken).timeouts(limits).in_flight(1))
         .policy(SessionAffinity::new().otherwise(PeakEwma::new()))
         .health_every(Duration::from_millis(500))

@@ -32,6 +32,10 @@ pub(crate) struct State {
     pub(crate) retried: u64,
     pub(crate) tokens: u64,
     pub(crate) kills: u64,
+    /// Attempts beyond the first ones, known at the end.
+    pub(crate) retries: u64,
+    /// Attempts that were not made for want of a budget, known at the end.
+    pub(crate) out_of_budget: u64,
     /// Answers that it brought to their end, and calls that failed, by member.
     pub(crate) members: BTreeMap<String, (u64, u64)>,
     /// The last ones, each with its time.
@@ -87,7 +91,7 @@ impl State {
 
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { requests, answered, failed, differed, continued, retried, kills, .. } = self;
+        let Self { requests, answered, failed, differed, continued, retried, kills, retries, out_of_budget, .. } = self;
         writeln!(
             f,
             "{requests} requests, {answered} answered as by a server that nobody disturbs: {failed} failed, {differed} differ"
@@ -96,6 +100,7 @@ impl fmt::Display for State {
             f,
             "{continued} went on elsewhere in mid-stream, {retried} were tried again before the first token, {kills} kills"
         )?;
+        writeln!(f, "{retries} attempts beyond the first ones, {out_of_budget} given up for want of a budget")?;
         for (name, (answers, failures)) in &self.members {
             writeln!(f, "{name}: {answers} answers, {failures} failed attempts")?;
         }

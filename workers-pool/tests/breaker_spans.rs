@@ -58,14 +58,14 @@ async fn its_state_is_in_events_and_in_the_span_of_the_probe() {
     assert_eq!(lines(&["infer", "spans: close"]), 6, "{log}");
 }
 
-/// Closes the breaker as soon as it says that it has opened.
+/// Has the breaker probe its worker as soon as it says that it has opened.
 #[derive(Clone, Default)]
-struct Closes(Arc<OnceLock<Arc<Breaker<MockWorker>>>>);
+struct Hastens(Arc<OnceLock<Arc<Breaker<MockWorker>>>>);
 
-impl io::Write for Closes {
+impl io::Write for Hastens {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if let Some(breaker) = self.0.get() {
-            breaker.reset();
+            breaker.probe_now();
         }
         Ok(line.len())
     }
@@ -77,18 +77,18 @@ impl io::Write for Closes {
 
 #[tokio::test(start_paused = true)]
 async fn slots_are_those_of_the_last_state_where_it_changes_while_it_is_made_known() {
-    let closes = Closes::default();
-    let writer = closes.clone();
+    let hastens = Hastens::default();
+    let writer = hastens.clone();
     let _listening =
         tracing::subscriber::set_default(tracing_subscriber::fmt().with_writer(move || writer.clone()).finish());
     let slots = Slots::new(NonZeroUsize::new(2).expect("not zero"));
     let error = WorkerError::new(WorkerErrorKind::Transient, "not now");
     let breaker = Arc::new(Breaker::new(MockWorker::new(Script::new().fail(error)).slots(slots)));
-    closes.0.set(breaker.clone()).expect("set once");
+    hastens.0.set(breaker.clone()).expect("set once");
     for _ in 0..5 {
         let request = InferenceRequest::new("?".into(), Context::standalone(RequestOptions::new()));
         breaker.infer(request).await.expect_err("fails");
     }
-    assert_eq!((breaker.state(), breaker.stats().opened), (BreakerState::Closed, 1));
-    assert_eq!(breaker.slots().expect("has slots").total(), 2);
+    assert_eq!(breaker.state(), BreakerState::Open { probe_at: tokio::time::Instant::now() });
+    assert_eq!(breaker.slots().expect("has slots").free(), 1, "whoever has it may probe");
 }

@@ -113,11 +113,6 @@ impl Attempts {
     pub fn all(&self) -> Vec<Attempt> {
         lock(&self.0).clone()
     }
-
-    /// Returns whether an attempt is among them that `is` so.
-    pub fn any(&self, is: impl FnMut(&Attempt) -> bool) -> bool {
-        lock(&self.0).iter().any(is)
-    }
 }
 
 impl fmt::Debug for Attempts {

@@ -32,6 +32,14 @@ impl Call {
         self.settle(verdict(error));
     }
 
+    /// Tells that all of the answer is there.
+    pub(super) fn answered(mut self) {
+        if !self.begun {
+            self.begin();
+        }
+        self.settle(Verdict::Success);
+    }
+
     fn settle(&mut self, verdict: Verdict) {
         if !std::mem::replace(&mut self.ended, true) {
             let (pass, now) = (self.pass, Instant::now());

@@ -39,16 +39,6 @@ impl BreakerState {
             Self::HalfOpen => "half-open",
         }
     }
-
-    /// Returns whether a call at `now` would go through, be it as the probe.
-    #[must_use]
-    pub fn admits(self, now: Instant) -> bool {
-        match self {
-            Self::Closed => true,
-            Self::Resting { until: at } | Self::Open { probe_at: at } => at <= now,
-            Self::HalfOpen => false,
-        }
-    }
 }
 
 /// A call that was let through.

@@ -4,6 +4,7 @@ mod call;
 mod circuit;
 mod config;
 mod gate;
+mod guard;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -11,5 +12,6 @@ mod worker;
 
 pub use circuit::BreakerState;
 pub use config::BreakerConfig;
+pub(crate) use guard::Guard;
 pub(crate) use window::{Counts, Window};
 pub use worker::{Breaker, BreakerStats};

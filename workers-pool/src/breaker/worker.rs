@@ -72,15 +72,7 @@ impl<W: ModelWorker> Breaker<W> {
 
     /// Puts a breaker around a worker, and says what it is called and what slots it has, instead of asking it.
     pub(crate) fn known_as(name: String, worker: W, config: BreakerConfig, slots: Option<Slots>) -> Self {
-        let circuit = Circuit::new(config);
-        let shared = Shared {
-            name,
-            times_first_events: config.slow_call.is_some(),
-            pass: AtomicU64::new(Pass::to_bits(circuit.pass())),
-            circuit: Mutex::new(circuit),
-            gate: slots.map(Gate::new),
-        };
-        Self { worker, shared: Arc::new(shared) }
+        Self { worker, shared: Arc::new(Shared::new(name, config, slots)) }
     }
 
     /// Returns what it does with the next call.
@@ -89,22 +81,11 @@ impl<W: ModelWorker> Breaker<W> {
         self.shared.circuit().state()
     }
 
-    /// Returns whether the next call would be the probe.
-    #[must_use]
-    pub fn is_due(&self) -> bool {
-        matches!(self.state(), BreakerState::Open { probe_at } if probe_at <= Instant::now())
-    }
-
     /// Returns what it has seen.
     #[must_use]
     pub fn stats(&self) -> BreakerStats {
         let circuit = self.shared.circuit();
         BreakerStats { state: circuit.state(), opened: circuit.opened() }
-    }
-
-    /// Closes it, and forgets what was counted; calls on their way are not counted any more.
-    pub fn reset(&self) {
-        self.shared.tell(|circuit, _| circuit.close());
     }
 
     /// Lets the next call be the probe, if it is open: somebody has looked, and found the server ready.
@@ -168,12 +149,23 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    pub(super) fn new(name: String, config: BreakerConfig, slots: Option<Slots>) -> Self {
+        let circuit = Circuit::new(config);
+        Self {
+            name,
+            times_first_events: config.slow_call.is_some(),
+            pass: AtomicU64::new(Pass::to_bits(circuit.pass())),
+            circuit: Mutex::new(circuit),
+            gate: slots.map(Gate::new),
+        }
+    }
+
     fn circuit(&self) -> MutexGuard<'_, Circuit> {
         self.circuit.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets a call through.
-    fn admit(self: &Arc<Self>) -> Result<Call, WorkerError> {
+    pub(super) fn admit(self: &Arc<Self>) -> Result<Call, WorkerError> {
         let pass = match Pass::from_bits(self.pass.load(Ordering::Acquire)) {
             Some(pass) => pass,
             None => self.ask()?,

@@ -20,6 +20,8 @@ pub struct Candidate<'a> {
     pub free: usize,
     /// How long its first tokens take: a mean that forgets, and follows a rise at once. `None` before the first.
     pub first_token: Option<Duration>,
+    /// The same as it was when it was last measured, however long ago: what has not been forgotten of it.
+    pub measured: Option<Duration>,
     /// What it costs, in the units that the service chose.
     pub cost: f64,
 }
@@ -28,7 +30,7 @@ impl<'a> Candidate<'a> {
     /// Makes one that is idle, has one slot, weight 1 and costs nothing, and was not measured.
     #[must_use]
     pub const fn new(id: u64, name: &'a str) -> Self {
-        Self { id, name, weight: 1.0, in_flight: 0, slots: 1, free: 1, first_token: None, cost: 0.0 }
+        Self { id, name, weight: 1.0, in_flight: 0, slots: 1, free: 1, first_token: None, measured: None, cost: 0.0 }
     }
 
     /// Sets its weight.
@@ -47,10 +49,18 @@ impl<'a> Candidate<'a> {
         self
     }
 
-    /// Says how long its first tokens take.
+    /// Says how long its first tokens take, as measured just now.
     #[must_use]
     pub const fn first_token(mut self, takes: Duration) -> Self {
         self.first_token = Some(takes);
+        self.measured = Some(takes);
+        self
+    }
+
+    /// Says how long they took when that was last measured, some time ago.
+    #[must_use]
+    pub const fn measured(mut self, took: Duration) -> Self {
+        self.measured = Some(took);
         self
     }
 

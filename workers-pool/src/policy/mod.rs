@@ -44,8 +44,7 @@ pub use weighted::Weighted;
 ///
 /// - There are at least two candidates, and all of them can take the request: model, context length, tools and pictures fit, the
 ///   breaker is closed, they are not being drained, and each has a free slot. (A member of which there is no choice is not asked
-///   about; nor is the one request that probes a member whose breaker was open. A member that is to embed may have no free slot:
-///   its embedder waits for one.)
+///   about; nor is the one request that probes a member whose breaker was open, nor are texts that are to be embedded.)
 /// - Candidates that have failed for this request already are not among them while there are others.
 /// - They stand in the order in which they were added to the pool.
 /// - Calls may come from several threads at once.

@@ -61,7 +61,7 @@ impl PoolBuilder {
         }
         let fleet = Fleet::new(self.name.clone(), self.health_every, self.policy);
         for member in self.members {
-            faults.extend(fleet.add(member).err().unwrap_or_default());
+            faults.extend(fleet.add(member.guarded()).err().unwrap_or_default());
         }
         if faults.is_empty() { Ok(Pool::new(fleet)) } else { Err(BuildError { pool: self.name, faults }) }
     }

@@ -105,8 +105,9 @@ impl<'a> Search<'a> {
     }
 }
 
-pub(super) fn candidate<'a>(entry: &'a Entry, lease: Option<&Slot>, now: Instant) -> Candidate<'a> {
+fn candidate<'a>(entry: &'a Entry, lease: Option<&Slot>, now: Instant) -> Candidate<'a> {
     let seat = &entry.seat;
+    let (first_token, measured) = seat.record(|record| (record.first_token.get(now), record.first_token.measured()));
     Candidate {
         id: seat.id,
         name: &seat.name,
@@ -114,7 +115,8 @@ pub(super) fn candidate<'a>(entry: &'a Entry, lease: Option<&Slot>, now: Instant
         in_flight: seat.in_flight(),
         slots: seat.total(),
         free: room(entry, lease),
-        first_token: seat.first_token(now),
+        first_token,
+        measured,
         cost: seat.cost,
     }
 }

@@ -1,102 +1,94 @@
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
 use orchestrator_core::retrieval::Embedder;
-use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::consequence::Consequence;
-use crate::policy::{Ask, Candidate};
-use crate::pool::capability::Seen;
-use crate::pool::dispatch::candidate;
 use crate::pool::fleet::Fleet;
-use crate::pool::roster::{Entry, Roster};
+use crate::pool::roster::Entry;
 
 /// Embeds with the members of a [`Pool`](crate::Pool) that have an embedder; see [`Member::embedder`](crate::Member::embedder).
 ///
-/// Each call goes to a member that the pool's policy chooses among those that take requests now, or among all of them where none does.
-/// Where that one fails for reasons that others need not have, the next one is asked, each member once. Members that come later and
-/// embed are asked, too; the name stays that of those that there were when it was made.
+/// Members take turns, whatever the pool's policy is; those that said that they take nothing come last, and those that are drained
+/// are left out. Where one fails for reasons that others need not have, the next one is asked, each member once. Members that come
+/// later and embed are asked, too; the name stays that of those that there were when it was made.
+///
+/// Each embedder has a circuit breaker of its own, with the settings of its [member](crate::Member::breaker), and is waited for no
+/// longer than the member's first token would be: 120 s unless its [limits](crate::Member::timeouts) say otherwise. Its calls are
+/// not in the [statistics](crate::Pool::stats), which are those of answers.
 ///
 /// The slots of a member are its embedder's business: those of a server that answers requests as well take them themselves, and wait.
+///
+/// # Errors
+///
+/// That of the member that has the soonest say when it may be asked again, or else of the one that was asked first.
 #[derive(Clone)]
 pub struct PoolEmbedder {
     name: String,
     fleet: Arc<Fleet>,
+    /// Who had the last turn, by id.
+    last: Arc<AtomicU64>,
 }
 
 impl PoolEmbedder {
     pub(super) fn of(fleet: &Arc<Fleet>) -> Option<Self> {
         let roster = fleet.roster();
         let name = roster.entries.iter().find_map(|entry| Some(entry.seat.embedder.as_ref()?.name().to_owned()))?;
-        Some(Self { name, fleet: fleet.clone() })
+        // Nothing is above it, so the first member comes first.
+        Some(Self { name, fleet: fleet.clone(), last: Arc::new(AtomicU64::new(u64::MAX)) })
     }
 
-    /// Those that could be asked.
-    fn members(&self, roster: &Roster) -> Vec<Arc<Entry>> {
-        let now = Instant::now();
+    /// Begins a round of those that could be asked.
+    fn round(&self) -> Round<'_> {
         let embeds = |entry: &&Arc<Entry>| {
             !entry.draining && entry.seat.embedder.as_ref().is_some_and(|embedder| embedder.name() == self.name)
         };
-        let all: Vec<_> = roster.entries.iter().filter(embeds).cloned().collect();
-        let open: Vec<_> = all.iter().filter(|entry| Seen::new(entry).opens_in(now).is_none()).cloned().collect();
-        if open.is_empty() { all } else { open }
+        let members = self.fleet.roster().entries.iter().filter(embeds).cloned().collect();
+        Round { last: &self.last, members, failed: Vec::new() }
+    }
+}
+
+/// One call: members are asked one after the other, until one does not fail for reasons of its own.
+struct Round<'a> {
+    last: &'a AtomicU64,
+    /// Those that were not asked yet.
+    members: Vec<Arc<Entry>>,
+    failed: Vec<WorkerError>,
+}
+
+impl Round<'_> {
+    /// Whose turn it is: the next above the last one, and the lowest behind the highest.
+    fn next(&mut self) -> Option<Arc<dyn Embedder>> {
+        let (last, now) = (self.last.load(Ordering::Relaxed), Instant::now());
+        let order = |entry: &Entry| (entry.unavailable > Some(now), entry.seat.id <= last, entry.seat.id);
+        let place = (0..self.members.len()).min_by_key(|place| order(&self.members[*place]))?;
+        let entry = self.members.remove(place);
+        self.last.store(entry.seat.id, Ordering::Relaxed);
+        entry.seat.embedder.clone()
     }
 
-    /// Asks one after the other, until one does not fail for reasons of its own.
-    async fn ask(&self, asked: Asked<'_>) -> Result<Vec<Vec<f32>>, WorkerError> {
-        let roster = self.fleet.roster();
-        let mut members = self.members(&roster);
-        let mut failed = None;
-        while !members.is_empty() {
-            let entry = members.remove(choose(&roster, &members, asked));
-            let Some(embedder) = &entry.seat.embedder else { continue };
-            match asked.of(&**embedder).await {
-                Err(error) if Consequence::of(error.kind()).elsewhere => failed = Some(error),
-                done => return done,
+    /// Takes note of what came of it; `None` where the next one is to be asked.
+    fn heed<T>(&mut self, answer: Result<T, WorkerError>) -> Option<Result<T, WorkerError>> {
+        match answer {
+            Err(error) if Consequence::of(error.kind()).elsewhere => {
+                self.failed.push(error);
+                None
             }
-        }
-        Err(failed.unwrap_or_else(|| WorkerError::new(WorkerErrorKind::Overloaded, "no member embeds now")))
-    }
-}
-
-/// What is to be embedded.
-#[derive(Clone, Copy)]
-enum Asked<'a> {
-    Texts(&'a [&'a str]),
-    Question(&'a str),
-}
-
-impl Asked<'_> {
-    async fn of(self, embedder: &dyn Embedder) -> Result<Vec<Vec<f32>>, WorkerError> {
-        match self {
-            Self::Texts(texts) => embedder.embed(texts).await,
-            Self::Question(question) => Ok(vec![embedder.embed_query(question).await?]),
+            done => Some(done),
         }
     }
 
-    fn bytes(self) -> usize {
-        match self {
-            Self::Texts(texts) => texts.iter().map(|text| text.len()).sum(),
-            Self::Question(question) => question.len(),
-        }
+    /// What there is to say where nobody was left.
+    fn over(self) -> WorkerError {
+        let soonest = self.failed.into_iter().min_by_key(|error| error.retry_after().unwrap_or(Duration::MAX));
+        soonest.unwrap_or_else(|| WorkerError::new(WorkerErrorKind::Overloaded, "no member embeds now"))
     }
 }
-
-fn choose(roster: &Roster, members: &[Arc<Entry>], asked: Asked<'_>) -> usize {
-    if members.len() < 2 {
-        return 0;
-    }
-    let now = Instant::now();
-    let candidates: SmallVec<[Candidate<'_>; 8]> = members.iter().map(|entry| candidate(entry, None, now)).collect();
-    let ask = Ask { prompt_tokens: asked.bytes() as u64 / BYTES_PER_TOKEN, ..Ask::default() };
-    roster.policy.choose(&ask, &candidates).min(members.len() - 1)
-}
-
-/// About as many as a token of English has.
-const BYTES_PER_TOKEN: u64 = 4;
 
 #[async_trait]
 impl Embedder for PoolEmbedder {
@@ -105,12 +97,23 @@ impl Embedder for PoolEmbedder {
     }
 
     async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, WorkerError> {
-        self.ask(Asked::Texts(texts)).await
+        let mut round = self.round();
+        while let Some(embedder) = round.next() {
+            if let Some(done) = round.heed(embedder.embed(texts).await) {
+                return done;
+            }
+        }
+        Err(round.over())
     }
 
     async fn embed_query(&self, question: &str) -> Result<Vec<f32>, WorkerError> {
-        let vectors = self.ask(Asked::Question(question)).await?;
-        Ok(vectors.into_iter().next().expect("one is put in for a question"))
+        let mut round = self.round();
+        while let Some(embedder) = round.next() {
+            if let Some(done) = round.heed(embedder.embed_query(question).await) {
+                return done;
+            }
+        }
+        Err(round.over())
     }
 }
 

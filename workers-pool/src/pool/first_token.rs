@@ -34,6 +34,17 @@ impl FirstToken {
     pub(super) fn get(&self, now: Instant) -> Option<Duration> {
         self.mean.map(|(mean, at)| Duration::from_secs_f64(mean * kept(at, now)))
     }
+
+    /// The mean as it was when it was last measured, whenever that was.
+    pub(super) fn measured(&self) -> Option<Duration> {
+        self.mean.map(|(mean, _)| Duration::from_secs_f64(mean))
+    }
+
+    /// The mean as it was when it was last measured, if that is not long ago.
+    pub(super) fn measured_within(&self, time: Duration, now: Instant) -> Option<Duration> {
+        let (_, at) = self.mean?;
+        self.measured().filter(|_| now.saturating_duration_since(at) <= time)
+    }
 }
 
 /// What is left of the weight of what was known at an instant.
@@ -61,6 +72,16 @@ mod tests {
         assert_eq!(fallen, 431, "1000 / e + 100 (1 - 1 / e)");
         let idle = mean.get(start + ms(20_010)).expect("measured").as_millis();
         assert_eq!(idle, 158, "431 / e");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_measured_stays_what_it_was() {
+        let (start, mut mean) = (Instant::now(), FirstToken::default());
+        assert_eq!((mean.measured(), mean.measured_within(ms(1_000), start)), (None, None));
+        mean.record(ms(100), start);
+        assert_eq!(mean.measured(), Some(ms(100)));
+        assert_eq!(mean.measured_within(ms(1_000), start + ms(1_000)), Some(ms(100)));
+        assert_eq!(mean.measured_within(ms(1_000), start + ms(1_001)), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -102,7 +102,7 @@ impl Pool {
     ///
     /// Names everything of it that cannot be used; a member of the same name is in the pool until it is [removed](Self::remove).
     pub fn add(&self, member: Member) -> Result<(), BuildError> {
-        self.0.fleet.add(member).map_err(|faults| BuildError::new(&self.0.fleet.name, faults))
+        self.0.fleet.add(member.guarded()).map_err(|faults| BuildError::new(&self.0.fleet.name, faults))
     }
 
     /// Removes a member: it gets no new requests, and those that it works on come to their end.

@@ -7,6 +7,7 @@ use orchestrator_core::retrieval::Embedder;
 use orchestrator_core::worker::{ModelWorker, Slots, Timeouts};
 
 use crate::breaker::BreakerConfig;
+use crate::pool::embeds::Guarded;
 
 /// A worker as a [`Pool`](crate::Pool) takes it: with a name of its own, and with what routing should know.
 ///
@@ -78,7 +79,8 @@ impl Member {
         self
     }
 
-    /// Limits how long it is waited for, phase by phase. Limits that a request brings along go before.
+    /// Limits how long it is waited for, phase by phase. Limits that a request brings along go before. The limit of the first
+    /// token is also that of a call of its embedder.
     #[must_use]
     pub const fn timeouts(mut self, timeouts: Timeouts) -> Self {
         self.timeouts = Some(timeouts);
@@ -86,7 +88,7 @@ impl Member {
     }
 
     /// Sets when its circuit breaker opens, and for how long. Each member has a [`Breaker`](crate::Breaker), with the usual settings
-    /// unless it has others.
+    /// unless it has others, and its embedder another one of the same kind.
     #[must_use]
     pub const fn breaker(mut self, config: BreakerConfig) -> Self {
         self.breaker = config;
@@ -122,6 +124,14 @@ impl Member {
             fault("serves", "must be names");
         }
         faults
+    }
+
+    /// Puts the limits and the breaker around its embedder, when it is known what these are.
+    pub(super) fn guarded(self) -> Self {
+        let limits = self.timeouts.unwrap_or_default();
+        let guarded =
+            |embedder| -> Arc<dyn Embedder> { Arc::new(Guarded::new(&self.name, embedder, limits, self.breaker)) };
+        Self { embedder: self.embedder.map(guarded), ..self }
     }
 
     pub(super) fn limit(&self) -> Option<NonZeroUsize> {

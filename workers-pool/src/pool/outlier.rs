@@ -22,6 +22,10 @@ const EACH: Duration = Duration::from_secs(1);
 /// A member whose first tokens take so many times the median of the others'.
 const TIMES_SLOWER: f64 = 5.0;
 
+/// First tokens are compared of members that were measured in this time. What is older says how it was, not how it is; and
+/// means that fall while nobody asks, as [`FirstToken`](super::first_token::FirstToken)'s do, would make an idle member a fast one.
+const MEASURED: Duration = Duration::from_secs(10);
+
 /// First tokens that come sooner than this are nobody's reason to be put out.
 const SOON: Duration = Duration::from_millis(500);
 
@@ -64,6 +68,7 @@ impl Outliers {
 /// A member's last minute.
 struct Lately {
     place: usize,
+    /// In seconds, where it is known how it is now.
     first_token: Option<f64>,
     ended: u32,
     failed: u32,
@@ -108,7 +113,8 @@ impl Lately {
             return None;
         }
         let counts = entry.seat.recent(now);
-        let first_token = entry.seat.first_token(now).map(|time| time.as_secs_f64());
+        let measured = entry.seat.record(|record| record.first_token.measured_within(MEASURED, now));
+        let first_token = measured.map(|time| time.as_secs_f64());
         Some(Self { place, first_token, ended: counts.ended, failed: counts.failed })
     }
 

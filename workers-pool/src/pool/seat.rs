@@ -155,10 +155,6 @@ impl Seat {
         with(&mut lock(&self.record))
     }
 
-    pub(super) fn first_token(&self, now: Instant) -> Option<Duration> {
-        self.record(|record| record.first_token.get(now))
-    }
-
     /// What is held against it, and of how many calls; of the last minute.
     pub(super) fn recent(&self, now: Instant) -> Counts {
         self.record(|record| record.recent.count(now, Counts::default()))

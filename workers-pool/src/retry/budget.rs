@@ -16,30 +16,23 @@ const AT_LEAST: u32 = 10;
 ///
 /// A retry at another worker is free: it is no more load for the one that failed, and where all fail there soon is no other.
 #[derive(Debug)]
-pub(crate) struct Budget(Option<TpsBudget>);
+pub(crate) struct Budget(TpsBudget);
 
 impl Budget {
     /// Allows so many retries for each request, and [`AT_LEAST`].
     pub(crate) fn share(share: f32) -> Self {
         // Above one retry for each request, it would not limit anything that the pace does not.
         let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };
-        Self(Some(TpsBudget::new(OVER, AT_LEAST, share)))
-    }
-
-    /// Allows any number.
-    pub(crate) const fn unlimited() -> Self {
-        Self(None)
+        Self(TpsBudget::new(OVER, AT_LEAST, share))
     }
 
     /// Counts a request.
     pub(crate) fn request(&self) {
-        if let Some(budget) = &self.0 {
-            budget.deposit();
-        }
+        self.0.deposit();
     }
 
     /// Takes what the next attempt costs; `false` where that is not there.
     pub(crate) fn pay(&self, attempts: &Attempts, error: &WorkerError) -> bool {
-        goes_elsewhere(attempts, error) || self.0.as_ref().is_none_or(|budget| budget.withdraw())
+        goes_elsewhere(attempts, error) || self.0.withdraw()
     }
 }

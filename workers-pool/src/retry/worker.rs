@@ -83,12 +83,6 @@ impl<W: ModelWorker> Retry<W> {
         Self { budget: Budget::share(share), ..self }
     }
 
-    /// Allows any number of retries, as far as the [`Pace`] does.
-    #[must_use]
-    pub fn without_budget(self) -> Self {
-        Self { budget: Budget::unlimited(), ..self }
-    }
-
     /// Returns what it has done.
     #[must_use]
     pub fn stats(&self) -> RetryStats {

@@ -2,12 +2,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
+use orchestrator_core::prelude::*;
 use orchestrator_core::testing::{MockWorker, Script};
-use workers_pool::policy::RoundRobin;
+use workers_pool::policy::{Ordered, RoundRobin, SessionAffinity, Weighted};
 use workers_pool::{BreakerConfig, Member, MemberState, Pool};
 
-use crate::common::{member, pool, request, who};
+use crate::common::{member, pool, request, slots, who};
 
 /// A worker whose first token takes as many milliseconds as it is told.
 fn taking() -> (MockWorker, Arc<AtomicU64>) {
@@ -99,4 +101,48 @@ async fn no_more_than_half_of_the_members_are_put_out() {
         }
         assert_eq!(worst, most, "of {members}");
     }
+}
+
+/// Takes so long to its first token.
+fn after(ms: u64) -> MockWorker {
+    MockWorker::new(Script::new().streaming().delay(Duration::from_millis(ms)).text("x").finish())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_neighbour_that_nobody_asks_any_more_is_not_a_fast_one() {
+    let pool = pool([Member::new("own", after(600).slots(slots(4))), Member::new("cloud", after(500))]);
+    pool.set_policy(Ordered::new());
+    join_all((0..20).map(|_| who(&pool, request()))).await;
+    assert_eq!(member(&pool, "cloud").calls, 16, "what own has no room for goes there");
+    for _ in 0..80 {
+        assert_eq!(who(&pool, request()).await.expect("answered"), "own");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_home_of_the_only_busy_session_is_not_put_out() {
+    let pool = pool([Member::new("a", after(600)), Member::new("b", after(600))]);
+    pool.set_policy(SessionAffinity::new());
+    let of = |session: &str| {
+        let options = RequestOptions::new().session(session);
+        InferenceRequest::new(PromptRequest::new("?"), Context::standalone(options))
+    };
+    for session in 0..60 {
+        who(&pool, of(&session.to_string())).await.expect("answered");
+    }
+    let home = who(&pool, of("busy")).await.expect("answered");
+    for _ in 0..60 {
+        assert_eq!(who(&pool, of("busy")).await.expect("answered"), home);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_has_the_smallest_share_is_judged_as_well() {
+    let fast = |name| Member::new(name, after(200)).weight(5.0);
+    let pool = pool([fast("a"), fast("b"), Member::new("slow", after(1_100))]);
+    pool.set_policy(Weighted::new());
+    ask(&pool, 77).await;
+    assert_eq!((ejected(&pool), member(&pool, "slow").calls), (0, 7));
+    ask(&pool, 55).await;
+    assert_eq!(member(&pool, "slow").state, MemberState::Ejected);
 }

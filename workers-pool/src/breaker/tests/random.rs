@@ -70,7 +70,11 @@ impl Play {
     }
 
     fn admit(&mut self, before: BreakerState) {
-        let admits = before.admits(self.now);
+        let admits = match before {
+            BreakerState::Closed => true,
+            BreakerState::Resting { until: at } | BreakerState::Open { probe_at: at } => at <= self.now,
+            BreakerState::HalfOpen => false,
+        };
         match self.circuit.admit(self.now) {
             Ok(pass) => {
                 assert!(admits, "{before:?} let a call through");

@@ -158,10 +158,10 @@ impl Fleet {
     }
 }
 
-/// What a member offers upward.
-fn offer(entry: &Entry, now: Instant) -> Offer {
+/// What a member offers upward; while it is unavailable its slots are suspended, so that this need not be offered again.
+pub(super) fn offer(entry: &Entry, now: Instant) -> Offer {
     let offer = entry.seat.offer().clone();
-    match entry.rests_until(now) {
+    match entry.ejected.filter(|until| *until > now) {
         Some(until) => offer.from(until),
         None => offer,
     }

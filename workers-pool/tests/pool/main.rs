@@ -11,3 +11,4 @@ mod nested;
 mod outliers;
 mod refusals;
 mod slots;
+mod waiting;

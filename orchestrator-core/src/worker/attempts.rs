@@ -29,7 +29,7 @@ pub struct Attempt {
     pub took: Duration,
     /// Whether some of the answer had come.
     pub begun: bool,
-    /// Whether somebody else could be asked at once.
+    /// Whether somebody else could be asked at once, or, where this worker is not asked again itself, when it has room.
     pub elsewhere: bool,
 }
 

@@ -72,6 +72,8 @@ pub(super) struct Circuit {
     failed_in_a_row: u32,
     /// The pause that it is in, or was in last, before chance; zero since it closed.
     pause: Duration,
+    /// Until when the server asked to be left alone: nobody may ask it sooner.
+    asked_for: Option<Instant>,
     epoch: u64,
     opened: u64,
 }
@@ -103,6 +105,7 @@ impl Circuit {
             window: Window::new(config.window),
             failed_in_a_row: 0,
             pause: Duration::ZERO,
+            asked_for: None,
             epoch: 0,
             opened: 0,
         }
@@ -166,7 +169,10 @@ impl Circuit {
         match verdict {
             Verdict::Success if pass.is_probe => self.close(),
             Verdict::Fault if pass.is_probe => self.open(now, chance),
-            Verdict::Rest(until) if pass.is_probe => self.enter(BreakerState::Open { probe_at: until }),
+            Verdict::Rest(until) if pass.is_probe => {
+                self.asked_for = Some(until);
+                self.enter(BreakerState::Open { probe_at: until });
+            }
             Verdict::Neither if pass.is_probe => self.enter(BreakerState::Open { probe_at: now }),
             Verdict::Success => {
                 self.failed_in_a_row = 0;
@@ -183,14 +189,21 @@ impl Circuit {
         self.window.clear();
         self.failed_in_a_row = 0;
         self.pause = Duration::ZERO;
+        self.asked_for = None;
         self.enter(BreakerState::Closed);
     }
 
-    /// Lets the next call be the probe if it is open.
+    /// Lets the next call be the probe if it is open, but not within a pause that the server asked for.
     pub(super) fn probe_now(&mut self, now: Instant) {
+        let soonest = self.not_before(now);
         if let BreakerState::Open { probe_at } = &mut self.state {
-            *probe_at = now.min(*probe_at);
+            *probe_at = soonest.min(*probe_at);
         }
+    }
+
+    /// This instant, or the end of a pause that the server asked for.
+    fn not_before(&self, instant: Instant) -> Instant {
+        self.asked_for.map_or(instant, |until| until.max(instant))
     }
 
     fn fault(&mut self, now: Instant, chance: f64) {
@@ -212,6 +225,7 @@ impl Circuit {
             BreakerState::Resting { until: before } => before.max(until),
             _ => until,
         };
+        self.asked_for = Some(longer);
         self.state = BreakerState::Resting { until: longer };
     }
 
@@ -220,7 +234,7 @@ impl Circuit {
         self.pause = self.next_pause();
         self.window.clear();
         self.failed_in_a_row = 0;
-        let probe_at = now + self.pause.mul_f64(1.0 - SPREAD * chance);
+        let probe_at = self.not_before(now + self.pause.mul_f64(1.0 - SPREAD * chance));
         self.enter(BreakerState::Open { probe_at });
     }
 

@@ -88,7 +88,8 @@ impl<W: ModelWorker> Breaker<W> {
         BreakerStats { state: circuit.state(), opened: circuit.opened() }
     }
 
-    /// Lets the next call be the probe, if it is open: somebody has looked, and found the server ready.
+    /// Lets the next call be the probe, if it is open: somebody has looked, and found the server ready again. A pause that the
+    /// server asked for (rate limited, with `retry_after`) goes on.
     pub fn probe_now(&self) {
         let now = Instant::now();
         self.shared.tell(|circuit, _| circuit.probe_now(now));

@@ -12,6 +12,9 @@ use crate::pool::member::Member;
 /// How often members are asked how they are, unless the builder says otherwise.
 const HEALTH_EVERY: Duration = Duration::from_secs(5);
 
+/// How many calls wait inside, unless the builder says otherwise.
+const WAITING: usize = 64;
+
 /// Puts a [`Pool`] together.
 #[must_use = "nothing is built before `build`"]
 pub struct PoolBuilder {
@@ -19,11 +22,18 @@ pub struct PoolBuilder {
     members: Vec<Member>,
     policy: Arc<dyn Policy>,
     health_every: Option<Duration>,
+    waiting: usize,
 }
 
 impl PoolBuilder {
     pub(super) fn new(name: String) -> Self {
-        Self { name, members: Vec::new(), policy: Arc::new(PeakEwma::default()), health_every: Some(HEALTH_EVERY) }
+        Self {
+            name,
+            members: Vec::new(),
+            policy: Arc::new(PeakEwma::default()),
+            health_every: Some(HEALTH_EVERY),
+            waiting: WAITING,
+        }
     }
 
     /// Adds a member behind the others.
@@ -45,6 +55,16 @@ impl PoolBuilder {
         self
     }
 
+    /// Sets how many calls may wait inside for a member that has no slot free; 64 unless set. One more fails at once, as
+    /// [`Overloaded`](orchestrator_core::error::WorkerErrorKind::Overloaded).
+    ///
+    /// Only where members are not alike, or behind a failure, a call waits there, and takes a place of its pipeline's stage from
+    /// others while it does. Servers with different models are better in pools of their own.
+    pub const fn waiting(mut self, most: usize) -> Self {
+        self.waiting = most;
+        self
+    }
+
     /// Builds the pool; needs no runtime, its task starts with the first call.
     ///
     /// # Errors
@@ -59,7 +79,7 @@ impl PoolBuilder {
         if self.health_every.is_some_and(|every| every.is_zero()) {
             faults.push(InvalidInput::new("health_every", "must be above zero"));
         }
-        let fleet = Fleet::new(self.name.clone(), self.health_every, self.policy);
+        let fleet = Fleet::new(self.name.clone(), self.health_every, self.waiting, self.policy);
         for member in self.members {
             faults.extend(fleet.add(member.guarded()).err().unwrap_or_default());
         }

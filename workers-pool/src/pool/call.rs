@@ -96,7 +96,8 @@ impl Call {
         seat.record(|record| record.failed(error, self.begun, silent.then_some(took), now));
         self.fleet.look_for_outliers(now);
         self.note(error, took);
-        if Consequence::of(error.kind()).elsewhere && self.fleet.takes_now(&self.needs, &self.attempts.all(), now) {
+        let Consequence { again, elsewhere, .. } = Consequence::of(error.kind());
+        if elsewhere && self.fleet.is_another_there(&self.needs, &self.attempts.all(), again, now) {
             self.attempts.amend(self.attempts.len() - 1, |last| last.elsewhere = true);
         }
     }

@@ -22,15 +22,27 @@ pub(super) type Left<'a> = SmallVec<[Seen<'a>; 8]>;
 #[derive(Clone, Copy)]
 pub(super) struct Seen<'a> {
     pub(super) entry: &'a Arc<Entry>,
+    pub(super) standing: Standing,
     breaker: BreakerState,
 }
 
-/// Finds the members that a request may be given to now, if they have room.
+/// What a member has done about a request; who is better is asked first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    /// Nothing yet.
+    Fresh,
+    /// It failed, and may be asked again.
+    Failed,
+    /// It kept silent, and nobody else takes requests now.
+    Silent,
+}
+
+/// Finds the members that a request may be given to, now or when they take requests again.
 ///
 /// # Errors
 ///
-/// Says what is missing, where none of them can take it or none takes anything.
-pub(super) fn eligible<'a>(
+/// Says what is missing, where none of them can take it or none takes anything now.
+pub(super) fn askable<'a>(
     entries: &'a [Arc<Entry>],
     needs: &Needs,
     failed: &[Attempt],
@@ -45,9 +57,11 @@ pub(super) fn eligible<'a>(
     if !failed.is_empty() {
         keep_untold(&mut left, failed)?;
     }
-    keep_open(&mut left, now)?;
+    if !left.iter().any(|seen| seen.opens_in(now).is_none()) {
+        return Err(nobody_takes(&left, now));
+    }
     if !failed.is_empty() {
-        keep_freshest(&mut left, failed);
+        rank(&mut left, failed, now);
     }
     Ok(left)
 }
@@ -130,22 +144,25 @@ fn keep_untold(left: &mut Left<'_>, failed: &[Attempt]) -> Result<(), WorkerErro
     keep(left, |entry| !told(entry), nobody)
 }
 
-fn keep_open(left: &mut Left<'_>, now: Instant) -> Result<(), WorkerError> {
-    keep(
-        left,
-        |entry| entry.opens_in(now).is_none(),
-        |all| nobody_now(all.iter().filter_map(|entry| entry.opens_in(now)).min()),
-    )
+/// Says that nobody takes requests now, and when somebody may.
+pub(super) fn nobody_takes(left: &Left<'_>, now: Instant) -> WorkerError {
+    let pauses = left.iter().map(|seen| seen.opens_in(now).max(Some(seen.seat.behind().opens_in())));
+    nobody_now(pauses.flatten().filter(|pause| !pause.is_zero()).min())
 }
 
-/// Keeps those that have not failed for this request; or else those that did not just keep silent.
-fn keep_freshest(left: &mut Left<'_>, failed: &[Attempt]) {
-    let staleness = |entry: &Seen<'_>| {
-        let own = failed.iter().filter(|attempt| entry.made(attempt));
-        own.map(|attempt| if Consequence::of(attempt.kind).again == Again::Alone { 2 } else { 1 }).max().unwrap_or(0)
-    };
-    let freshest = left.iter().map(staleness).min();
-    left.retain(|entry| Some(staleness(entry)) == freshest);
+/// Says what each has done about the request, and drops who kept silent, if another takes requests now.
+fn rank(left: &mut Left<'_>, failed: &[Attempt], now: Instant) {
+    for seen in left.iter_mut() {
+        let own = failed.iter().filter(|attempt| seen.entry.made(attempt));
+        let standing = own.map(|attempt| match Consequence::of(attempt.kind).again {
+            Again::Alone => Standing::Silent,
+            Again::Yes | Again::No => Standing::Failed,
+        });
+        seen.standing = standing.max().unwrap_or(Standing::Fresh);
+    }
+    if left.iter().any(|seen| seen.standing < Standing::Silent && seen.takes(now)) {
+        left.retain(|seen| seen.standing < Standing::Silent);
+    }
 }
 
 impl Entry {
@@ -175,12 +192,17 @@ impl Entry {
 
 impl<'a> Seen<'a> {
     pub(super) fn new(entry: &'a Arc<Entry>) -> Self {
-        Self { entry, breaker: entry.seat.worker.state() }
+        Self { entry, standing: Standing::Fresh, breaker: entry.seat.worker.state() }
     }
 
     /// Whether its breaker would take a call for its probe.
     pub(super) fn is_due(&self, now: Instant) -> bool {
         matches!(self.breaker, BreakerState::Open { probe_at } if probe_at <= now)
+    }
+
+    /// Whether it takes requests, if not now then when one of its slots is free.
+    pub(super) fn takes(&self, now: Instant) -> bool {
+        self.opens_in(now).is_none() && self.seat.behind().total() > 0
     }
 
     /// How long it takes nothing from now on; `None` where it takes requests, be it one that probes it.

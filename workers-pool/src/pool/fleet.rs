@@ -8,13 +8,15 @@ use orchestrator_core::worker::{Attempt, Offer, SlotGroup, Slots};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::consequence::Again;
 use crate::policy::Policy;
-use crate::pool::capability::eligible;
+use crate::pool::capability::{Seen, Standing, askable};
 use crate::pool::member::Member;
 use crate::pool::needs::Needs;
 use crate::pool::outlier::{Outliers, judge};
 use crate::pool::roster::{Entry, Roster};
 use crate::pool::seat::Seat;
+use crate::pool::waiting::Waiting;
 
 /// What all clones of a pool, its streams and its task share.
 pub(super) struct Fleet {
@@ -23,12 +25,14 @@ pub(super) struct Fleet {
     pub(super) health_every: Option<Duration>,
     roster: watch::Sender<Arc<Roster>>,
     slots: SlotGroup,
+    /// Those who wait inside.
+    pub(super) waiting: Waiting,
     outliers: Outliers,
     next_id: AtomicU64,
 }
 
 impl Fleet {
-    pub(super) fn new(name: String, health_every: Option<Duration>, policy: Arc<dyn Policy>) -> Self {
+    pub(super) fn new(name: String, health_every: Option<Duration>, waiting: usize, policy: Arc<dyn Policy>) -> Self {
         let info = crate::pool::roster::together(&name, &[]);
         let roster = Roster { policy, entries: Vec::new(), info };
         Self {
@@ -36,6 +40,7 @@ impl Fleet {
             health_every,
             roster: watch::Sender::new(Arc::new(roster)),
             slots: SlotGroup::new(),
+            waiting: Waiting::up_to(waiting),
             outliers: Outliers::new(Instant::now()),
             next_id: AtomicU64::new(0),
         }
@@ -147,21 +152,21 @@ impl Fleet {
         }
     }
 
-    /// Whether a member that has not failed for this request takes it: at once, or when one of its slots is free.
-    pub(super) fn takes_now(&self, needs: &Needs, failed: &[Attempt], now: Instant) -> bool {
+    /// Whether a member that has not failed for this request has a slot free for it; or where who failed `last` is not asked again
+    /// itself, will have one.
+    pub(super) fn is_another_there(&self, needs: &Needs, failed: &[Attempt], last: Again, now: Instant) -> bool {
         let roster = self.roster();
-        let members = eligible(&roster.entries, needs, failed, now);
-        members.is_ok_and(|members| {
-            let fresh = |entry: &Entry| !failed.iter().any(|attempt| entry.made(attempt));
-            members.iter().any(|member| fresh(member.entry))
+        let has_room = |seen: &Seen<'_>| last == Again::No || seen.seat.behind().free() > 0;
+        askable(&roster.entries, needs, failed, now).is_ok_and(|members| {
+            members.iter().any(|seen| seen.standing == Standing::Fresh && seen.takes(now) && has_room(seen))
         })
     }
 }
 
-/// What a member offers upward.
-fn offer(entry: &Entry, now: Instant) -> Offer {
+/// What a member offers upward; while it is unavailable its slots are suspended, so that this need not be offered again.
+pub(super) fn offer(entry: &Entry, now: Instant) -> Offer {
     let offer = entry.seat.offer().clone();
-    match entry.rests_until(now) {
+    match entry.ejected.filter(|until| *until > now) {
         Some(until) => offer.from(until),
         None => offer,
     }

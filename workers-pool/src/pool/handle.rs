@@ -29,17 +29,20 @@ use crate::pool::stats::PoolStats;
 ///    began it; their context is long enough for prompt and answer as far as these are known, or, as that is an estimate, the
 ///    longest that there is. A member that names no model and serves no names is taken for one that has them all.
 /// 2. Those that **take requests now**: not drained, not found unavailable, not put out for doing much worse than the others.
-/// 3. Those that have **not failed** for this request, as long as there are such. Who said that it will not answer it is not asked
-///    again, and who was silent only if nobody else is there.
-/// 4. Those that have a **free slot**. Among several of these the [`Policy`] chooses.
+/// 3. Those that have a **free slot**, and of these those that have **not failed** for this request, or else those that have. Who
+///    said that it will not answer it is not asked again, and who was silent only if nobody else takes requests.
+/// 4. Among several of these the [`Policy`] chooses.
 ///
 /// # Slots
 ///
 /// [`slots`](ModelWorker::slots) are those of all members that take requests now, always the same object, so a pipeline lets a request
 /// out of its queue when one of them has room. A pool of members that can all take the same requests never makes one wait that
 /// was let out. Where members are not alike, the slot may be one of a member that cannot take the request: then it is given back,
-/// and the call waits in line at those that can. So does a second attempt whose other members are all busy. These are the only
-/// places where a pool waits.
+/// and the call waits in line at those that can. So does a call behind a failure that finds all of them busy. These are the only
+/// places where a pool waits: no longer than a first token may take, by the limits of the request or the usual
+/// [`Timeouts`](orchestrator_core::worker::Timeouts), with [`Timeout`](orchestrator_core::error::WorkerErrorKind::Timeout) as the error
+/// then; and no more calls at once than [`PoolBuilder::waiting`] says. Whoever waits is in line at all members that can take the
+/// request, also at those that take none now but may again before the others have room.
 ///
 /// A worker without slots is given [256](Member::IN_FLIGHT) calls at once, or as many as [`Member::in_flight`] says.
 ///
@@ -53,7 +56,7 @@ use crate::pool::stats::PoolStats;
 /// | has the model | [`NotFound`](orchestrator_core::error::WorkerErrorKind::NotFound), with those that there are |
 /// | takes tools, or pictures, or goes on with a begun answer | [`InvalidRequest`](orchestrator_core::error::WorkerErrorKind::InvalidRequest) |
 /// | has a longer context than the one that was too short | [`ContextLength`](orchestrator_core::error::WorkerErrorKind::ContextLength) |
-/// | takes requests now | [`Overloaded`](orchestrator_core::error::WorkerErrorKind::Overloaded), with the time until one may |
+/// | takes requests now, or has room, while enough others wait | [`Overloaded`](orchestrator_core::error::WorkerErrorKind::Overloaded), with the time until one may |
 ///
 /// # Changes
 ///

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::pool::fleet::Fleet;
 use crate::pool::lock;
 use crate::pool::roster::Entry;
+use crate::pool::seat::Seat;
 
 /// How long a member is waited for to say how it is.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -78,19 +79,20 @@ pub(super) async fn ask_all(fleet: &Fleet) -> Health {
     let roster = fleet.roster();
     let heard = join_all(roster.entries.iter().map(|entry| ask(entry))).await;
     let rest = fleet.health_every.map_or(UNASKED, |every| 2 * every + PATIENCE);
-    let until = Instant::now() + rest;
-    for (entry, _) in roster.entries.iter().zip(&heard).filter(|(_, heard)| heard.health.is_ready()) {
-        entry.seat.worker.probe_now();
-    }
+    let mut recovered = Vec::new();
     fleet.change_all(|entries| {
         let mut changed = false;
         for entry in entries {
             if let Some(heard) = heard.iter().find(|heard| heard.id == entry.seat.id) {
-                changed |= heed(entry, heard, until);
+                changed |= heed(entry, &heard.health, rest, &mut recovered);
+                changed |= learn(entry, &heard.info);
             }
         }
         changed.then_some(())
     });
+    for seat in recovered {
+        seat.worker.probe_now();
+    }
     together(heard.into_iter().map(|heard| heard.health))
 }
 
@@ -107,23 +109,28 @@ async fn ask(entry: &Entry) -> Heard {
     Heard { id: entry.seat.id, health, info: worker.info() }
 }
 
-/// Takes note of what a member says; returns whether that is new.
-fn heed(entry: &mut Arc<Entry>, heard: &Heard, until: Instant) -> bool {
-    let unavailable = match heard.health.status {
-        HealthStatus::Unavailable => Some(until),
-        HealthStatus::Ready => None,
+/// Takes note of how a member says that it is, and of who is well again; returns whether it is left alone now and was not before,
+/// or the other way round.
+fn heed(entry: &Entry, health: &Health, rest: Duration, recovered: &mut Vec<Arc<Seat>>) -> bool {
+    let (seat, now) = (&entry.seat, Instant::now());
+    let before = seat.unavailable_until(now).is_some();
+    match health.status {
+        HealthStatus::Unavailable => seat.leave_alone(now + rest),
+        HealthStatus::Ready if seat.is_back() => recovered.push(seat.clone()),
         // No news: it stays as it is.
-        _ => entry.unavailable.filter(|until| *until > Instant::now()).map(|_| until),
-    };
-    if unavailable == entry.unavailable && heard.info == entry.info {
-        return false;
+        HealthStatus::Unknown if before => seat.leave_alone(now + rest),
+        _ => {}
     }
-    let entry = Arc::make_mut(entry);
-    entry.unavailable = unavailable;
-    if heard.info != entry.info {
-        entry.learn(heard.info.clone());
+    before != seat.unavailable_until(now).is_some()
+}
+
+/// Takes note of what a member is; returns whether that is new.
+fn learn(entry: &mut Arc<Entry>, info: &WorkerInfo) -> bool {
+    let is_new = *info != entry.info;
+    if is_new {
+        Arc::make_mut(entry).learn(info.clone());
     }
-    true
+    is_new
 }
 
 /// How members are together: ready if one is, and what they say of their load added up.

@@ -20,6 +20,7 @@ mod outlier;
 mod roster;
 mod seat;
 mod stats;
+mod waiting;
 
 pub use build::{BuildError, PoolBuilder};
 pub use embedder::PoolEmbedder;

@@ -26,8 +26,6 @@ pub(super) struct Entry {
     pub(super) model: Option<Arc<str>>,
     pub(super) weight: f64,
     pub(super) draining: bool,
-    /// Until when it is left alone since it said that it takes nothing.
-    pub(super) unavailable: Option<Instant>,
     /// Until when it is left alone since it does worse than the others.
     pub(super) ejected: Option<Instant>,
 }
@@ -35,7 +33,7 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn new(seat: Arc<Seat>, info: WorkerInfo, weight: f64) -> Self {
         let model = info.model.as_deref().map(Arc::from);
-        Self { seat, info, model, weight, draining: false, unavailable: None, ejected: None }
+        Self { seat, info, model, weight, draining: false, ejected: None }
     }
 
     pub(super) fn learn(&mut self, info: WorkerInfo) {
@@ -45,8 +43,7 @@ impl Entry {
 
     /// Until when it is left alone.
     pub(super) fn rests_until(&self, now: Instant) -> Option<Instant> {
-        let until = self.unavailable.max(self.ejected)?;
-        (until > now).then_some(until)
+        self.seat.unavailable_until(now).max(self.ejected.filter(|until| *until > now))
     }
 
     /// Makes a request one for this member: it calls its model by its own name, and is not shown ids of another model's tokens.

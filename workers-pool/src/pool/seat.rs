@@ -34,6 +34,9 @@ pub(super) struct Seat {
     behind: Offer,
     /// Whether it takes no new calls, for ever or for now.
     closed: AtomicBool,
+    /// Whether it said last that it takes nothing.
+    unavailable: AtomicBool,
+    unavailable_until: Mutex<Option<Instant>>,
     calls: AtomicU64,
     in_flight: AtomicUsize,
     idle: Notify,
@@ -86,6 +89,8 @@ impl Seat {
             behind,
             calls: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            unavailable: AtomicBool::new(false),
+            unavailable_until: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             idle: Notify::new(),
             record: Mutex::new(Record::new()),
@@ -123,6 +128,29 @@ impl Seat {
     /// Takes no new calls, or takes them again.
     pub(super) fn close(&self, closed: bool) {
         self.closed.store(closed, Ordering::SeqCst);
+    }
+
+    /// Has it left alone until then, as it takes nothing: its slots are suspended.
+    pub(super) fn leave_alone(&self, until: Instant) {
+        *lock(&self.unavailable_until) = Some(until);
+        self.slots.suspend(until.saturating_duration_since(Instant::now()));
+        self.unavailable.store(true, Ordering::Release);
+    }
+
+    /// Has it no longer left alone; returns whether it had said that it takes nothing.
+    pub(super) fn is_back(&self) -> bool {
+        let was_unavailable = self.unavailable.swap(false, Ordering::AcqRel);
+        if was_unavailable {
+            self.slots.resume();
+        }
+        was_unavailable
+    }
+
+    /// Until when it is left alone since it said that it takes nothing.
+    pub(super) fn unavailable_until(&self, now: Instant) -> Option<Instant> {
+        let is_unavailable = self.unavailable.load(Ordering::Acquire);
+        let until = is_unavailable.then(|| *lock(&self.unavailable_until)).flatten();
+        until.filter(|until| *until > now)
     }
 
     /// Counts a call.

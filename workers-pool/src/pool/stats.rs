@@ -93,11 +93,10 @@ impl MemberStats {
 
 impl Entry {
     fn state(&self, now: Instant) -> MemberState {
-        let still = |until: Option<Instant>| until.is_some_and(|until| until > now);
         match () {
             () if self.draining => MemberState::Draining,
-            () if still(self.unavailable) => MemberState::Unavailable,
-            () if still(self.ejected) => MemberState::Ejected,
+            () if self.seat.unavailable_until(now).is_some() => MemberState::Unavailable,
+            () if self.ejected.is_some_and(|until| until > now) => MemberState::Ejected,
             () => MemberState::Serving,
         }
     }

@@ -2,18 +2,20 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use orchestrator_core::error::WorkerErrorKind;
+use futures_util::future::join_all;
+use orchestrator_core::error::{WorkerError, WorkerErrorKind};
 use orchestrator_core::prelude::*;
-use orchestrator_core::worker::{Health, HealthStatus, Load};
+use orchestrator_core::testing::{MockWorker, Script};
+use orchestrator_core::worker::{Health, HealthStatus, Lease, Load};
 use workers_pool::policy::Ordered;
-use workers_pool::{BreakerConfig, BreakerState, Member, MemberState, Pool};
+use workers_pool::{BreakerConfig, BreakerState, Member, MemberState, Pool, Retry};
 
-use crate::common::{answers, fails, finish, member, request, who};
+use crate::common::{answers, fails, finish, member, request, slots, who};
 
 /// A worker that says how it is, as it is told.
 #[derive(Clone)]
 struct Patient {
-    worker: orchestrator_core::testing::MockWorker,
+    worker: MockWorker,
     says: Arc<Mutex<Health>>,
     model: Arc<Mutex<Option<String>>>,
     asked: Arc<AtomicUsize>,
@@ -21,7 +23,7 @@ struct Patient {
 }
 
 impl Patient {
-    fn new(worker: orchestrator_core::testing::MockWorker) -> Self {
+    fn new(worker: MockWorker) -> Self {
         Self {
             worker,
             says: Arc::new(Mutex::new(Health::ready())),
@@ -38,7 +40,7 @@ impl Patient {
 
 #[async_trait]
 impl ModelWorker for Patient {
-    async fn infer(&self, request: InferenceRequest) -> Result<TokenStream, orchestrator_core::error::WorkerError> {
+    async fn infer(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
         self.worker.infer(request).await
     }
 
@@ -110,16 +112,17 @@ async fn who_does_not_answer_in_time_stays_as_it_was() {
 async fn a_member_that_is_ready_again_is_probed_at_once() {
     let a = Patient::new(fails(WorkerErrorKind::Transient));
     let pool = of(&a);
-    a.says(Health::unknown());
     finish(&pool, request()).await.expect_err("it fails");
     let open = |pool: &Pool| match member(pool, "a").breaker.state {
         BreakerState::Open { probe_at } => probe_at.saturating_duration_since(tokio::time::Instant::now()),
         other => panic!("it is {other:?}"),
     };
     asked_again(&a).await;
-    assert!(open(&pool) > 30 * EVERY);
-    a.says(Health::ready());
-    asked_again(&a).await;
+    assert!(open(&pool) > 30 * EVERY, "that it is ready is no news");
+    for health in [Health::unavailable("it starts again"), Health::ready()] {
+        a.says(health);
+        asked_again(&a).await;
+    }
     assert_eq!(open(&pool), Duration::ZERO);
     finish(&pool, request()).await.expect_err("the probe fails");
     assert_eq!(member(&pool, "a").calls, 2);
@@ -200,4 +203,106 @@ fn the_task_starts_again_in_the_next_runtime() {
         });
         assert_eq!(a.asked.load(Ordering::SeqCst), round);
     }
+}
+
+/// Answers as it does while its `/health` says all is well.
+fn beside(sick: MockWorker, every: Option<Duration>) -> (Pool, Retry<Pool>) {
+    let pool = Pool::builder("fleet").member(Member::new("sick", Patient::new(sick)));
+    let pool = pool.member(Member::new("well", answers("x"))).policy(Ordered::new()).health_every(every);
+    let pool = pool.build().expect("it is whole");
+    (pool.clone(), Retry::new(pool))
+}
+
+/// How often a member is called that fails for ever, in five minutes of steady traffic.
+async fn calls_while_it_fails(every: Option<Duration>, polled: bool) -> u64 {
+    let sick = fails(WorkerErrorKind::Transient);
+    let (pool, worker) = beside(sick.clone(), every);
+    for _ in 0..3_000 {
+        who(&worker, request()).await.expect("the other one answers");
+        if polled {
+            pool.health().await;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    sick.stats().calls
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_ready_all_along_is_not_probed_sooner_for_it() {
+    fastrand::seed(6);
+    let unasked = calls_while_it_fails(None, false).await;
+    assert!(unasked < 40, "{unasked} calls");
+    for (every, polled) in [(Some(EVERY), false), (Some(EVERY / 5), false), (None, true)] {
+        let calls = calls_while_it_fails(every, polled).await;
+        assert!(calls.abs_diff(unasked) <= 4, "{calls} calls, and {unasked} where nobody asks how it is");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_the_server_asked_for_goes_on_when_it_is_ready_again() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = calls.clone();
+    let limited = || WorkerError::new(WorkerErrorKind::RateLimited, "429").with_retry_after(Duration::from_secs(60));
+    let sick = Patient::new(MockWorker::with(move |_| match counted.fetch_add(1, Ordering::SeqCst) {
+        0 => Script::new().fail(WorkerError::new(WorkerErrorKind::Transient, "503")),
+        _ => Script::new().fail(limited()),
+    }));
+    let touchy = BreakerConfig::new().in_a_row(1).pauses(EVERY, EVERY);
+    let pool = Pool::builder("fleet").member(Member::new("sick", sick.clone()).breaker(touchy));
+    let pool = pool.member(Member::new("well", answers("x"))).policy(Ordered::new()).health_every(None);
+    let pool = pool.build().expect("it is whole");
+    for _ in 0..2 {
+        finish(&pool, request()).await.expect_err("it fails, and its probe");
+        tokio::time::sleep(EVERY).await;
+    }
+    for health in [Health::unavailable("it is full"), Health::ready()] {
+        sick.says(health);
+        pool.health().await;
+    }
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    assert_eq!(who(&pool, request()).await.expect("answered"), "well");
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    finish(&pool, request()).await.expect_err("now it is asked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_nothing_and_then_says_nothing_stays_left_alone() {
+    let a = Patient::new(answers("x"));
+    let pool = of(&a);
+    a.says(Health::unavailable("it loads its model"));
+    who(&pool, request()).await.expect("answered");
+    asked_again(&a).await;
+    a.hangs.store(true, Ordering::SeqCst);
+    for _ in 0..6 {
+        tokio::time::sleep(EVERY).await;
+        assert_eq!(member(&pool, "a").state, MemberState::Unavailable);
+        assert_eq!(who(&pool, request()).await.expect("answered"), "b");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_stands_in_line_keeps_its_place_while_another_member_takes_nothing() {
+    let second = Duration::from_secs(1);
+    let a = MockWorker::new(Script::new().streaming().text("t").delay(4 * second).finish()).slots(slots(1));
+    let down = Patient::new(answers("x"));
+    down.says(Health::unavailable("it is gone"));
+    let pool = Pool::builder("fleet").member(Member::new("a", a)).member(Member::new("down", down));
+    let pool = pool.health_every(second).build().expect("it is whole");
+    pool.health().await;
+    let order = Mutex::new(Vec::new());
+    let calls = (0..24).map(|number: u32| {
+        let (pool, order) = (&pool, &order);
+        async move {
+            tokio::time::sleep(Duration::from_millis(1) * number).await;
+            let slots = pool.slots().expect("it has some");
+            let slot = slots.acquire().await;
+            order.lock().expect("not poisoned").push(number);
+            let mut request = request();
+            request.lease = Lease::of(&slot);
+            who(pool, request).await.expect("answered");
+        }
+    });
+    join_all(calls).await;
+    assert_eq!(*order.lock().expect("not poisoned"), (0..24).collect::<Vec<_>>());
 }

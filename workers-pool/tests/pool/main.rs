@@ -12,3 +12,4 @@ mod outliers;
 mod refusals;
 mod slots;
 mod trials;
+mod waiting;

@@ -108,9 +108,10 @@ impl Offer {
         if self.opens().is_some() { 0 } else { gate.min(self.slots.total()) }
     }
 
-    /// How long it takes until they are offered, or those behind them are, where they are of a group again; zero where they are
+    /// Returns how long it takes until they are offered, or those behind them are, where they are of a group again; zero where they are
     /// now, or nobody knows.
-    fn opens_in(&self) -> Duration {
+    #[must_use]
+    pub fn opens_in(&self) -> Duration {
         let behind = match &self.slots.0.source {
             Source::Group(group) => group.opens_in(),
             Source::Server(_) => Duration::ZERO,

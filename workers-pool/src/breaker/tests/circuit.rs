@@ -148,3 +148,19 @@ fn whoever_finds_the_server_ready_may_have_it_probed_at_once() {
     circuit.probe_now(now);
     assert_eq!(circuit.state(), BreakerState::HalfOpen, "one probe is enough");
 }
+
+#[test]
+fn a_pause_that_the_server_asked_for_is_kept_whatever_comes() {
+    let now = Instant::now();
+    let mut circuit = opened(now);
+    let probe = pass(&mut circuit, now + seconds(1));
+    circuit.ended(probe, Verdict::Rest(now + seconds(60)), now + seconds(1), 0.0);
+    circuit.probe_now(now + seconds(2));
+    assert_eq!(circuit.state(), BreakerState::Open { probe_at: now + seconds(60) });
+
+    let mut circuit = self::circuit();
+    let passes = [(); 6].map(|()| pass(&mut circuit, now));
+    circuit.ended(passes[0], Verdict::Rest(now + seconds(60)), now, 0.0);
+    passes[1..].iter().for_each(|failed| circuit.ended(*failed, Verdict::Fault, now, 0.0));
+    assert_eq!(circuit.state(), BreakerState::Open { probe_at: now + seconds(60) });
+}

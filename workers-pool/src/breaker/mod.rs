@@ -10,6 +10,7 @@ mod window;
 mod worker;
 
 pub use circuit::BreakerState;
+pub(crate) use circuit::PROBED;
 pub use config::BreakerConfig;
 pub(crate) use window::{Counts, Window};
 pub use worker::{Breaker, BreakerStats};

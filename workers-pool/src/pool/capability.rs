@@ -7,13 +7,10 @@ use orchestrator_core::worker::Attempt;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use crate::breaker::BreakerState;
+use crate::breaker::{BreakerState, PROBED};
 use crate::consequence::{Again, Consequence};
 use crate::pool::needs::{Begun, Needs};
 use crate::pool::roster::Entry;
-
-/// In this time it is probably known how a probe goes.
-const PROBED: Duration = Duration::from_secs(1);
 
 /// Members that are left.
 pub(super) type Left<'a> = SmallVec<[Seen<'a>; 8]>;

@@ -4,7 +4,7 @@ use orchestrator_core::error::{Phase, RefuseReason, WorkerError, WorkerErrorKind
 use orchestrator_core::prelude::*;
 use orchestrator_core::testing::{MockWorker, Script};
 use workers_pool::policy::{Ordered, RoundRobin};
-use workers_pool::{BreakerConfig, BreakerState, Member, Retry};
+use workers_pool::{BreakerConfig, BreakerState, FailOver, Member, Retry};
 
 use crate::common::{answers, fails, finish, member, pool, request, slots, who};
 
@@ -20,7 +20,7 @@ fn healing() -> (MockWorker, std::sync::Arc<std::sync::atomic::AtomicBool>) {
     let healed = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let seen = healed.clone();
     let worker = MockWorker::with(move |_| match seen.load(std::sync::atomic::Ordering::SeqCst) {
-        true => Script::new().streaming().text("x").delay(Duration::from_secs(1)).finish(),
+        true => Script::new().streaming().delay(Duration::from_secs(1)).text("x").finish(),
         false => Script::new().fail(WorkerError::new(Kind::Transient, "it fails")),
     });
     (worker, healed)
@@ -92,6 +92,44 @@ async fn a_silent_member_is_asked_again_only_if_nobody_else_is_there() {
     assert_eq!(names, ["silent", "failing", "failing", "failing"]);
     pool.remove("failing").expect("it is there");
     assert_eq!(finish(&pool, first).await.expect_err("it is silent").kind(), Kind::Timeout(Phase::FirstToken));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_member_is_noticed_though_every_request_has_a_deadline() {
+    let silent = MockWorker::new(Script::new().hang());
+    let pool = pool([Member::new("silent", silent.clone()), Member::new("well", answers("x"))]);
+    pool.set_policy(Ordered::new());
+    let pipeline = Pipeline::builder("test")
+        .stage(InferenceStage::new(FailOver::new(Retry::new(pool.clone()))))
+        .stage(StreamStage::default())
+        .build()
+        .expect("whole");
+    let mut answered = 0;
+    for _ in 0..50 {
+        let request = PromptRequest::new("?").within(Duration::from_secs(30));
+        let mut answer = pipeline.submit(request).await.expect("let in");
+        answered += usize::from(answer.text().await.is_ok());
+    }
+    assert_eq!((answered, silent.stats().calls), (45, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_long_a_member_was_silent_is_known_though_it_never_answered() {
+    let pool = pool([Member::new("silent", MockWorker::new(Script::new().hang()))]);
+    let left = tokio::time::timeout(Duration::from_secs(2), finish(&pool, request())).await;
+    assert!(left.is_err(), "nobody answers");
+    assert_eq!(member(&pool, "silent").first_token, Some(Duration::from_secs(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_beyond_all_measure_do_not_overflow() {
+    let most = Usage::new(u64::MAX, u64::MAX);
+    let worker = MockWorker::new(Script::new().streaming().event(TokenEvent::finish(FinishReason::Stop, most)));
+    let pool = pool([Member::new("a", worker)]);
+    for _ in 0..2 {
+        finish(&pool, request()).await.expect("answers");
+    }
+    assert_eq!(member(&pool, "a").usage.completion_tokens, u64::MAX);
 }
 
 #[tokio::test(start_paused = true)]

@@ -234,7 +234,7 @@ impl<W: ModelWorker> Course<W> {
             let usage = &mut finish.usage;
             usage.prompt_tokens = usage.prompt_tokens.saturating_sub(behind);
             usage.cached_tokens = usage.cached_tokens.min(usage.prompt_tokens);
-            usage.completion_tokens += behind;
+            usage.completion_tokens = usage.completion_tokens.saturating_add(behind);
         }
         self.name_the_failed(finish);
     }

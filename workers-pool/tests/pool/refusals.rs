@@ -133,6 +133,25 @@ async fn tokens_beyond_all_measure_do_not_overflow() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_two_that_are_limited_the_one_that_is_back_first_is_waited_for() {
+    let limited = |seconds| {
+        let error = WorkerError::new(Kind::RateLimited, "429").with_retry_after(Duration::from_secs(seconds));
+        let calls = std::sync::atomic::AtomicUsize::new(0);
+        MockWorker::with(move |_| match calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+            0 => Script::new().fail(error.clone()),
+            _ => Script::answering("x"),
+        })
+    };
+    for other in [20, 60] {
+        let pool = pool([Member::new("a", limited(2)), Member::new("b", limited(other))]);
+        pool.set_policy(Ordered::new());
+        let started = tokio::time::Instant::now();
+        assert_eq!(who(&Retry::new(pool), request()).await.expect("answered"), "a");
+        assert!(started.elapsed() >= Duration::from_secs(2) && started.elapsed() <= Duration::from_millis(2_501));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_said_no_is_not_asked_again() {
     let worker = fails(Kind::Auth);
     let pool = pool([Member::new("a", worker.clone()), Member::new("b", fails(Kind::Protocol))]);

@@ -40,7 +40,7 @@ pub(super) fn eligible<'a>(
     keep_capable(&mut left, needs)?;
     keep_long_enough(&mut left, needs, failed)?;
     if !failed.is_empty() {
-        keep_untold(&mut left, failed)?;
+        keep_untold(&mut left, needs, failed)?;
     }
     keep_open(&mut left, now)?;
     if !failed.is_empty() {
@@ -114,11 +114,16 @@ fn proved_too_short<'f>(left: &Left<'_>, failed: &'f [Attempt]) -> Option<(&'f A
     failed.iter().filter_map(|attempt| Some((attempt, limit_of(attempt)?))).max_by_key(|(_, limit)| *limit)
 }
 
-/// Drops those that have told already that they won't answer this request.
-fn keep_untold(left: &mut Left<'_>, failed: &[Attempt]) -> Result<(), WorkerError> {
+/// Drops those that have told already that they won't answer this request. Who only refused to go on may answer it anew.
+fn keep_untold(left: &mut Left<'_>, needs: &Needs, failed: &[Attempt]) -> Result<(), WorkerError> {
+    let is_anew = needs.begun.is_none();
+    let only_goes_on_no_further =
+        |attempt: &Attempt| attempt.goes_on && attempt.kind == WorkerErrorKind::InvalidRequest;
     let told = |entry: &Seen<'_>| {
         let mut own = failed.iter().filter(|attempt| entry.made(attempt));
-        own.any(|attempt| Consequence::of(attempt.kind).again == Again::No)
+        own.any(|attempt| {
+            !(is_anew && only_goes_on_no_further(attempt)) && Consequence::of(attempt.kind).again == Again::No
+        })
     };
     let nobody = |_: &Left<'_>| match failed.last() {
         Some(last) => WorkerError::new(last.kind, format!("nobody else could answer: {}", last.message)),

@@ -13,6 +13,11 @@ pub(crate) fn record(attempts: &Attempts, context: &Context, attempt: Attempt) {
     context.note(format!("attempt {}: {text}", attempts.len()));
 }
 
+/// Marks the last failure as one that is not tried again, for those around who would.
+pub(crate) fn mark_given_up(attempts: &Attempts) {
+    attempts.amend(attempts.len().saturating_sub(1), |last| last.given_up = true);
+}
+
 /// Returns the last error of a request that nobody tries again, with all that was tried in its message. Its kind, status, body and
 /// `retry_after` are those of the last failure.
 ///

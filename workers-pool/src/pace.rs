@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use orchestrator_core::context::Context;
 use orchestrator_core::error::WorkerError;
-use orchestrator_core::worker::Attempts;
+use orchestrator_core::worker::{Attempt, Attempts};
 use tokio::time::Instant;
 
 use crate::consequence::{Again, Consequence};
@@ -21,7 +21,7 @@ use crate::consequence::{Again, Consequence};
 ///
 /// The pauses are "full jitter", as Marc Brooker describes and measures it in "Exponential Backoff And Jitter" (AWS Architecture
 /// Blog, 2015): of all ways to spread retries it costs the least work on both sides. Where another worker can be asked, there is
-/// no pause. Nothing is tried that could only begin after the request's deadline.
+/// no pause; where several asked for one, the shortest counts. Nothing is tried that could only begin after the request's deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Pace {
@@ -80,17 +80,39 @@ impl Pace {
         in_time.then(|| begins - now)
     }
 
-    /// The pause that the failure asks for; `None` where nobody may be asked again.
+    /// The pause until the first of the workers may be asked again; `None` where none may be.
     fn pause(&self, attempts: &Attempts, error: &WorkerError) -> Option<Duration> {
         if goes_elsewhere(attempts, error) {
             return Some(Duration::ZERO);
         }
-        match (Consequence::of(error.kind()).again, error.retry_after()) {
-            (Again::No, _) => None,
-            // Not sooner than it says, and not all at once.
-            (_, Some(after)) => (after <= PATIENCE).then(|| after + by_chance(self.most(1))),
-            (_, None) => Some(by_chance(self.most(attempts.len()))),
+        let Consequence { again, elsewhere, .. } = Consequence::of(error.kind());
+        let same = if again == Again::No { None } else { self.pause_of_last(attempts, error) };
+        let other = if elsewhere { self.pause_of_others(&attempts.all()) } else { None };
+        same.into_iter().chain(other).min()
+    }
+
+    fn pause_of_last(&self, attempts: &Attempts, error: &WorkerError) -> Option<Duration> {
+        match error.retry_after() {
+            Some(after) => (after <= PATIENCE).then(|| self.not_all_at_once(after)),
+            None => Some(by_chance(self.most(attempts.len()))),
         }
+    }
+
+    /// The pause until the first of those may be asked that failed before the last one, and said when they may be.
+    fn pause_of_others(&self, failed: &[Attempt]) -> Option<Duration> {
+        let now = Instant::now();
+        let pauses = failed.iter().enumerate().filter_map(|(place, attempt)| {
+            let was_asked_since = failed[place + 1..].iter().any(|later| is_same(later, attempt));
+            let said_no = || failed.iter().any(|any| is_same(any, attempt) && is_no(any));
+            let after = attempt.retry_after.filter(|after| *after <= PATIENCE && !was_asked_since && !said_no())?;
+            Some((attempt.at + attempt.took + after).saturating_duration_since(now))
+        });
+        pauses.min().map(|pause| self.not_all_at_once(pause))
+    }
+
+    /// Not sooner than the server says, and not all who were told the same at once.
+    fn not_all_at_once(&self, after: Duration) -> Duration {
+        after + by_chance(self.most(1))
     }
 
     /// The longest pause behind so many attempts.
@@ -103,6 +125,15 @@ impl Pace {
 /// Whether the next attempt goes to somebody else, whom the last failure says nothing about.
 pub(crate) fn goes_elsewhere(attempts: &Attempts, error: &WorkerError) -> bool {
     Consequence::of(error.kind()).elsewhere && attempts.last().is_some_and(|last| last.elsewhere)
+}
+
+fn is_same(one: &Attempt, other: &Attempt) -> bool {
+    one.worker == other.worker && one.via == other.via
+}
+
+/// Whether whoever failed so is not asked again for the same request.
+fn is_no(attempt: &Attempt) -> bool {
+    Consequence::of(attempt.kind).again == Again::No
 }
 
 fn by_chance(most: Duration) -> Duration {
@@ -192,6 +223,29 @@ mod tests {
         }
         assert_eq!(next(&failed(1, true), &after(2)), Some(Duration::ZERO), "somebody else did not ask for it");
         assert_eq!(next(&failed(1, false), &after(31)), None, "that is for the caller to wait");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_several_that_say_when_the_first_is_waited_for() {
+        use WorkerErrorKind as K;
+        let after = |seconds| error(K::RateLimited).with_retry_after(Duration::from_secs(seconds));
+        let next = |failed: &[(&str, &WorkerError)]| {
+            let attempts = Attempts::default();
+            failed.iter().for_each(|(by, error)| attempts.push(Attempt::new(*by, None, error, Duration::ZERO)));
+            let last = failed.last().expect("some").1;
+            Pace::new().backoff(Duration::ZERO, Duration::ZERO).next(&attempts, last, &anybody())
+        };
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        // The second attempt makes it 1.5 s at least.
+        assert_eq!(next(&[("a", &after(2)), ("b", &after(20))]), seconds(2));
+        assert_eq!(next(&[("a", &after(20)), ("b", &after(2))]), seconds(2));
+        assert_eq!(next(&[("a", &after(2)), ("b", &after(60))]), seconds(2), "b is not waited for");
+        assert_eq!(next(&[("a", &after(2)), ("b", &error(K::Auth))]), seconds(2), "b never answers");
+        assert_eq!(next(&[("a", &after(60)), ("b", &after(20))]), seconds(20), "a is not waited for");
+        assert_eq!(next(&[("a", &after(2)), ("a", &after(20))]), seconds(20), "that is its last word");
+        assert_eq!(next(&[("a", &after(2)), ("a", &error(K::Auth)), ("b", &after(20))]), seconds(20));
+        assert_eq!(next(&[("a", &after(2)), ("b", &error(K::ContentFilter))]), None, "for nobody");
+        assert_eq!(next(&[("a", &after(60)), ("b", &after(60))]), None);
     }
 
     #[tokio::test(start_paused = true)]

@@ -71,6 +71,11 @@ impl Observers {
         }
     }
 
+    /// Tells of a terminal event that somebody made.
+    pub(super) fn finished(&mut self, finish: &mut Finish) {
+        self.end(|observer| observer.end(End::Finished(finish)));
+    }
+
     #[cold]
     fn tell_all(&mut self, item: &mut Option<Result<TokenEvent, WorkerError>>) {
         match item {

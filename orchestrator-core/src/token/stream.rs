@@ -10,11 +10,11 @@ use futures_util::Stream;
 use crate::error::WorkerError;
 use crate::runtime::cell::lock;
 use crate::runtime::permit::Permit;
-use crate::token::TokenEvent;
 use crate::token::emitter::{Emitter, Generate};
 use crate::token::in_stage::InStage;
 use crate::token::observer::{Observer, Observers};
 use crate::token::spawned::{Keeps, Spawned};
+use crate::token::{Finish, TokenEvent};
 use crate::worker::Slot;
 
 /// A worker's answer, pulled by whoever reads it.
@@ -200,6 +200,14 @@ impl TokenStream {
             self.peeked = self.next().await.map(Box::new);
         }
         self.peeked.as_deref()
+    }
+
+    /// Ends the answer here, for whoever knows that nothing behind this belongs to it: those who observe the stream are told so,
+    /// and may add to the terminal event. It yields `None` from then on.
+    pub fn end_with(&mut self, finish: &mut Finish) {
+        self.over = true;
+        self.peeked = None;
+        self.observers.finished(finish);
     }
 
     pub(super) const fn keeps(&self) -> Option<&Keeps> {

@@ -23,14 +23,20 @@ pub struct Attempt {
     pub kind: WorkerErrorKind,
     /// What the worker said.
     pub message: String,
+    /// The pause that the worker asked for.
+    pub retry_after: Option<Duration>,
     /// When the call began.
     pub at: Instant,
     /// From the call to the failure.
     pub took: Duration,
     /// Whether some of the answer had come.
     pub begun: bool,
+    /// Whether it was a call to go on with an answer that another one had begun.
+    pub goes_on: bool,
     /// Whether somebody else could be asked at once, or, where this worker is not asked again itself, when it has room.
     pub elsewhere: bool,
+    /// Whether somebody who could have asked again has decided not to.
+    pub given_up: bool,
 }
 
 impl Attempt {
@@ -44,10 +50,13 @@ impl Attempt {
             model,
             kind: error.kind(),
             message: error.message().to_owned(),
+            retry_after: error.retry_after(),
             at: now.checked_sub(took).unwrap_or(now),
             took,
             begun: false,
+            goes_on: false,
             elsewhere: false,
+            given_up: false,
         }
     }
 

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
 use orchestrator_core::token::{End, Observer};
@@ -8,19 +9,43 @@ use super::circuit::{Pass, Verdict};
 use super::worker::Shared;
 use crate::consequence::Consequence;
 
+/// A server that asks for less than this asks for nothing: it refuses.
+const LEAST_PAUSE: Duration = Duration::from_millis(100);
+
+/// So long a worker may be silent whatever the deadline: who comes shortly before it can't blame the worker.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// A call on its way: tells the circuit how it goes, once.
 pub(super) struct Call {
     shared: Arc<Shared>,
     pass: Pass,
-    /// Where it matters how long its first event takes.
-    started: Option<Instant>,
+    times: Option<Times>,
     begun: bool,
     ended: bool,
 }
 
+/// Where it matters how long the first event takes.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    started: Instant,
+    deadline: Option<Instant>,
+}
+
+impl Times {
+    /// Starts now.
+    pub(super) fn until(deadline: Option<Instant>) -> Self {
+        Self { started: Instant::now(), deadline }
+    }
+
+    /// Whether all the time that the request had went by while the worker said nothing.
+    fn are_up(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now && now - self.started >= PATIENCE)
+    }
+}
+
 impl Call {
-    pub(super) const fn new(shared: Arc<Shared>, pass: Pass, started: Option<Instant>) -> Self {
-        Self { shared, pass, started, begun: false, ended: false }
+    pub(super) const fn new(shared: Arc<Shared>, pass: Pass, times: Option<Times>) -> Self {
+        Self { shared, pass, times, begun: false, ended: false }
     }
 
     pub(super) const fn is_probe(&self) -> bool {
@@ -46,13 +71,30 @@ impl Call {
             self.shared.tell(|circuit, chance| circuit.ended(pass, verdict, now, chance));
         }
     }
+
+    /// Tells that nobody wants it any more. Of one that has begun that says nothing; before, it says how long the worker was silent.
+    fn left(&mut self) {
+        let Some(times) = self.times.filter(|_| !self.begun && !self.ended) else {
+            return self.settle(Verdict::Neither);
+        };
+        let now = Instant::now();
+        if times.are_up(now) {
+            return self.settle(Verdict::Fault);
+        }
+        let pass = self.pass;
+        if self.shared.slow_call.is_some_and(|limit| now.saturating_duration_since(times.started) > limit) {
+            self.shared.tell(|circuit, chance| circuit.begun(pass, times.started, now, chance));
+        }
+        self.settle(Verdict::Neither);
+    }
 }
 
 impl Observer for Call {
     fn begin(&mut self) {
         self.begun = true;
-        if let Some(started) = self.started {
+        if self.pass.is_probe || self.shared.slow_call.is_some() {
             let (pass, now) = (self.pass, Instant::now());
+            let started = self.times.map_or(now, |times| times.started);
             self.shared.tell(|circuit, chance| circuit.begun(pass, started, now, chance));
         }
     }
@@ -66,24 +108,27 @@ impl Observer for Call {
                 self.settle(Verdict::Success);
             }
             End::Failed(error) => self.settle(verdict(error)),
-            End::Dropped => self.settle(Verdict::Neither),
+            End::Dropped => self.left(),
         }
     }
 }
 
 impl Drop for Call {
-    /// A call that is dropped says nothing, unless it is by a panic of the worker.
+    /// It is dropped while the worker is called, unless it is by a panic of that.
     fn drop(&mut self) {
-        self.settle(if std::thread::panicking() { Verdict::Fault } else { Verdict::Neither });
+        match std::thread::panicking() {
+            true => self.settle(Verdict::Fault),
+            false => self.left(),
+        }
     }
 }
 
 fn verdict(error: &WorkerError) -> Verdict {
     match (error.kind(), error.retry_after()) {
-        (WorkerErrorKind::RateLimited, Some(pause)) => {
+        (WorkerErrorKind::RateLimited, Some(pause)) if pause >= LEAST_PAUSE => {
             Instant::now().checked_add(pause).map_or(Verdict::Fault, Verdict::Rest)
         }
-        (WorkerErrorKind::RateLimited, None) => Verdict::Fault,
+        (WorkerErrorKind::RateLimited, _) => Verdict::Fault,
         (kind, _) if Consequence::of(kind).fault => Verdict::Fault,
         _ => Verdict::Neither,
     }

@@ -8,6 +8,9 @@ use super::window::{Counts, Window};
 /// How much of a pause chance may take away, so that breakers that opened together don't probe together.
 const SPREAD: f64 = 0.2;
 
+/// In this time it is probably known how a probe goes.
+pub(crate) const PROBED: Duration = Duration::from_secs(1);
+
 /// What a [`Breaker`](crate::Breaker) does with the next call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,7 +27,7 @@ pub enum BreakerState {
         /// When the probe may start.
         probe_at: Instant,
     },
-    /// The probe is on its way; all other calls are refused.
+    /// The probe is on its way, and has not begun to answer; all other calls are refused.
     HalfOpen,
 }
 
@@ -63,15 +66,17 @@ pub(super) enum Verdict {
 /// Decides which calls go through: no clock, no lock, no worker.
 ///
 /// Whatever changes the state for other reasons than a pause that a server asked for begins a new epoch, and calls of earlier
-/// ones are not counted any more. So the probe is alone in its epoch.
+/// ones are not counted any more. So the probe is alone in its epoch: its first event closes the circuit, on trial until it ends.
 #[derive(Debug)]
 pub(super) struct Circuit {
     config: BreakerConfig,
     state: BreakerState,
     window: Window,
     failed_in_a_row: u32,
-    /// The pause that it is in, or was in last, before chance; zero since it closed.
+    /// The pause that it is in, or was in last, before chance; zero since a call ended well behind it.
     pause: Duration,
+    /// The probe by whose first event it closed, as long as that goes on.
+    trial: Option<Pass>,
     /// Until when the server asked to be left alone: nobody may ask it sooner.
     asked_for: Option<Instant>,
     epoch: u64,
@@ -105,6 +110,7 @@ impl Circuit {
             window: Window::new(config.window),
             failed_in_a_row: 0,
             pause: Duration::ZERO,
+            trial: None,
             asked_for: None,
             epoch: 0,
             opened: 0,
@@ -125,20 +131,30 @@ impl Circuit {
         self.opened
     }
 
+    /// Returns whether a call would be let through, without doing so.
+    ///
+    /// # Errors
+    ///
+    /// Says in how long the next one may be.
+    pub(super) fn look(&self, now: Instant) -> Result<(), Duration> {
+        match self.state {
+            BreakerState::Resting { until: at } | BreakerState::Open { probe_at: at } if at > now => Err(at - now),
+            BreakerState::HalfOpen => Err(self.next_pause().min(PROBED)),
+            BreakerState::Closed | BreakerState::Resting { .. } | BreakerState::Open { .. } => Ok(()),
+        }
+    }
+
     /// Lets a call through.
     ///
     /// # Errors
     ///
     /// Says in how long the next one may be.
     pub(super) fn admit(&mut self, now: Instant) -> Result<Pass, Duration> {
+        self.look(now)?;
         match self.state {
-            BreakerState::Resting { until: at } | BreakerState::Open { probe_at: at } if at > now => {
-                return Err(at - now);
-            }
-            BreakerState::HalfOpen => return Err(self.next_pause()),
-            BreakerState::Closed => {}
             BreakerState::Resting { .. } => self.state = BreakerState::Closed,
             BreakerState::Open { .. } => self.enter(BreakerState::HalfOpen),
+            BreakerState::Closed | BreakerState::HalfOpen => {}
         }
         Ok(Pass { epoch: self.epoch, is_probe: self.state == BreakerState::HalfOpen })
     }
@@ -150,10 +166,7 @@ impl Circuit {
         }
         let slow = self.config.slow_call.is_some_and(|limit| now.saturating_duration_since(started) > limit);
         if pass.is_probe {
-            if slow {
-                self.open(now, chance);
-            }
-            return;
+            return if slow { self.reopen(now, chance) } else { self.try_out(pass) };
         }
         let counts = self.window.count(now, Counts { begun: 1, slow: slow.into(), ..Counts::default() });
         if slow && self.reached(counts.slow, counts.begun, self.config.slow_rate) {
@@ -163,20 +176,63 @@ impl Circuit {
 
     /// Counts the end of a call.
     pub(super) fn ended(&mut self, pass: Pass, verdict: Verdict, now: Instant, chance: f64) {
-        if pass.epoch != self.epoch {
-            return;
+        if self.trial == Some(pass) {
+            self.trial = None;
+            self.tried_out(verdict, now, chance);
+        } else if pass.epoch != self.epoch {
+            self.heed(verdict);
+        } else if pass.is_probe {
+            self.probed(verdict, now, chance);
+        } else {
+            self.count(verdict, now, chance);
         }
+    }
+
+    /// Closes it, and keeps in mind how long the pause was: servers that die in mid-stream can begin an answer, too.
+    fn try_out(&mut self, probe: Pass) {
+        self.trial = Some(probe);
+        self.enter(BreakerState::Closed);
+    }
+
+    /// Heeds the end of the probe that closed it; of one that nobody read to its end, the next call to end well does instead.
+    fn tried_out(&mut self, verdict: Verdict, now: Instant, chance: f64) {
         match verdict {
-            Verdict::Success if pass.is_probe => self.close(),
-            Verdict::Fault if pass.is_probe => self.open(now, chance),
-            Verdict::Rest(until) if pass.is_probe => {
+            Verdict::Success => self.pause = Duration::ZERO,
+            Verdict::Fault => self.reopen(now, chance),
+            Verdict::Rest(until) => self.rest(until),
+            Verdict::Neither => {}
+        }
+    }
+
+    /// Heeds what a call of before says of times to come.
+    fn heed(&mut self, verdict: Verdict) {
+        if let (Verdict::Rest(until), BreakerState::Open { probe_at }) = (verdict, self.state) {
+            self.asked_for = self.asked_for.max(Some(until));
+            self.state = BreakerState::Open { probe_at: self.not_before(probe_at) };
+        }
+    }
+
+    /// Heeds the end of the probe before it had begun to answer.
+    fn probed(&mut self, verdict: Verdict, now: Instant, chance: f64) {
+        match verdict {
+            Verdict::Success => self.close(),
+            Verdict::Fault => self.reopen(now, chance),
+            Verdict::Rest(until) => {
                 self.asked_for = Some(until);
                 self.enter(BreakerState::Open { probe_at: until });
             }
-            Verdict::Neither if pass.is_probe => self.enter(BreakerState::Open { probe_at: now }),
+            Verdict::Neither => self.enter(BreakerState::Open { probe_at: now }),
+        }
+    }
+
+    fn count(&mut self, verdict: Verdict, now: Instant, chance: f64) {
+        match verdict {
             Verdict::Success => {
                 self.failed_in_a_row = 0;
                 self.window.count(now, Counts { ended: 1, ..Counts::default() });
+                if self.trial.is_none() {
+                    self.pause = Duration::ZERO;
+                }
             }
             Verdict::Fault => self.fault(now, chance),
             Verdict::Rest(until) => self.rest(until),
@@ -189,6 +245,7 @@ impl Circuit {
         self.window.clear();
         self.failed_in_a_row = 0;
         self.pause = Duration::ZERO;
+        self.trial = None;
         self.asked_for = None;
         self.enter(BreakerState::Closed);
     }
@@ -230,7 +287,12 @@ impl Circuit {
     }
 
     fn open(&mut self, now: Instant, chance: f64) {
-        self.opened += u64::from(self.state != BreakerState::HalfOpen);
+        self.opened += 1;
+        self.reopen(now, chance);
+    }
+
+    /// Opens it again by its probe.
+    fn reopen(&mut self, now: Instant, chance: f64) {
         self.pause = self.next_pause();
         self.window.clear();
         self.failed_in_a_row = 0;
@@ -242,7 +304,10 @@ impl Circuit {
         (self.pause * 2).max(self.config.first_pause).min(self.config.longest_pause)
     }
 
-    const fn enter(&mut self, state: BreakerState) {
+    fn enter(&mut self, state: BreakerState) {
+        if state != BreakerState::Closed {
+            self.trial = None;
+        }
         self.state = state;
         self.epoch += 1;
     }

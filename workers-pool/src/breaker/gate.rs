@@ -1,6 +1,7 @@
 use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
 
-use orchestrator_core::worker::{Lease, Offer, Slot, SlotGroup, Slots};
+use orchestrator_core::worker::{Offer, Slot, SlotGroup, Slots};
 
 use super::circuit::BreakerState;
 
@@ -8,21 +9,14 @@ use super::circuit::BreakerState;
 #[derive(Debug)]
 pub(super) struct Gate {
     behind: Slots,
-    /// Of this there is one: whoever has it may probe.
-    probe: Slots,
+    /// Of this there is one: whoever has it may probe. Another each time it closes, as the last probe may go on for long.
+    probe: Mutex<Slots>,
     offered: SlotGroup,
-}
-
-/// What a call keeps until its stream is gone.
-#[derive(Debug, Default)]
-pub(super) struct Kept {
-    pub(super) slot: Option<Slot>,
-    pub(super) probe: Option<Slot>,
 }
 
 impl Gate {
     pub(super) fn new(behind: Slots) -> Self {
-        let gate = Self { behind, probe: Slots::new(NonZeroUsize::MIN), offered: SlotGroup::new() };
+        let gate = Self { behind, probe: Mutex::new(one()), offered: SlotGroup::new() };
         gate.follow(BreakerState::Closed);
         gate
     }
@@ -34,23 +28,33 @@ impl Gate {
     /// Offers what can be used in a state.
     pub(super) fn follow(&self, state: BreakerState) {
         let offer = Offer::new(self.behind.clone());
-        self.offered.offer([match state {
-            BreakerState::Closed => offer,
+        let offer = match state {
+            BreakerState::Closed => {
+                self.with_probe(|probe| *probe = one());
+                offer
+            }
             BreakerState::Resting { until } => offer.from(until),
-            BreakerState::Open { probe_at } => offer.through(self.probe.clone()).from(probe_at),
-            BreakerState::HalfOpen => offer.through(self.probe.clone()),
-        }]);
+            BreakerState::Open { probe_at } => offer.through(self.with_probe(|probe| probe.clone())).from(probe_at),
+            BreakerState::HalfOpen => offer.through(self.with_probe(|probe| probe.clone())),
+        };
+        self.offered.offer([offer]);
     }
 
-    /// Finds the slot that a call has, or waits for one where the one of its request went with an earlier attempt.
-    pub(super) async fn slot_for(&self, lease: &mut Lease, again: bool, is_probe: bool) -> Kept {
-        let slot = match lease.take() {
-            None if again => Some(self.behind.acquire().await),
-            leased => leased,
-        };
-        // A probe that came through the gate has it with its slot, and none is left.
-        let probe = if is_probe { self.probe.try_acquire() } else { None };
-        *lease = slot.as_ref().map(Lease::of).unwrap_or_default();
-        Kept { slot, probe }
+    /// Waits for a slot for a request of which the one went with an earlier attempt.
+    pub(super) async fn second_slot(&self) -> Slot {
+        self.behind.acquire().await
     }
+
+    /// What a probe keeps from others; one that came through the gate has it with its slot, and none is left.
+    pub(super) fn probe(&self) -> Option<Slot> {
+        self.with_probe(|probe| probe.try_acquire())
+    }
+
+    fn with_probe<T>(&self, with: impl FnOnce(&mut Slots) -> T) -> T {
+        with(&mut self.probe.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn one() -> Slots {
+    Slots::new(NonZeroUsize::MIN)
 }

@@ -21,7 +21,7 @@ impl Guard {
     /// Those of the call; [`Overloaded`](orchestrator_core::error::WorkerErrorKind::Overloaded), with the time until the next one
     /// may be made, where this one was not.
     pub(crate) async fn run<T>(&self, call: impl Future<Output = Result<T, WorkerError>>) -> Result<T, WorkerError> {
-        let admitted = self.0.admit()?;
+        let admitted = self.0.admit(None)?;
         let answer = call.await;
         match &answer {
             Ok(_) => admitted.answered(),

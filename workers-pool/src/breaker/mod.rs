@@ -11,6 +11,7 @@ mod window;
 mod worker;
 
 pub use circuit::BreakerState;
+pub(crate) use circuit::PROBED;
 pub use config::BreakerConfig;
 pub(crate) use guard::Guard;
 pub(crate) use window::{Counts, Window};

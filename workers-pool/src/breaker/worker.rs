@@ -6,31 +6,35 @@ use std::time::Duration;
 use async_trait::async_trait;
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
 use orchestrator_core::token::TokenStream;
-use orchestrator_core::worker::{Health, InferenceRequest, ModelWorker, Slots, WorkerInfo};
+use orchestrator_core::worker::{Health, InferenceRequest, Lease, ModelWorker, Slots, WorkerInfo};
 use tokio::time::Instant;
 
-use super::call::Call;
+use super::call::{Call, Times};
 use super::circuit::{BreakerState, Circuit, Pass};
 use super::config::BreakerConfig;
-use super::gate::{Gate, Kept};
+use super::gate::Gate;
 
 /// Leaves a worker alone while it fails: a circuit breaker around one [`ModelWorker`].
 ///
 /// It opens when too many calls failed or were slow, as its [`BreakerConfig`] says, and refuses calls then, with
 /// [`Overloaded`](WorkerErrorKind::Overloaded) and the time to the next probe as `retry_after`; the worker is not called. After a
-/// pause one call goes through. If its answer comes to its end the breaker closes, if it fails or is slow the pause doubles.
+/// pause one call goes through: the probe. With its first event the breaker closes; if it fails, then or later, or is slow, the
+/// breaker opens again, for twice as long. Only when its stream has come to its end the pauses begin anew.
 ///
-/// - **What counts** is how the *stream* goes: a stream that fails in the middle is a failure, and the probe is over when its
-///   stream is. What the caller did wrong does not count, nor does a stream that is dropped; a dropped probe lets the next call be
-///   the probe at once.
+/// - **What counts** is how the *stream* goes: a stream that fails in the middle is a failure. What the caller did wrong does not
+///   count. A stream that is dropped behind its first event says nothing. Before it, the call counts as slow if it took so long,
+///   and as failed if the request's deadline passed meanwhile, and a second at least; else it says nothing, and if it was the
+///   probe the next call is the probe at once.
 /// - **A server that says when to come back** (rate limited, with `retry_after`) did nothing wrong: the worker rests until then, and
-///   goes on as if nothing had been. Without `retry_after` it is a failure.
+///   goes on as if nothing had been. If it opens meanwhile, the probe comes no sooner. Without `retry_after`, or with less than
+///   100 ms, it is a failure.
 /// - **Slots** of the worker are offered as long as it is closed. While it is open there are none, from the instant of the probe on
-///   there is one. So pipelines wait, or refuse as [`Unavailable`](orchestrator_core::error::RefuseReason::Unavailable), and no
-///   request leaves its queue to be refused here.
+///   there is one. So pipelines wait, or refuse as [`Unavailable`](orchestrator_core::error::RefuseReason::Unavailable). Only a
+///   request that has its slot already when the breaker opens is refused here.
 /// - **Where it shows**: each change of state is an event of `tracing`, and the span of a call that was not simply let through has
 ///   the state in its field `breaker`.
-/// - **A second attempt** of a request, whose slot went with the first one, waits for one of the worker's.
+/// - **A second attempt** of a request, whose slot went with the first one, waits for one of the worker's; is refused at once if
+///   the breaker is open by then, or behind its wait if it opens meanwhile.
 ///
 /// Inside of retries and pools, around [`Timed`](crate::Timed): what takes too long then counts as a failure. A breaker around a
 /// retry would see only what is left of the failures.
@@ -99,17 +103,23 @@ impl<W: ModelWorker> Breaker<W> {
 #[async_trait]
 impl<W: ModelWorker> ModelWorker for Breaker<W> {
     async fn infer(&self, mut request: InferenceRequest) -> Result<TokenStream, WorkerError> {
-        let call = self.shared.admit()?;
-        let kept = match &self.shared.gate {
-            None => Kept::default(),
-            Some(gate) => {
-                let again = !request.attempts.is_empty();
-                gate.slot_for(&mut request.lease, again, call.is_probe()).await
-            }
+        let slot = match &self.shared.gate {
+            None => None,
+            Some(gate) => match request.lease.take() {
+                // Nobody stands in line to be refused.
+                None if !request.attempts.is_empty() => {
+                    self.shared.look()?;
+                    Some(gate.second_slot().await)
+                }
+                leased => leased,
+            },
         };
+        request.lease = slot.as_ref().map(Lease::of).unwrap_or_default();
+        let call = self.shared.admit(request.context.deadline())?;
+        let probe = self.shared.gate.as_ref().filter(|_| call.is_probe()).and_then(Gate::probe);
         match self.worker.infer(request).await {
             Ok(stream) => {
-                let kept = [kept.slot, kept.probe].into_iter().flatten();
+                let kept = [slot, probe].into_iter().flatten();
                 Ok(kept.fold(stream.observed(call), TokenStream::keep))
             }
             Err(error) => {
@@ -142,7 +152,7 @@ impl<W> fmt::Debug for Breaker<W> {
 /// The circuit of a breaker, its slots, and what its streams share with it.
 pub(super) struct Shared {
     name: String,
-    times_first_events: bool,
+    pub(super) slow_call: Option<Duration>,
     /// [`Circuit::pass`], which takes no lock: whoever comes while it opens may still go through.
     pass: AtomicU64,
     circuit: Mutex<Circuit>,
@@ -154,7 +164,7 @@ impl Shared {
         let circuit = Circuit::new(config);
         Self {
             name,
-            times_first_events: config.slow_call.is_some(),
+            slow_call: config.slow_call,
             pass: AtomicU64::new(Pass::to_bits(circuit.pass())),
             circuit: Mutex::new(circuit),
             gate: slots.map(Gate::new),
@@ -166,18 +176,27 @@ impl Shared {
     }
 
     /// Lets a call through.
-    pub(super) fn admit(self: &Arc<Self>) -> Result<Call, WorkerError> {
+    pub(super) fn admit(self: &Arc<Self>, deadline: Option<Instant>) -> Result<Call, WorkerError> {
         let pass = match Pass::from_bits(self.pass.load(Ordering::Acquire)) {
             Some(pass) => pass,
-            None => self.ask()?,
+            None => self.ask(Circuit::admit)?,
         };
-        Ok(Call::new(self.clone(), pass, self.times_first_events.then(Instant::now)))
+        let is_timed = deadline.is_some() || self.slow_call.is_some();
+        Ok(Call::new(self.clone(), pass, is_timed.then(|| Times::until(deadline))))
+    }
+
+    /// Refuses a call that would be refused now.
+    fn look(&self) -> Result<(), WorkerError> {
+        match Pass::from_bits(self.pass.load(Ordering::Acquire)) {
+            Some(_) => Ok(()),
+            None => self.ask(|circuit, now| circuit.look(now)),
+        }
     }
 
     #[cold]
-    fn ask(&self) -> Result<Pass, WorkerError> {
+    fn ask<T>(&self, ask: impl FnOnce(&mut Circuit, Instant) -> Result<T, Duration>) -> Result<T, WorkerError> {
         let now = Instant::now();
-        let (asked, state) = self.tell(|circuit, _| (circuit.admit(now), circuit.state()));
+        let (asked, state) = self.tell(|circuit, _| (ask(circuit, now), circuit.state()));
         tracing::Span::current().record("breaker", state.as_str());
         asked.map_err(|pause| self.refuse(pause))
     }

@@ -21,9 +21,9 @@ pub(super) struct Course<W> {
     asked: InferenceRequest,
     delivered: Delivered,
     call: Call,
-    /// By what the answer broke off.
+    /// By what the answer broke off, or could not begin anew.
     broke: Option<WorkerError>,
-    /// Whether the worker has refused to go on, or could not.
+    /// Whether nobody is asked to go on any more: who was asked refused, or could not, and there is nobody else.
     refused: bool,
     /// Whether what the reader has is void, and it was not told yet.
     owes_reset: bool,
@@ -142,16 +142,36 @@ impl<W: ModelWorker> Course<W> {
     ///
     /// The caller's error, where nothing can be done.
     pub(super) fn next(&mut self, error: &WorkerError) -> Result<Next, WorkerError> {
-        if self.is_refusal(error) {
-            self.refused = true;
+        self.note(error);
+        let refuses = self.is_refusal(error);
+        if refuses {
+            self.refused |= !self.was_a_member();
         } else {
-            self.note(error);
-            if self.call.begun || self.broke.is_none() {
+            if self.call.begun || !self.goes_on() {
                 self.broke = Some(error.clone());
             }
             self.refused |= self.was_the_last_to_go_on();
         }
-        self.again(error).ok_or_else(|| self.told(error))
+        // That a worker refuses to go on is no failure of the answer: what counts is how that broke off.
+        let cause = self.broke.clone().filter(|_| refuses);
+        let next = if self.was_given_up() { None } else { self.again(cause.as_ref().unwrap_or(error)) };
+        next.ok_or_else(|| self.told(error))
+    }
+
+    /// Returns whether those who make further attempts inside have done all that can be done: nothing was delivered yet.
+    fn was_given_up(&self) -> bool {
+        !self.has_begun() && self.asked.attempts.last().is_some_and(|last| last.given_up)
+    }
+
+    /// Returns whether the reader has something, be it void.
+    fn has_begun(&self) -> bool {
+        self.owes_reset || !self.delivered.is_nothing()
+    }
+
+    /// Returns whether it was one of many that failed, of which others may go on, and not the worker itself.
+    fn was_a_member(&self) -> bool {
+        let is_the_worker = |last: Attempt| last.via.is_empty() && last.worker == self.worker.info().name;
+        self.asked.attempts.last().is_some_and(|last| !is_the_worker(last))
     }
 
     /// Returns whether the worker only does not want to go on behind the prefix.
@@ -183,24 +203,24 @@ impl<W: ModelWorker> Course<W> {
     }
 
     fn again(&mut self, error: &WorkerError) -> Option<Next> {
-        let pause = self.pause(error)?;
-        if self.delivered.is_nothing() {
-            return Some(Next { pause, request: self.asked.clone(), behind: None });
+        let continued = self.continued();
+        let begins_anew = self.delivered.is_nothing() || self.how.resets;
+        if continued.is_none() && !begins_anew {
+            return None;
         }
-        if let Some(request) = self.continued() {
+        let pause = self.pause(error)?;
+        if let Some(request) = continued {
             return Some(Next { pause, request, behind: Some(self.delivered.tokens()) });
         }
-        self.how.resets.then(|| {
+        if !self.delivered.is_nothing() {
             self.void();
             self.owes_reset = true;
-            Next { pause, request: self.asked.clone(), behind: None }
-        })
+        }
+        Some(Next { pause, request: self.asked.clone(), behind: None })
     }
 
-    /// In how long there may be another call; `None` where there may not.
+    /// In how long there may be another call, which is paid for then; `None` where there may not.
     fn pause(&self, error: &WorkerError) -> Option<Duration> {
-        // That a worker refuses to go on is no failure of the answer: what counts is how that broke off.
-        let error = if self.refused { self.broke.as_ref()? } else { error };
         let cause = if self.delivered.is_nothing() { error.clone() } else { next::in_mid_answer(error)? };
         let InferenceRequest { attempts, context, .. } = &self.asked;
         let pause = self.how.pace.next(attempts, &cause, context)?;
@@ -209,7 +229,7 @@ impl<W: ModelWorker> Course<W> {
 
     /// Returns the request by which the worker goes on, where it can.
     fn continued(&self) -> Option<InferenceRequest> {
-        if self.refused || self.delivered.is_barred() {
+        if self.refused || self.delivered.is_nothing() || self.delivered.is_barred() {
             return None;
         }
         let worker = self.worker.info();
@@ -221,10 +241,9 @@ impl<W: ModelWorker> Course<W> {
         self.delivered = Delivered::new(self.how.resume != Resume::Continue || begun::is_barred(&self.asked));
     }
 
-    /// Returns the error that the caller gets: of a begun answer the one by which it broke off.
+    /// Returns the error that the caller gets: of a begun answer the one by which it broke off, or could not begin anew.
     fn told(&self, error: &WorkerError) -> WorkerError {
-        let is_begun = self.owes_reset || !self.delivered.is_nothing();
-        let error = self.broke.as_ref().filter(|_| is_begun).unwrap_or(error);
+        let error = self.broke.as_ref().filter(|_| self.has_begun()).unwrap_or(error);
         attempt::give_up(error.clone(), &self.asked.attempts)
     }
 
@@ -234,7 +253,7 @@ impl<W: ModelWorker> Course<W> {
             let usage = &mut finish.usage;
             usage.prompt_tokens = usage.prompt_tokens.saturating_sub(behind);
             usage.cached_tokens = usage.cached_tokens.min(usage.prompt_tokens);
-            usage.completion_tokens += behind;
+            usage.completion_tokens = usage.completion_tokens.saturating_add(behind);
         }
         self.name_the_failed(finish);
     }

@@ -49,13 +49,16 @@ impl<W: ModelWorker> FailingOver<W> {
     /// Has an event wait until it is clear that no stop text lies across the seam.
     #[cold]
     fn pass_the_seam(&mut self, event: TokenEvent) {
-        let State::Flowing(course, _) = &self.state else { return };
+        let State::Flowing(course, stream) = &mut self.state else { return };
         match self.seam.take(event) {
             Known::Nothing => {}
             Known::GoesOn(held) => self.waiting.extend(held),
             Known::Stops => {
                 self.seam = Seam::default();
-                self.waiting.push_back(TokenEvent::Finish(course.stopped()));
+                let mut finish = course.stopped();
+                // Whoever goes on is known by those who watch its stream.
+                stream.end_with(&mut finish);
+                self.waiting.push_back(TokenEvent::Finish(finish));
             }
         }
     }

@@ -25,17 +25,18 @@ use crate::retry::Budget;
 /// | nothing but events without text | the request is asked again as it was |
 /// | text, and the inner worker [continues](WorkerInfo::continues) | it is asked to go on [behind](InferenceRequest::prefix) that ([`Resume::Continue`]) |
 /// | anything, and it understands [`Reset`](orchestrator_core::token::TokenEvent::Reset) | `Reset`, and the answer from its beginning ([`resets`](Self::resets)) |
-/// | anything | the stream fails, with the error by which the answer broke off, and what was tried in its message |
+/// | anything | the stream fails, with the error by which the answer broke off, or could not begin anew, and what was tried in its message |
 ///
 /// Where going on fails, too, before it has begun, and nobody else can, a reader that understands `Reset` gets the answer from its
-/// beginning; for any other it is tried again.
+/// beginning; for any other it is tried again. A worker that refuses to go on, as an invalid request, is not asked that again, but
+/// the other members of a pool are. Such a refusal is an attempt like others.
 ///
 /// An answer is never continued under a grammar, a schema or another given form, with tools in the request, or once a piece of
 /// a tool call or of reasoning was delivered. What is left of [`max_tokens`](orchestrator_core::request::Sampling) is what the next
 /// call may add; where nothing is left the answer ends there, with [`Length`](orchestrator_core::token::FinishReason::Length).
 ///
 /// Invalid requests, content filters and the time limit of the whole answer end it, and so does a context that is full behind the
-/// first token. How soon and how often it is asked again is the [`Pace`]'s, over all attempts of the request, and the same budget
+/// first token. So does a [`Retry`](crate::Retry) inside that has given up before the reader has anything. How soon and how often it is asked again is the [`Pace`]'s, over all attempts of the request, and the same budget
 /// keeps calls that go to nobody else from becoming a load as for a [`Retry`](crate::Retry). Before the next call the stream that
 /// died is dropped, and with it its connection and slot.
 ///

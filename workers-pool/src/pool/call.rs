@@ -96,20 +96,32 @@ impl Call {
         seat.record(|record| record.failed(error, self.begun, silent.then_some(took), now));
         self.fleet.look_for_outliers(now);
         self.note(error, took);
-        let Consequence { again, elsewhere, .. } = Consequence::of(error.kind());
-        if elsewhere && self.fleet.is_another_there(&self.needs, &self.attempts.all(), again, now) {
+        let again = Consequence::of(error.kind()).again;
+        if self.is_for_others(error) && self.fleet.is_another_there(&self.needs, &self.attempts.all(), again, now) {
             self.attempts.amend(self.attempts.len() - 1, |last| last.elsewhere = true);
         }
+    }
+
+    /// Whether others may do better: also one that refused to go on with an answer says nothing of them.
+    fn is_for_others(&self, error: &WorkerError) -> bool {
+        let refused_to_go_on =
+            error.kind() == WorkerErrorKind::InvalidRequest && self.needs.begun.is_some() && !self.begun;
+        refused_to_go_on || Consequence::of(error.kind()).elsewhere
     }
 
     /// Notes the failure as one of this member, or where those behind it have noted it themselves, that they were called as it.
     fn note(&self, error: &WorkerError, took: Duration) {
         let name = &self.presence.seat().name;
         if self.attempts.len() > self.before {
-            self.attempts.amend(self.before, |attempt| attempt.via.push(name.clone()));
+            self.attempts.amend(self.before, |attempt| {
+                attempt.via.push(name.clone());
+                // Whoever gave up has asked this member only.
+                attempt.given_up = false;
+            });
         } else {
             let model = self.model.as_deref().map(str::to_owned);
-            let attempt = Attempt::new(name, model, error, took).begun(self.begun);
+            let mut attempt = Attempt::new(name, model, error, took).begun(self.begun);
+            attempt.goes_on = self.needs.begun.is_some();
             attempt::record(&self.attempts, &self.context, attempt);
         }
     }

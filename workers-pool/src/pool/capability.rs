@@ -7,13 +7,10 @@ use orchestrator_core::worker::Attempt;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use crate::breaker::BreakerState;
+use crate::breaker::{BreakerState, PROBED};
 use crate::consequence::{Again, Consequence};
 use crate::pool::needs::{Begun, Needs};
 use crate::pool::roster::Entry;
-
-/// In this time it is probably known how a probe goes.
-const PROBED: Duration = Duration::from_secs(1);
 
 /// Members that are left.
 pub(super) type Left<'a> = SmallVec<[Seen<'a>; 8]>;
@@ -55,7 +52,7 @@ pub(super) fn askable<'a>(
     keep_capable(&mut left, needs)?;
     keep_long_enough(&mut left, needs, failed)?;
     if !failed.is_empty() {
-        keep_untold(&mut left, failed)?;
+        keep_untold(&mut left, needs, failed)?;
     }
     if !left.iter().any(|seen| seen.opens_in(now).is_none()) {
         return Err(nobody_takes(&left, now));
@@ -131,11 +128,16 @@ fn proved_too_short<'f>(left: &Left<'_>, failed: &'f [Attempt]) -> Option<(&'f A
     failed.iter().filter_map(|attempt| Some((attempt, limit_of(attempt)?))).max_by_key(|(_, limit)| *limit)
 }
 
-/// Drops those that have told already that they won't answer this request.
-fn keep_untold(left: &mut Left<'_>, failed: &[Attempt]) -> Result<(), WorkerError> {
+/// Drops those that have told already that they won't answer this request. Who only refused to go on may answer it anew.
+fn keep_untold(left: &mut Left<'_>, needs: &Needs, failed: &[Attempt]) -> Result<(), WorkerError> {
+    let is_anew = needs.begun.is_none();
+    let only_goes_on_no_further =
+        |attempt: &Attempt| attempt.goes_on && attempt.kind == WorkerErrorKind::InvalidRequest;
     let told = |entry: &Seen<'_>| {
         let mut own = failed.iter().filter(|attempt| entry.made(attempt));
-        own.any(|attempt| Consequence::of(attempt.kind).again == Again::No)
+        own.any(|attempt| {
+            !(is_anew && only_goes_on_no_further(attempt)) && Consequence::of(attempt.kind).again == Again::No
+        })
     };
     let nobody = |_: &Left<'_>| match failed.last() {
         Some(last) => WorkerError::new(last.kind, format!("nobody else could answer: {}", last.message)),

@@ -65,7 +65,7 @@ impl Round<'_> {
     /// Whose turn it is: the next above the last one, and the lowest behind the highest.
     fn next(&mut self) -> Option<Arc<dyn Embedder>> {
         let (last, now) = (self.last.load(Ordering::Relaxed), Instant::now());
-        let order = |entry: &Entry| (entry.unavailable > Some(now), entry.seat.id <= last, entry.seat.id);
+        let order = |entry: &Entry| (entry.seat.unavailable_until(now).is_some(), entry.seat.id <= last, entry.seat.id);
         let place = (0..self.members.len()).min_by_key(|place| order(&self.members[*place]))?;
         let entry = self.members.remove(place);
         self.last.store(entry.seat.id, Ordering::Relaxed);

@@ -5,6 +5,9 @@ use tokio::time::Instant;
 /// In this time a measurement loses all but 37 % of its weight.
 const MEMORY: Duration = Duration::from_secs(10);
 
+/// A wait that was given up sooner tells nothing of a member that has never answered.
+const LONG: Duration = Duration::from_secs(1);
+
 /// How long first tokens take: a mean that rises to a slow one at once and comes down slowly, with time.
 ///
 /// Peak EWMA, as Finagle's balancer measures latency. It also falls while nothing is measured, so that a member that was slow
@@ -26,7 +29,7 @@ impl FirstToken {
 
     /// Takes note that one took at least so long: nobody waited for its end.
     pub(super) fn at_least(&mut self, took: Duration, now: Instant) {
-        if self.mean.is_some() && self.get(now).is_some_and(|mean| mean < took) {
+        if self.get(now).map_or(took >= LONG, |mean| mean < took) {
             self.record(took, now);
         }
     }
@@ -88,11 +91,14 @@ mod tests {
     async fn a_wait_that_was_given_up_only_raises_it() {
         let (start, mut mean) = (Instant::now(), FirstToken::default());
         mean.at_least(ms(50), start);
-        assert_eq!(mean.get(start), None, "of one that has never answered nothing is known");
+        assert_eq!(mean.get(start), None, "that says little of one that has never answered");
         mean.record(ms(100), start);
         mean.at_least(ms(50), start);
         assert_eq!(mean.get(start), Some(ms(100)));
         mean.at_least(ms(300), start);
         assert_eq!(mean.get(start), Some(ms(300)));
+        let mut silent = FirstToken::default();
+        silent.at_least(ms(1_000), start);
+        assert_eq!(silent.get(start), Some(ms(1_000)));
     }
 }

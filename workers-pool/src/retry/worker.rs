@@ -28,8 +28,8 @@ use crate::pace::Pace;
 /// A call that goes on with an answer is made once: whether another way is better than trying that one again, the fail-over around it
 /// decides.
 ///
-/// Around a pool or a breaker, so that the next attempt is another choice, or waits for the probe; inside of a fail-over. Retries
-/// around retries don't multiply: attempts are counted by request.
+/// Around a pool or a breaker, so that the next attempt is another choice, or waits for the probe; inside of a fail-over, which
+/// leaves it at that when the retry has given up. Retries around retries don't multiply: attempts are counted by request.
 ///
 /// ```
 /// use std::time::Duration;
@@ -139,6 +139,7 @@ impl<W: ModelWorker> ModelWorker for Retry<W> {
                 return Err(error);
             }
             let Some(pause) = self.next(&again.attempts, &error, &again.context) else {
+                attempt::mark_given_up(&again.attempts);
                 return Err(attempt::give_up(error, &again.attempts));
             };
             tokio::time::sleep(pause).await;

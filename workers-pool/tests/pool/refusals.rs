@@ -4,7 +4,7 @@ use orchestrator_core::error::{Phase, RefuseReason, WorkerError, WorkerErrorKind
 use orchestrator_core::prelude::*;
 use orchestrator_core::testing::{MockWorker, Script};
 use workers_pool::policy::{Ordered, RoundRobin};
-use workers_pool::{BreakerConfig, BreakerState, Member, Retry};
+use workers_pool::{BreakerConfig, BreakerState, FailOver, Member, Retry};
 
 use crate::common::{answers, fails, finish, member, pool, request, slots, who};
 
@@ -20,7 +20,7 @@ fn healing() -> (MockWorker, std::sync::Arc<std::sync::atomic::AtomicBool>) {
     let healed = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let seen = healed.clone();
     let worker = MockWorker::with(move |_| match seen.load(std::sync::atomic::Ordering::SeqCst) {
-        true => Script::new().streaming().text("x").delay(Duration::from_secs(1)).finish(),
+        true => Script::new().streaming().delay(Duration::from_secs(1)).text("x").finish(),
         false => Script::new().fail(WorkerError::new(Kind::Transient, "it fails")),
     });
     (worker, healed)
@@ -92,6 +92,63 @@ async fn a_silent_member_is_asked_again_only_if_nobody_else_is_there() {
     assert_eq!(names, ["silent", "failing", "failing", "failing"]);
     pool.remove("failing").expect("it is there");
     assert_eq!(finish(&pool, first).await.expect_err("it is silent").kind(), Kind::Timeout(Phase::FirstToken));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_member_is_noticed_though_every_request_has_a_deadline() {
+    let silent = MockWorker::new(Script::new().hang());
+    let pool = pool([Member::new("silent", silent.clone()), Member::new("well", answers("x"))]);
+    pool.set_policy(Ordered::new());
+    let pipeline = Pipeline::builder("test")
+        .stage(InferenceStage::new(FailOver::new(Retry::new(pool.clone()))))
+        .stage(StreamStage::default())
+        .build()
+        .expect("whole");
+    let mut answered = 0;
+    for _ in 0..50 {
+        let request = PromptRequest::new("?").within(Duration::from_secs(30));
+        let mut answer = pipeline.submit(request).await.expect("let in");
+        answered += usize::from(answer.text().await.is_ok());
+    }
+    assert_eq!((answered, silent.stats().calls), (45, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_long_a_member_was_silent_is_known_though_it_never_answered() {
+    let pool = pool([Member::new("silent", MockWorker::new(Script::new().hang()))]);
+    let left = tokio::time::timeout(Duration::from_secs(2), finish(&pool, request())).await;
+    assert!(left.is_err(), "nobody answers");
+    assert_eq!(member(&pool, "silent").first_token, Some(Duration::from_secs(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_beyond_all_measure_do_not_overflow() {
+    let most = Usage::new(u64::MAX, u64::MAX);
+    let worker = MockWorker::new(Script::new().streaming().event(TokenEvent::finish(FinishReason::Stop, most)));
+    let pool = pool([Member::new("a", worker)]);
+    for _ in 0..2 {
+        finish(&pool, request()).await.expect("answers");
+    }
+    assert_eq!(member(&pool, "a").usage.completion_tokens, u64::MAX);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_that_are_limited_the_one_that_is_back_first_is_waited_for() {
+    let limited = |seconds| {
+        let error = WorkerError::new(Kind::RateLimited, "429").with_retry_after(Duration::from_secs(seconds));
+        let calls = std::sync::atomic::AtomicUsize::new(0);
+        MockWorker::with(move |_| match calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+            0 => Script::new().fail(error.clone()),
+            _ => Script::answering("x"),
+        })
+    };
+    for other in [20, 60] {
+        let pool = pool([Member::new("a", limited(2)), Member::new("b", limited(other))]);
+        pool.set_policy(Ordered::new());
+        let started = tokio::time::Instant::now();
+        assert_eq!(who(&Retry::new(pool), request()).await.expect("answered"), "a");
+        assert!(started.elapsed() >= Duration::from_secs(2) && started.elapsed() <= Duration::from_millis(2_501));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -164,3 +164,74 @@ fn a_pause_that_the_server_asked_for_is_kept_whatever_comes() {
     passes[1..].iter().for_each(|failed| circuit.ended(*failed, Verdict::Fault, now, 0.0));
     assert_eq!(circuit.state(), BreakerState::Open { probe_at: now + seconds(60) });
 }
+
+#[test]
+fn the_first_event_of_the_probe_closes_it_on_trial() {
+    let mut now = Instant::now();
+    let mut circuit = opened(now);
+    for pause in [1, 2, 4] {
+        assert_eq!(circuit.state(), BreakerState::Open { probe_at: now + seconds(pause) });
+        now += seconds(pause);
+        let probe = pass(&mut circuit, now);
+        circuit.begun(probe, now, now, 0.0);
+        assert_eq!(circuit.state(), BreakerState::Closed);
+        end(&mut circuit, Verdict::Success, now);
+        now += seconds(60);
+        circuit.ended(probe, Verdict::Fault, now, 0.0);
+    }
+    assert_eq!((circuit.state(), circuit.opened()), (BreakerState::Open { probe_at: now + seconds(8) }, 1));
+}
+
+/// Opens it, and closes it by the first event of a probe, which is still on its way.
+fn on_trial(now: Instant) -> (Circuit, Pass) {
+    let mut circuit = opened(now);
+    let probe = pass(&mut circuit, now + seconds(1));
+    circuit.begun(probe, now + seconds(1), now + seconds(1), 0.0);
+    (circuit, probe)
+}
+
+#[test]
+fn pauses_begin_anew_when_the_probe_has_ended_well() {
+    let now = Instant::now();
+    for (verdict, others, pause) in [
+        (Some(Verdict::Success), false, 1),
+        (Some(Verdict::Neither), false, 2),
+        (Some(Verdict::Neither), true, 1),
+        (None, true, 2),
+    ] {
+        let (mut circuit, probe) = on_trial(now);
+        verdict.into_iter().for_each(|verdict| circuit.ended(probe, verdict, now, 0.0));
+        if others {
+            end(&mut circuit, Verdict::Success, now);
+        }
+        let later = now + seconds(100);
+        (0..5).for_each(|_| end(&mut circuit, Verdict::Fault, later));
+        let open = BreakerState::Open { probe_at: later + seconds(pause) };
+        assert_eq!((circuit.state(), circuit.opened()), (open, 2), "{verdict:?}, {others}");
+        circuit.ended(probe, Verdict::Success, later, 0.0);
+        assert_eq!(circuit.state(), open, "the trial is over");
+    }
+}
+
+#[test]
+fn whoever_meets_a_probe_comes_again_in_a_second_at_most() {
+    let mut now = Instant::now();
+    let mut circuit = opened(now);
+    for pause in [1, 2, 4] {
+        now += seconds(pause);
+        let probe = pass(&mut circuit, now);
+        assert_eq!(circuit.admit(now), Err(seconds(1)));
+        circuit.ended(probe, Verdict::Fault, now, 0.0);
+    }
+}
+
+#[test]
+fn a_pause_that_is_asked_for_when_it_is_open_already_is_kept_too() {
+    let now = Instant::now();
+    let mut circuit = circuit();
+    let late = pass(&mut circuit, now);
+    (0..5).for_each(|_| end(&mut circuit, Verdict::Fault, now));
+    circuit.ended(late, Verdict::Rest(now + seconds(30)), now, 0.0);
+    circuit.probe_now(now);
+    assert_eq!(circuit.state(), BreakerState::Open { probe_at: now + seconds(30) });
+}

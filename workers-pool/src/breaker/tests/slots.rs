@@ -142,3 +142,56 @@ async fn slots_are_withheld_while_it_rests() {
     tokio::time::sleep(seconds(7)).await;
     assert_eq!((offered.total(), offered.free()), (2, 2));
 }
+
+fn again() -> InferenceRequest {
+    let again = request();
+    again.attempts.push(Attempt::new("mock", None, &error(WorkerErrorKind::Transient), seconds(1)));
+    again
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_attempt_that_waits_while_it_opens_is_refused() {
+    let slots = two();
+    let worker = MockWorker::new(failing()).slots(slots.clone());
+    let breaker = Breaker::new(worker.clone());
+    let others = (slots.acquire().await, slots.acquire().await);
+    let mut call = breaker.infer(again());
+    assert!(futures_util::poll!(&mut call).is_pending());
+    open(&breaker, 5).await;
+    drop(others.0);
+    let refused = call.await.expect_err("it is open by now");
+    assert_eq!((refused.kind(), worker.stats().calls, slots.free()), (WorkerErrorKind::Overloaded, 5, 1));
+    breaker.infer(again()).await.expect_err("who comes to an open one does not stand in line");
+}
+
+#[tokio::test(start_paused = true)]
+async fn to_wait_for_a_slot_is_not_to_be_slow() {
+    let slots = two();
+    let config = BreakerConfig::new().slow_call(seconds(2)).least_calls(1);
+    let breaker = Breaker::with(MockWorker::new(Script::answering("a b")).slots(slots.clone()), config);
+    let others = (slots.acquire().await, slots.acquire().await);
+    let mut call = breaker.infer(again());
+    assert!(futures_util::poll!(&mut call).is_pending());
+    tokio::time::sleep(seconds(3)).await;
+    drop(others);
+    let mut stream = call.await.expect("begins");
+    stream.next().await.expect("an event").expect("of the answer");
+    assert_eq!(breaker.state(), BreakerState::Closed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_still_answers_does_not_keep_the_next_one_out() {
+    let long = Script::new().streaming().text("t").hang();
+    let scripts = [vec![failing(); 5], vec![long], vec![failing(); 5], vec![Script::answering("back")]].concat();
+    let breaker = Breaker::new(scripted(scripts).slots(two()));
+    open(&breaker, 5).await;
+    tokio::time::sleep(seconds(1)).await;
+    let slot = breaker.slots().expect("has slots").acquire().await;
+    let mut request = request();
+    request.lease = Lease::of(&slot);
+    let mut probe = breaker.infer(request).await.expect("the probe");
+    probe.next().await.expect("an event").expect("of the answer");
+    open(&breaker, 5).await;
+    let next = tokio::time::timeout(seconds(2), ask_with_slot(&breaker)).await;
+    next.expect("there is a slot for it").expect("answers");
+}

@@ -102,9 +102,8 @@ async fn a_probe_that_is_dropped_lets_the_next_call_probe_at_once() {
     assert!(gave_up.is_err() && is_due(&breaker), "{breaker:?}");
     let mut stream = breaker.infer(request()).await.expect("the next probe");
     stream.next().await.expect("an event").expect("of the answer");
-    assert_eq!(breaker.state(), BreakerState::HalfOpen, "it is over when its stream is");
+    assert_eq!(breaker.state(), BreakerState::Closed, "it answers");
     drop(stream);
-    assert!(is_due(&breaker), "{breaker:?}");
     assert_eq!(ask(&breaker).await.expect("answers"), "back");
     assert_eq!(breaker.state(), BreakerState::Closed);
 }
@@ -152,4 +151,99 @@ async fn an_answer_that_is_nothing_but_its_end_may_be_slow_too() {
         ask(&breaker).await.expect("answers");
     }
     assert!(matches!(breaker.state(), BreakerState::Open { .. }), "{breaker:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_answer_of_the_probe_keeps_nobody_out() {
+    let long = || Script::new().streaming().text("t").hang();
+    let worker = scripted([vec![failing(); 5], vec![long(), Script::answering("back")]].concat());
+    let breaker = Breaker::new(worker);
+    open(&breaker, 5).await;
+    tokio::time::sleep(seconds(1)).await;
+    let mut probe = breaker.infer(request()).await.expect("the probe");
+    probe.next().await.expect("an event").expect("of the answer");
+    assert_eq!(ask(&breaker).await.expect("answers"), "back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn servers_that_die_in_mid_stream_are_asked_ever_less_often() {
+    let dying = Script::new().streaming().text("a").fail(error(WorkerErrorKind::StreamCut));
+    let breaker = Breaker::new(MockWorker::new(dying));
+    open(&breaker, 5).await;
+    for pause in [1_u64, 2, 4, 8] {
+        let BreakerState::Open { probe_at } = breaker.state() else { panic!("{breaker:?}") };
+        let most = seconds(pause);
+        assert!(probe_at - Instant::now() <= most && probe_at - Instant::now() >= most * 4 / 5, "{pause}: {breaker:?}");
+        tokio::time::sleep_until(probe_at).await;
+        ask(&breaker).await.expect_err("it dies");
+    }
+    assert_eq!(breaker.stats().opened, 1);
+}
+
+fn within(time: Duration) -> InferenceRequest {
+    let options = RequestOptions::new().deadline(Instant::now() + time);
+    InferenceRequest::new("?".into(), Context::standalone(options))
+}
+
+/// Calls, and waits no longer than the request may.
+async fn leave_at_the_deadline(breaker: &impl ModelWorker, time: Duration) {
+    let request = within(time);
+    let answer = async {
+        let mut stream = breaker.infer(request).await.expect("calls");
+        while stream.next().await.is_some() {}
+    };
+    assert!(tokio::time::timeout(time, answer).await.is_err(), "there is no whole answer");
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_until_the_deadline_is_a_failure() {
+    for script in [Script::new().hang(), Script::new().streaming().hang()] {
+        let breaker = Breaker::new(MockWorker::new(script));
+        for _ in 0..5 {
+            assert_eq!(breaker.state(), BreakerState::Closed);
+            leave_at_the_deadline(&breaker, seconds(30)).await;
+        }
+        assert!(matches!(breaker.state(), BreakerState::Open { .. }), "{breaker:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_leaves_otherwise_says_nothing_of_the_worker() {
+    let breaker = Breaker::new(MockWorker::new(Script::new().hang()));
+    for _ in 0..20 {
+        let left = tokio::time::timeout(seconds(20), breaker.infer(within(seconds(30)))).await;
+        assert!(left.is_err(), "before its deadline");
+        leave_at_the_deadline(&breaker, Duration::from_millis(900)).await;
+    }
+    assert_eq!(breaker.state(), BreakerState::Closed);
+    let breaker = Breaker::new(MockWorker::new(Script::new().streaming().text("t").hang()));
+    for _ in 0..20 {
+        leave_at_the_deadline(&breaker, seconds(30)).await;
+    }
+    assert_eq!(breaker.state(), BreakerState::Closed, "it answered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_left_because_it_is_slow_is_slow() {
+    let config = BreakerConfig::new().slow_call(seconds(1)).window(seconds(60));
+    for (after, opens) in [(seconds(10), true), (seconds(1), false)] {
+        let breaker = Breaker::with(MockWorker::new(Script::new().hang()), config);
+        for _ in 0..5 {
+            assert!(tokio::time::timeout(after, ask(&breaker)).await.is_err());
+        }
+        assert_eq!(matches!(breaker.state(), BreakerState::Open { .. }), opens, "{breaker:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_nothing_is_a_failure() {
+    for (millis, opens) in [(0, true), (99, true), (100, false)] {
+        let limited = error(WorkerErrorKind::RateLimited).with_retry_after(Duration::from_millis(millis));
+        let breaker = Breaker::new(MockWorker::new(Script::new().fail(limited)));
+        for _ in 0..5 {
+            ask(&breaker).await.expect_err("limited");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(matches!(breaker.state(), BreakerState::Open { .. }), opens, "{millis} ms: {breaker:?}");
+    }
 }

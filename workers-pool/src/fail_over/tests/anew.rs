@@ -97,3 +97,23 @@ async fn what_was_taken_back_is_not_part_of_the_budget() {
     let read = ask(&FailOver::new(model.clone()).resets(true), request(prompt)).await;
     assert_eq!((read.text, read.resets), (model.text(), 2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_new_beginning_fails_by_is_told_and_not_tried_again() {
+    for kind in [WorkerErrorKind::ContentFilter, WorkerErrorKind::InvalidRequest, WorkerErrorKind::Auth] {
+        let model = Model::new(WORDS).faults([cut(2), refusal(), Fault::Call(error(kind))]);
+        let read = ask(&FailOver::new(model.clone()).resets(true), plain()).await;
+        assert_eq!((read.error().kind(), model.calls()), (kind, 3));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_an_attempt() {
+    let model = Model::new(WORDS).faults([cut(2), refusal()]);
+    let started = tokio::time::Instant::now();
+    let read = ask(&FailOver::new(model.clone()).resets(true), plain()).await;
+    let failed = &read.finish().origin.as_ref().expect("who it was").failed;
+    let kinds: Vec<_> = failed.iter().map(|attempt| attempt.kind).collect();
+    assert_eq!(kinds, [WorkerErrorKind::StreamCut, WorkerErrorKind::InvalidRequest]);
+    assert!(started.elapsed() >= Duration::from_millis(1_500), "the third call in so short a time");
+}

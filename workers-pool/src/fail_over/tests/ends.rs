@@ -234,3 +234,40 @@ async fn what_is_told_is_by_what_the_answer_broke_off() {
     let read = ask(&FailOver::new(Model::new(WORDS).faults(faults)), plain()).await;
     assert_eq!((read.text.as_str(), read.error().kind()), ("to be ", WorkerErrorKind::StreamCut));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_has_given_up_is_not_undone() {
+    let model = Model::new(WORDS).faults(std::iter::repeat_n(Fault::Call(error(WorkerErrorKind::Transient)), 20));
+    let retry = Retry::new(model.clone()).pace(Pace::new().attempts(2));
+    let read = ask(&FailOver::new(retry), plain()).await;
+    assert_eq!((read.error().kind(), model.calls()), (WorkerErrorKind::Transient, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn behind_the_first_text_the_limits_are_its_own() {
+    let model = Model::new(WORDS).faults([cut(2), Fault::Call(error(WorkerErrorKind::Transient)), cut(1)]);
+    let retry = Retry::new(model.clone()).pace(Pace::new().attempts(1));
+    let read = ask(&FailOver::new(retry), plain()).await;
+    assert_eq!((read.text, model.calls()), (model.text(), 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn budgets_do_not_add_up() {
+    let model = Model::new(WORDS).faults(std::iter::repeat_n(Fault::Call(error(WorkerErrorKind::Transient)), 3_000));
+    let over = FailOver::new(Retry::new(model.clone()));
+    futures_util::future::join_all((0..1_000).map(|_| ask(&over, plain()))).await;
+    // Ten a second over ten seconds, and one for five requests.
+    assert!((1_295..=1_305).contains(&model.calls()), "{}", model.calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_done_is_not_paid_for() {
+    let model = Model::new(WORDS).faults(std::iter::repeat_n(cut(2), 1_000));
+    let over = FailOver::new(model.clone()).pace(Pace::new().attempts(2).backoff(Duration::ZERO, Duration::ZERO));
+    for _ in 0..200 {
+        ask(&over, request(PromptRequest::new("?").vendor("grammar", "x"))).await;
+    }
+    assert_eq!(model.calls(), 200, "an answer with a grammar is not gone on with");
+    ask(&over, plain()).await;
+    assert_eq!(model.calls(), 202, "the budget is there for whom it can help");
+}

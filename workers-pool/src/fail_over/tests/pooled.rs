@@ -4,13 +4,13 @@ use crate::{FailOver, Member, Pool, Retry};
 
 const WORDS: &[&str] = &["to ", "be ", "or ", "not"];
 
-fn pool(members: [(&str, &Model); 2]) -> Pool {
+fn pool<const N: usize>(members: [(&str, &Model); N]) -> Pool {
     let builder = Pool::builder("fleet").health_every(None).policy(crate::policy::Ordered::new());
     let pool = members.into_iter().fold(builder, |pool, (name, model)| pool.member(Member::new(name, model.clone())));
-    pool.build().expect("two members")
+    pool.build().expect("some members")
 }
 
-fn over(members: [(&str, &Model); 2]) -> FailOver<Retry<Pool>> {
+fn over<const N: usize>(members: [(&str, &Model); N]) -> FailOver<Retry<Pool>> {
     FailOver::new(Retry::new(pool(members)))
 }
 
@@ -58,4 +58,67 @@ async fn a_member_that_is_gone_for_good_does_not_keep_the_answer() {
     for (read, mac) in [(bare, mac), (inside, retried)] {
         assert_eq!((read.text.as_str(), read.resets, mac.calls()), ("to be or not", 1, 2));
     }
+}
+
+fn refuses() -> Fault {
+    Fault::Call(error(WorkerErrorKind::InvalidRequest))
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_refuses_to_go_on_does_not_speak_for_the_others() {
+    for retried in [true, false] {
+        let (mac, gpu, box_) = (Model::new(WORDS).faults([garbled(2)]), Model::new(WORDS), Model::new(WORDS));
+        let gpu = gpu.faults([refuses()]);
+        let members = [("mac", &mac), ("gpu", &gpu), ("box", &box_)];
+        let read = match retried {
+            true => ask(&over(members), plain()).await,
+            false => ask(&FailOver::new(pool(members)), plain()).await,
+        };
+        assert_eq!((read.text.as_str(), gpu.calls(), box_.calls()), ("to be or not", 1, 1), "retried: {retried}");
+        let origin = read.finish().origin.clone().expect("who it was");
+        let failed: Vec<_> = origin.failed.iter().map(|failed| (failed.worker.as_str(), failed.goes_on)).collect();
+        assert_eq!((origin.worker.as_str(), failed), ("box", vec![("mac", false), ("gpu", true)]));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_refuses_to_go_on_may_begin_anew() {
+    let gone = std::iter::repeat_n(Fault::Call(error(WorkerErrorKind::Auth)), 20);
+    let mac = Model::new(WORDS).faults([garbled(2)].into_iter().chain(gone));
+    let gpu = Model::new(WORDS).faults([refuses()]);
+    let read = ask(&over([("mac", &mac), ("gpu", &gpu)]).resets(true), plain()).await;
+    assert_eq!((read.text.as_str(), read.resets, gpu.calls()), ("to be or not", 1, 2));
+    assert_eq!((gpu.prefix(0).is_some(), gpu.prefix(1)), (true, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_all_refuse_to_go_on_the_answer_is_cut_after_each_has_said_so() {
+    let mac = Model::new(WORDS).faults([garbled(2)]);
+    let others = [(); 2].map(|()| Model::new(WORDS).faults([refuses()]));
+    let read = ask(&over([("mac", &mac), ("gpu", &others[0]), ("box", &others[1])]), plain()).await;
+    assert_eq!((read.text.as_str(), read.error().kind()), ("to be ", WorkerErrorKind::Protocol));
+    assert_eq!((others[0].calls(), others[1].calls()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_text_across_the_seam_is_told_of_the_member_that_went_on() {
+    let model = || Model::new(&["to ", "E", "N", "D", " be"]);
+    let (mac, gpu) = (model().faults([garbled(2)]), model());
+    let fleet = pool([("mac", &mac), ("gpu", &gpu)]);
+    let read = ask(&FailOver::new(Retry::new(fleet.clone())), request(PromptRequest::new("?").stop("END"))).await;
+    let finish = read.finish();
+    let origin = finish.origin.as_ref().expect("who it was");
+    assert_eq!((read.text.as_str(), finish.reason), ("to E", FinishReason::Stop));
+    assert_eq!((origin.worker.as_str(), origin.failed.len()), ("gpu", 1));
+    assert!(fleet.stats().members.iter().all(|member| member.in_flight == 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_inside_of_a_member_gives_up_that_member_only() {
+    let gone = std::iter::repeat_n(Fault::Call(error(WorkerErrorKind::Auth)), 20);
+    let (mac, gpu) = (Model::new(WORDS).faults(gone), Model::new(WORDS));
+    let members = [Member::new("mac", Retry::new(mac)), Member::new("gpu", gpu)];
+    let fleet = Pool::builder("fleet").health_every(None).policy(crate::policy::Ordered::new());
+    let fleet = members.into_iter().fold(fleet, |fleet, member| fleet.member(member)).build().expect("two members");
+    assert_eq!(ask(&FailOver::new(fleet), plain()).await.text, "to be or not");
 }

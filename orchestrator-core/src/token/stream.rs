@@ -1,8 +1,6 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
@@ -14,6 +12,7 @@ use crate::token::TokenEvent;
 use crate::token::emitter::{Emitter, Generate};
 use crate::token::in_stage::InStage;
 use crate::token::observer::{Observer, Observers};
+use crate::token::pulse::Pulse;
 use crate::token::spawned::{Keeps, Spawned};
 use crate::worker::Slot;
 
@@ -54,37 +53,6 @@ pub struct TokenStream {
     observers: Observers,
     /// Slots that it has, where no task keeps them.
     slots: Vec<Slot>,
-}
-
-/// A sign of life of a server that has nothing to say yet: it holds back half a character, or a tool call that it reads first.
-///
-/// Between two events, time limits count from the last one.
-///
-/// ```
-/// use orchestrator_core::token::{Pulse, TokenStream};
-///
-/// let pulse = Pulse::default();
-/// let beats = pulse.clone();
-/// let stream = TokenStream::generate(async move |mut out| {
-///     beats.beat();
-///     out.text("late").await;
-///     Ok(())
-/// });
-/// let stream = stream.with_pulse(pulse);
-/// # drop(stream);
-/// ```
-#[derive(Debug, Clone, Default)]
-pub struct Pulse(Arc<AtomicBool>);
-
-impl Pulse {
-    /// Says that the server lives.
-    pub fn beat(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn take(&self) -> bool {
-        self.0.swap(false, Ordering::Relaxed)
-    }
 }
 
 impl TokenStream {
@@ -154,9 +122,13 @@ impl TokenStream {
         Self { pulse: Some(pulse), ..self }
     }
 
-    /// Whether there was a beat since it was asked last.
-    pub(crate) fn had_beat(&self) -> bool {
-        self.pulse.as_ref().is_some_and(Pulse::take)
+    /// How many beats there were.
+    pub(crate) fn beats(&self) -> u64 {
+        self.pulse.as_ref().map_or(0, Pulse::beats)
+    }
+
+    pub(super) const fn pulse(&self) -> Option<&Pulse> {
+        self.pulse.as_ref()
     }
 
     /// Puts a stream around this one, for workers around workers: its pulse, and the task that works for it, are kept.

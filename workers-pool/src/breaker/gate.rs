@@ -1,6 +1,6 @@
 use std::num::NonZeroUsize;
 
-use orchestrator_core::worker::{Lease, Offer, Slot, SlotGroup, Slots};
+use orchestrator_core::worker::{InferenceRequest, Lease, Offer, Slot, SlotGroup, Slots};
 
 use super::circuit::BreakerState;
 
@@ -43,14 +43,15 @@ impl Gate {
     }
 
     /// Finds the slot that a call has, or waits for one where the one of its request went with an earlier attempt.
-    pub(super) async fn slot_for(&self, lease: &mut Lease, again: bool, is_probe: bool) -> Kept {
-        let slot = match lease.take() {
-            None if again => Some(self.behind.acquire().await),
+    pub(super) async fn slot_for(&self, request: &mut InferenceRequest, is_probe: bool) -> Kept {
+        let leased = request.lease.take();
+        let slot = match leased.or_else(|| request.context.lease(&self.slots()).take()) {
+            None if !request.attempts.is_empty() => Some(self.behind.acquire().await),
             leased => leased,
         };
         // A probe that came through the gate has it with its slot, and none is left.
         let probe = if is_probe { self.probe.try_acquire() } else { None };
-        *lease = slot.as_ref().map(Lease::of).unwrap_or_default();
+        request.lease = slot.as_ref().map(Lease::of).unwrap_or_default();
         Kept { slot, probe }
     }
 }

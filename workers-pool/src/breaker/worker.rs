@@ -120,10 +120,7 @@ impl<W: ModelWorker> ModelWorker for Breaker<W> {
         let call = self.shared.admit()?;
         let kept = match &self.shared.gate {
             None => Kept::default(),
-            Some(gate) => {
-                let again = !request.attempts.is_empty();
-                gate.slot_for(&mut request.lease, again, call.is_probe()).await
-            }
+            Some(gate) => gate.slot_for(&mut request, call.is_probe()).await,
         };
         match self.worker.infer(request).await {
             Ok(stream) => {

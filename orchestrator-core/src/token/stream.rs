@@ -1,5 +1,6 @@
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -174,6 +175,22 @@ impl TokenStream {
         self.peeked.as_deref()
     }
 
+    /// Polls what is inside; tells the observers where that panics, as nobody who catches it further out could.
+    #[inline]
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<TokenEvent, WorkerError>>> {
+        if self.observers.is_empty() {
+            return self.stream.as_mut().poll_next(cx);
+        }
+        match catch_unwind(AssertUnwindSafe(|| self.stream.as_mut().poll_next(cx))) {
+            Ok(polled) => polled,
+            Err(panic) => {
+                self.over = true;
+                self.observers.panicked();
+                resume_unwind(panic)
+            }
+        }
+    }
+
     pub(super) const fn keeps(&self) -> Option<&Keeps> {
         self.keeps.as_ref()
     }
@@ -214,7 +231,7 @@ impl Stream for TokenStream {
         if this.over {
             return Poll::Ready(None);
         }
-        let mut polled = this.stream.as_mut().poll_next(cx);
+        let mut polled = this.poll_stream(cx);
         if let Poll::Ready(item) = &mut polled {
             this.over = !matches!(item, Some(Ok(event)) if !event.is_terminal());
             this.observers.tell(item, this.over);

@@ -176,6 +176,20 @@ async fn an_observer_is_told_when_a_stream_is_dropped_before_its_end() {
 }
 
 #[tokio::test]
+async fn an_observer_is_told_of_a_panic_which_goes_on() {
+    let observer = Told::default();
+    let mut panics = false;
+    let stream = TokenStream::from_stream(futures_util::stream::poll_fn(move |_| {
+        assert!(!std::mem::replace(&mut panics, true), "in the stream");
+        std::task::Poll::Ready(Some(Ok(TokenEvent::text_delta("a"))))
+    }));
+    let stream = stream.observed(observer.clone()).wrap(|stream| stream).observed(observer.clone());
+    let reads = tokio::spawn(read(stream)).await;
+    assert!(reads.expect_err("it goes on").is_panic());
+    assert_eq!(observer.all(), ["begin", "begin", "the stream panicked", "the stream panicked"]);
+}
+
+#[tokio::test]
 async fn what_was_looked_at_is_still_there_and_told_of_once() {
     let observer = Told::default();
     let mut stream = TokenStream::generate(two_words).observed(observer.clone());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use orchestrator_core::answer::Tokens;
-use orchestrator_core::error::{WorkerError, WorkerErrorKind};
+use orchestrator_core::error::{ErrorKind, RefuseReason, WorkerError, WorkerErrorKind};
 use orchestrator_core::prelude::*;
 use orchestrator_core::testing::{MockWorker, Script};
 use orchestrator_core::worker::Slots;
@@ -229,4 +229,30 @@ async fn a_second_attempt_behind_a_breaker_is_made_where_a_stage_took_the_only_s
     let answer = tokio::time::timeout(Duration::from_secs(60), answer.output()).await;
     answer.expect("it does not hang").expect("answered");
     assert_eq!(server.free(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_members_of_one_server_offer_its_slots_once() {
+    let server = slots(2);
+    let shared =
+        pool([Member::new("a", slow(&server)), Member::new("b", slow(&server)), Member::new("c", slow(&slots(1)))]);
+    let all = shared.slots().expect("it has some");
+    assert_eq!((all.total(), all.free()), (3, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_door_before_members_that_are_all_drained_does_not_say_when_to_come_back() {
+    let drained = pool([Member::new("a", slow(&slots(1)))]);
+    drained.drain("a").await.expect("it is there");
+    let config = StageConfig::new().shed(ShedPolicy::Predictive);
+    let pipeline: Pipeline<PromptRequest, Tokens> = Pipeline::builder("test")
+        .stage_with(InferenceStage::new(drained.clone()), config)
+        .stage(StreamStage::default())
+        .build()
+        .expect("it is whole");
+    let refused = pipeline.submit(PromptRequest::new("?")).await.expect_err("nobody takes it");
+    assert_eq!(refused.kind(), ErrorKind::Refused(RefuseReason::Unavailable));
+    assert_eq!(refused.retry_after(), None);
+    drained.resume("a").expect("it is there");
+    assert_eq!(ask(&pipeline).await.expect("answered"), "x");
 }

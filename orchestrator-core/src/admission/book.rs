@@ -2,6 +2,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use crate::admission::{Ledger, Supply};
@@ -14,12 +16,19 @@ pub(crate) struct Book {
     clock: Clock,
     /// When somebody will look whether the server takes requests again; 0 while it does.
     probe: AtomicU64,
+    /// Told when that changes.
+    looked: Notify,
     ledger: Mutex<Ledger>,
 }
 
 impl Book {
     pub(crate) fn new() -> Self {
-        Self { clock: Clock::start(), probe: AtomicU64::new(0), ledger: Mutex::new(Ledger::new()) }
+        Self {
+            clock: Clock::start(),
+            probe: AtomicU64::new(0),
+            looked: Notify::new(),
+            ledger: Mutex::new(Ledger::new()),
+        }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Ledger> {
@@ -39,11 +48,13 @@ impl Book {
     /// No slot is usable until the next probe.
     pub(crate) fn suspend(&self, probe: Duration) {
         self.probe.store(later(self.now(), probe), Ordering::Release);
+        self.looked.notify_waiters();
     }
 
     /// All slots are usable.
     pub(crate) fn resume(&self) {
         self.probe.store(0, Ordering::Release);
+        self.looked.notify_waiters();
     }
 
     /// Until when no slot is usable.
@@ -52,6 +63,11 @@ impl Book {
             0 => None,
             probe => self.clock.instant(probe),
         }
+    }
+
+    /// Waits until slots become usable, or are not any more: counted from this call, not from the first poll.
+    pub(crate) fn looked(&self) -> Notified<'_> {
+        self.looked.notified()
     }
 
     /// What a server with `total` slots can take at `now`.

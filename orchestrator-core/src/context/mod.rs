@@ -23,6 +23,7 @@ use crate::runtime::cell::{Cell, lock};
 use crate::runtime::clock::Clock;
 use crate::runtime::id;
 use crate::runtime::shared::Shared;
+use crate::worker::{Lease, Slots};
 
 /// One request's id, options, cancellation and extensions; a cheap clone per request.
 ///
@@ -160,6 +161,16 @@ impl Context {
     /// ended. Outside of a stage's `run` the permit holds nothing.
     pub fn hold_permit(&self) -> Permit {
         Permit::new(self.0.hold())
+    }
+
+    /// Returns what stands behind the slot with which the stage that runs was entered; empty where that is none of `slots`, or was
+    /// asked before.
+    ///
+    /// For workers whose slots are a [group](crate::worker::SlotGroup), which are called without a [`Lease`]: by a stage that
+    /// [takes](crate::stage::StageConfig::slots) their slots itself, and calls them from its `run`.
+    #[must_use]
+    pub fn lease(&self, slots: &Slots) -> Lease {
+        self.0.lease(Some(slots))
     }
 
     pub(crate) fn clock(&self) -> Clock {

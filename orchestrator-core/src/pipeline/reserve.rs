@@ -76,7 +76,9 @@ fn refused(refusal: &Refusal) -> Error {
     match refusal.reason {
         // Whoever is too late is too late later, too; and nobody knows how long a server is away.
         RefuseReason::Deadline => Error::forecast(refusal.reason, wait, None),
-        RefuseReason::Unavailable => Error::forecast(refusal.reason, None, retry_after),
+        RefuseReason::Unavailable => {
+            Error::forecast(refusal.reason, None, retry_after.filter(|pause| !pause.is_zero()))
+        }
         reason => Error::forecast(reason, wait, retry_after),
     }
 }

@@ -11,7 +11,7 @@ use crate::runtime::permit::Unit;
 use crate::runtime::spans;
 use crate::shards::Presence;
 use crate::token::Finish;
-use crate::worker::Lease;
+use crate::worker::{Lease, Slots};
 
 /// What only some requests need.
 #[derive(Default)]
@@ -104,10 +104,10 @@ impl Cell {
         self.holds.store(true, Ordering::Release);
     }
 
-    /// What stands behind the slot of the current run.
-    pub(crate) fn lease(&self) -> Lease {
+    /// What stands behind the slot of the current run, where that is one of `slots`, if they are named.
+    pub(crate) fn lease(&self, slots: Option<&Slots>) -> Lease {
         let held = self.extra_if_any().and_then(|extra| lock(&extra.held).clone());
-        held.and_then(|unit| unit.lease()).unwrap_or_default()
+        held.and_then(|unit| unit.lease(slots)).unwrap_or_default()
     }
 
     /// The unit of the current run, made where there is none yet.

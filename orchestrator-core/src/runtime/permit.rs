@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use futures_util::task::AtomicWaker;
 
-use crate::worker::{Lease, Slot};
+use crate::worker::{Lease, Slot, Slots};
 
 /// Drops what belongs to a user; a destructor that panics must not take a task of ours, or a rayon worker, with it.
 pub(crate) fn discard<T>(value: T) {
@@ -121,9 +121,10 @@ impl Unit {
         self.complete.store(complete, Ordering::Release);
     }
 
-    /// What stands behind its slot.
-    pub(crate) fn lease(&self) -> Option<Lease> {
-        self.slot.as_ref().map(Lease::of)
+    /// What stands behind its slot, where that is one of `slots`, if they are named.
+    pub(crate) fn lease(&self, slots: Option<&Slots>) -> Option<Lease> {
+        let slot = self.slot.as_ref().filter(|slot| slots.is_none_or(|slots| slot.is_of(slots)));
+        slot.map(Lease::of)
     }
 
     /// Hands the counting over from the segment's task to the gate.

@@ -177,6 +177,10 @@ impl StageConfig {
     }
 
     /// Takes one of `slots` for each request before it leaves the queue, until its permit is released.
+    ///
+    /// A stage that takes a worker's slots calls the worker from its `run`, with the request's own
+    /// [`Context`](crate::context::Context). A worker around others, such as a pool, then uses what the slot
+    /// [holds](crate::context::Context::lease) already for its first call; further ones wait for slots of their own.
     pub fn slots(mut self, slots: Slots) -> Self {
         self.slots = Some(slots);
         self

@@ -45,7 +45,8 @@ pub trait Observer: Send {
 pub enum End<'a> {
     /// With its terminal event, which may be added to.
     Finished(&'a mut Finish),
-    /// With an error, or without a terminal event: then the error is [`WorkerError::stream_cut`].
+    /// With an error, or without a terminal event or with a panic: then the error is of the kind
+    /// [`StreamCut`](crate::error::WorkerErrorKind::StreamCut).
     Failed(&'a WorkerError),
     /// It was dropped before.
     Dropped,
@@ -61,6 +62,17 @@ pub(super) struct Observers {
 impl Observers {
     pub(super) fn push(&mut self, observer: Box<dyn Observer>) {
         self.all.push(observer);
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Tells of a panic.
+    #[cold]
+    pub(super) fn panicked(&mut self) {
+        let error = WorkerError::stream_cut().with_message("the stream panicked");
+        self.end(|observer| observer.end(End::Failed(&error)));
     }
 
     /// Tells of an event that is the first or the last.

@@ -5,7 +5,7 @@ use futures_util::Stream;
 use crate::error::WorkerError;
 use crate::runtime::cell::lock;
 use crate::token::spawned::Keeps;
-use crate::token::{TokenEvent, TokenStream};
+use crate::token::{Pulse, TokenEvent, TokenStream};
 
 /// Streams that follow one another as one: for workers that go on with another call where one has failed.
 ///
@@ -24,14 +24,18 @@ use crate::token::{TokenEvent, TokenStream};
 /// }
 /// ```
 #[derive(Clone, Default)]
-pub struct Relay(Keeps);
+pub struct Relay {
+    keeps: Keeps,
+    pulse: Pulse,
+}
 
 impl Relay {
-    /// Says that a stream is one of them.
+    /// Says that a stream is one of them, and the one that runs from now on: its [`Pulse`] is that of the stream around them.
     pub fn run(&self, stream: &TokenStream) {
         if let Some(keeps) = stream.keeps() {
-            lock(keeps).around = Some(self.0.clone());
+            lock(keeps).around = Some(self.keeps.clone());
         }
+        self.pulse.follow(stream.pulse().cloned());
     }
 
     /// Makes the stream around them.
@@ -40,7 +44,7 @@ impl Relay {
     where
         S: Stream<Item = Result<TokenEvent, WorkerError>> + Send + 'static,
     {
-        TokenStream::from_stream(stream).with_keeps(self.0)
+        TokenStream::from_stream(stream).with_keeps(self.keeps).with_pulse(self.pulse)
     }
 }
 

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
+use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::error::WorkerError;
@@ -23,21 +24,30 @@ pub(super) type Keeps = Arc<Mutex<Kept>>;
 
 /// A stream that is read by a task of its own.
 pub(super) struct Spawned {
-    receiver: tokio::sync::mpsc::Receiver<Result<TokenEvent, WorkerError>>,
+    receiver: mpsc::Receiver<Result<TokenEvent, WorkerError>>,
     task: Option<AbortOnDropHandle<()>>,
 }
 
-impl Spawned {
-    pub(super) fn new(mut stream: TokenStream, ahead: usize, keeps: Keeps) -> Self {
-        let (sender, receiver) = tokio::sync::mpsc::channel(ahead.max(1));
-        let task = tokio::spawn(async move {
-            let _keeps = keeps;
-            while let Some(event) = stream.next().await {
-                if sender.send(event).await.is_err() {
-                    return;
-                }
+/// What the task does: one value, so that the work is dropped before what it had, also by a task that was never polled.
+struct Work {
+    stream: TokenStream,
+    _keeps: Keeps,
+}
+
+impl Work {
+    async fn run(mut self, sender: mpsc::Sender<Result<TokenEvent, WorkerError>>) {
+        while let Some(event) = self.stream.next().await {
+            if sender.send(event).await.is_err() {
+                return;
             }
-        });
+        }
+    }
+}
+
+impl Spawned {
+    pub(super) fn new(stream: TokenStream, ahead: usize, keeps: Keeps) -> Self {
+        let (sender, receiver) = mpsc::channel(ahead.max(1));
+        let task = tokio::spawn(Work { stream, _keeps: keeps }.run(sender));
         Self { receiver, task: Some(AbortOnDropHandle::new(task)) }
     }
 }

@@ -1,8 +1,7 @@
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
@@ -13,6 +12,7 @@ use crate::runtime::permit::Permit;
 use crate::token::emitter::{Emitter, Generate};
 use crate::token::in_stage::InStage;
 use crate::token::observer::{Observer, Observers};
+use crate::token::pulse::Pulse;
 use crate::token::spawned::{Keeps, Spawned};
 use crate::token::{Finish, TokenEvent};
 use crate::worker::Slot;
@@ -54,37 +54,6 @@ pub struct TokenStream {
     observers: Observers,
     /// Slots that it has, where no task keeps them.
     slots: Vec<Slot>,
-}
-
-/// A sign of life of a server that has nothing to say yet: it holds back half a character, or a tool call that it reads first.
-///
-/// Between two events, time limits count from the last one.
-///
-/// ```
-/// use orchestrator_core::token::{Pulse, TokenStream};
-///
-/// let pulse = Pulse::default();
-/// let beats = pulse.clone();
-/// let stream = TokenStream::generate(async move |mut out| {
-///     beats.beat();
-///     out.text("late").await;
-///     Ok(())
-/// });
-/// let stream = stream.with_pulse(pulse);
-/// # drop(stream);
-/// ```
-#[derive(Debug, Clone, Default)]
-pub struct Pulse(Arc<AtomicBool>);
-
-impl Pulse {
-    /// Says that the server lives.
-    pub fn beat(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn take(&self) -> bool {
-        self.0.swap(false, Ordering::Relaxed)
-    }
 }
 
 impl TokenStream {
@@ -154,9 +123,13 @@ impl TokenStream {
         Self { pulse: Some(pulse), ..self }
     }
 
-    /// Whether there was a beat since it was asked last.
-    pub(crate) fn had_beat(&self) -> bool {
-        self.pulse.as_ref().is_some_and(Pulse::take)
+    /// How many beats there were.
+    pub(crate) fn beats(&self) -> u64 {
+        self.pulse.as_ref().map_or(0, Pulse::beats)
+    }
+
+    pub(super) const fn pulse(&self) -> Option<&Pulse> {
+        self.pulse.as_ref()
     }
 
     /// Puts a stream around this one, for workers around workers: its pulse, and the task that works for it, are kept.
@@ -210,6 +183,22 @@ impl TokenStream {
         self.observers.finished(finish);
     }
 
+    /// Polls what is inside; tells the observers where that panics, as nobody who catches it further out could.
+    #[inline]
+    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<TokenEvent, WorkerError>>> {
+        if self.observers.is_empty() {
+            return self.stream.as_mut().poll_next(cx);
+        }
+        match catch_unwind(AssertUnwindSafe(|| self.stream.as_mut().poll_next(cx))) {
+            Ok(polled) => polled,
+            Err(panic) => {
+                self.over = true;
+                self.observers.panicked();
+                resume_unwind(panic)
+            }
+        }
+    }
+
     pub(super) const fn keeps(&self) -> Option<&Keeps> {
         self.keeps.as_ref()
     }
@@ -250,7 +239,7 @@ impl Stream for TokenStream {
         if this.over {
             return Poll::Ready(None);
         }
-        let mut polled = this.stream.as_mut().poll_next(cx);
+        let mut polled = this.poll_stream(cx);
         if let Poll::Ready(item) = &mut polled {
             this.over = !matches!(item, Some(Ok(event)) if !event.is_terminal());
             this.observers.tell(item, this.over);

@@ -176,6 +176,20 @@ async fn an_observer_is_told_when_a_stream_is_dropped_before_its_end() {
 }
 
 #[tokio::test]
+async fn an_observer_is_told_of_a_panic_which_goes_on() {
+    let observer = Told::default();
+    let mut panics = false;
+    let stream = TokenStream::from_stream(futures_util::stream::poll_fn(move |_| {
+        assert!(!std::mem::replace(&mut panics, true), "in the stream");
+        std::task::Poll::Ready(Some(Ok(TokenEvent::text_delta("a"))))
+    }));
+    let stream = stream.observed(observer.clone()).wrap(|stream| stream).observed(observer.clone());
+    let reads = tokio::spawn(read(stream)).await;
+    assert!(reads.expect_err("it goes on").is_panic());
+    assert_eq!(observer.all(), ["begin", "begin", "the stream panicked", "the stream panicked"]);
+}
+
+#[tokio::test]
 async fn what_was_looked_at_is_still_there_and_told_of_once() {
     let observer = Told::default();
     let mut stream = TokenStream::generate(two_words).observed(observer.clone());
@@ -241,4 +255,141 @@ async fn a_relay_keeps_a_slot_until_the_tasks_of_all_its_streams_are_gone() {
     while slots.free() == 1 {
         tokio::task::yield_now().await;
     }
+}
+
+/// Counts how many are at work at once.
+#[derive(Default)]
+struct AtWork {
+    now: std::sync::atomic::AtomicUsize,
+    most: std::sync::atomic::AtomicUsize,
+}
+
+struct Working(std::sync::Arc<AtWork>);
+
+impl Working {
+    fn begin(at_work: &std::sync::Arc<AtWork>) -> Self {
+        let now = at_work.now.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1;
+        at_work.most.fetch_max(now, std::sync::atomic::Ordering::SeqCst);
+        Self(at_work.clone())
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        // Long enough for others to come in, where they can.
+        std::thread::yield_now();
+        self.0.now.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn the_work_of_a_task_goes_before_its_slot_however_the_task_ends() {
+    struct Looks(crate::worker::Slots, std::sync::mpsc::Sender<usize>);
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            self.1.send(self.0.free()).expect("the test waits for it");
+        }
+    }
+    for reads in [0, 1, 3] {
+        let slots = crate::worker::Slots::new(std::num::NonZeroUsize::MIN);
+        let (sender, free) = std::sync::mpsc::channel();
+        let looks = Looks(slots.clone(), sender);
+        let mut stream = TokenStream::spawn(1, async move |out| {
+            let _looks = looks;
+            two_words(out).await
+        });
+        stream = stream.keep(slots.try_acquire().expect("free"));
+        for _ in 0..reads {
+            stream.next().await.expect("one").expect("ok");
+        }
+        drop(stream);
+        while slots.free() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(free.recv(), Ok(0), "free when the work was dropped, after {reads} events");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_more_tasks_are_at_work_than_there_are_slots() {
+    let slots = crate::worker::Slots::new(std::num::NonZeroUsize::new(2).expect("not zero"));
+    let at_work = std::sync::Arc::new(AtWork::default());
+    let calls = (0..8).map(|caller| {
+        let (slots, at_work) = (slots.clone(), at_work.clone());
+        tokio::spawn(async move {
+            for call in 0..200 {
+                let slot = slots.acquire().await;
+                let working = Working::begin(&at_work);
+                let stream = TokenStream::spawn(1, async move |out| {
+                    let _working = working;
+                    two_words(out).await
+                });
+                let mut stream = stream.keep(slot);
+                for _ in 0..(caller + call) % 4 {
+                    stream.next().await;
+                }
+            }
+        })
+    });
+    futures_util::future::try_join_all(calls).await.expect("no panic");
+    assert_eq!(at_work.most.load(std::sync::atomic::Ordering::SeqCst), 2);
+}
+
+/// A stream that lives by its pulse alone for five seconds behind its first event, and its second one.
+fn pulsing() -> TokenStream {
+    let pulse = crate::token::Pulse::default();
+    let beats = pulse.clone();
+    let work = async move |mut out: Emitter| {
+        out.text("a").await;
+        for _ in 0..10 {
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            beats.beat();
+        }
+        out.text("b").await;
+        out.finish(FinishReason::Stop, Usage::default()).await;
+        Ok(())
+    };
+    TokenStream::generate(work).with_pulse(pulse)
+}
+
+async fn timed(stream: TokenStream) -> TokenStream {
+    let limits = crate::worker::Timeouts::none().between_tokens(std::time::Duration::from_millis(800));
+    limits.run(std::future::ready(Ok(stream))).await.expect("it is there")
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_limit_around_a_stream_hears_its_pulse() {
+    assert_eq!(read(timed(timed(timed(pulsing()).await).await).await).await, "ab.");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_has_the_pulse_of_the_stream_that_runs() {
+    let relay = crate::token::Relay::default();
+    let first = pulsing();
+    relay.run(&first);
+    let next = relay.clone();
+    let streams = TokenStream::generate(async move |mut out| {
+        for mut stream in [first, pulsing()] {
+            next.run(&stream);
+            while let Some(Ok(event)) = stream.next().await {
+                if !event.is_terminal() {
+                    out.emit(event).await;
+                }
+            }
+        }
+        out.finish(FinishReason::Stop, Usage::default()).await;
+        Ok(())
+    });
+    assert_eq!(read(timed(relay.around(streams)).await).await, "abab.");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_without_a_beat_is_still_cut_by_the_limits_around_it() {
+    let silent = TokenStream::generate(async move |mut out| {
+        out.text("a").await;
+        std::future::pending().await
+    });
+    let mut stream = timed(timed(silent.with_pulse(crate::token::Pulse::default())).await).await;
+    assert!(stream.next().await.expect("one").is_ok());
+    assert!(stream.next().await.expect("it ends").is_err());
 }

@@ -50,7 +50,7 @@ impl InferenceStage {
                 "the worker cannot go on with a begun answer",
             ));
         }
-        request.lease = cx.cell().lease();
+        request.lease = cx.cell().lease(None);
         let stream = self.worker.infer(request).await?;
         Ok(TokenStream::in_stage(&cx, Metered::new(stream, &cx, self.worker.clone())))
     }

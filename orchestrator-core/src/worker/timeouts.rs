@@ -127,6 +127,7 @@ impl Timeouts {
             },
         };
         Ok(stream.wrap(|stream| Timed {
+            beats: stream.beats(),
             flowing: Some(stream),
             limits: self,
             started,
@@ -172,6 +173,8 @@ struct Timed {
     /// When the stream began to be waited for, behind an event.
     waiting_since: Option<Instant>,
     had_event: bool,
+    /// How many beats of its pulse were seen.
+    beats: u64,
     /// Events since the last look at the limit of the whole call.
     ready: u32,
     /// `None` while there is no limit in this phase.
@@ -193,7 +196,8 @@ impl Timed {
 
     /// Waits for the nearest limit; ready when it has passed.
     fn poll_limit(&mut self, cx: &mut Context<'_>) -> Poll<WorkerError> {
-        let lives = self.flowing.as_ref().is_some_and(TokenStream::had_beat);
+        let beats = self.flowing.as_ref().map_or(0, TokenStream::beats);
+        let lives = std::mem::replace(&mut self.beats, beats) != beats;
         if self.had_event && (lives || self.waiting_since.is_none()) {
             self.waiting_since = Some(Instant::now());
         }

@@ -1,7 +1,7 @@
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
-use orchestrator_core::worker::{Offer, Slot, SlotGroup, Slots};
+use orchestrator_core::worker::{InferenceRequest, Offer, Slot, SlotGroup, Slots};
 
 use super::circuit::BreakerState;
 
@@ -38,6 +38,11 @@ impl Gate {
             BreakerState::HalfOpen => offer.through(self.with_probe(|probe| probe.clone())),
         };
         self.offered.offer([offer]);
+    }
+
+    /// The slot that a call has: it came with the request, or the stage that makes the call holds it.
+    pub(super) fn leased(&self, request: &mut InferenceRequest) -> Option<Slot> {
+        request.lease.take().or_else(|| request.context.lease(&self.slots()).take())
     }
 
     /// Waits for a slot for a request of which the one went with an earlier attempt.

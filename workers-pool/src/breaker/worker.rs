@@ -105,7 +105,7 @@ impl<W: ModelWorker> ModelWorker for Breaker<W> {
     async fn infer(&self, mut request: InferenceRequest) -> Result<TokenStream, WorkerError> {
         let slot = match &self.shared.gate {
             None => None,
-            Some(gate) => match request.lease.take() {
+            Some(gate) => match gate.leased(&mut request) {
                 // Nobody stands in line to be refused.
                 None if !request.attempts.is_empty() => {
                     self.shared.look()?;

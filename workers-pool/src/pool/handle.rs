@@ -189,7 +189,7 @@ impl ModelWorker for Pool {
         Box::pin(async move {
             let fleet = &self.0.fleet;
             self.0.prober.start(fleet);
-            let lease = request.lease.take();
+            let lease = request.lease.take().or_else(|| request.context.lease(&fleet.slots()).take());
             let needs = Needs::of(&request);
             let mut search = Search::new(&request, &needs, lease);
             let bound = match search.try_bind(fleet)? {

@@ -1,12 +1,15 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use orchestrator_core::answer::Tokens;
+use orchestrator_core::error::{ErrorKind, RefuseReason, WorkerError, WorkerErrorKind};
 use orchestrator_core::prelude::*;
 use orchestrator_core::testing::{MockWorker, Script};
 use orchestrator_core::worker::Slots;
 use workers_pool::policy::Ordered;
-use workers_pool::{Member, Pool};
+use workers_pool::{Breaker, Member, Pool, Retry};
 
 use crate::common::{Told, answers, holds, member, of, pool, request, slots, who};
 
@@ -156,4 +159,100 @@ async fn slots_of_a_pool_are_one_object_whatever_changes() {
     let slot = pool.slots().expect("it has some").try_acquire().expect("five are free");
     assert!(slot.is_of(&before));
     assert_eq!(before.free(), 4);
+}
+
+/// A pipeline whose one stage takes a worker's slots, and calls the worker as often as it is told.
+fn by_a_stage(worker: Arc<dyn ModelWorker>, calls: usize) -> Pipeline<PromptRequest, String> {
+    let config = StageConfig::new().slots(worker.slots().expect("it has some")).shed(ShedPolicy::Backpressure);
+    let step = move |cx: Context, prompt: PromptRequest| {
+        let (worker, request) = (worker.clone(), InferenceRequest::new(prompt, cx));
+        async move {
+            let mut who = String::new();
+            for _ in 0..calls {
+                who.push_str(&crate::common::who(&worker, request.clone()).await?);
+            }
+            Ok::<_, WorkerError>(who)
+        }
+    };
+    Pipeline::builder("test").then_with("calls", config, step).build().expect("it is whole")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stage_that_takes_the_slots_itself_calls_with_what_it_has() {
+    let server = slots(1);
+    let worker = slow(&server);
+    let inner = pool([Member::new("inner", worker.clone())]);
+    let outer = pool([Member::new("outer", inner.clone())]);
+    let workers: [Arc<dyn ModelWorker>; 4] = [
+        Arc::new(inner.clone()),
+        Arc::new(outer),
+        Arc::new(Retry::new(Breaker::new(inner))),
+        Arc::new(
+            Pool::builder("of a plain one").member(Member::new("a", worker.clone())).build().expect("it is whole"),
+        ),
+    ];
+    for (number, called) in workers.into_iter().enumerate() {
+        let pipeline = by_a_stage(called, 1);
+        let answers = join_all((0..3).map(async |_| pipeline.submit(PromptRequest::new("?")).await?.output().await));
+        let answers = tokio::time::timeout(Duration::from_secs(60), answers).await;
+        for answer in answers.unwrap_or_else(|_| panic!("worker {number} hangs")) {
+            answer.expect("answered");
+        }
+    }
+    assert_eq!((worker.stats().most_live, server.free()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_call_of_a_stage_has_a_slot_of_its_own() {
+    let server = slots(1);
+    let twice = by_a_stage(Arc::new(pool([Member::new("a", slow(&server))])), 2);
+    let answer = twice.submit(PromptRequest::new("?")).await.expect("let in").output().await;
+    assert_eq!((answer.expect("answered").as_str(), server.free()), ("aa", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_attempt_behind_a_breaker_is_made_where_a_stage_took_the_only_slot() {
+    let server = slots(1);
+    let is_second = AtomicBool::new(false);
+    let worker = MockWorker::with(move |_| match is_second.swap(true, Ordering::SeqCst) {
+        false => Script::new().fail(WorkerError::new(WorkerErrorKind::Transient, "no")),
+        true => Script::answering("x"),
+    });
+    let retry = Arc::new(Retry::new(Breaker::new(worker.slots(server.clone()))));
+    let config = StageConfig::new().slots(retry.slots().expect("it has some"));
+    let step = move |cx: Context, prompt: PromptRequest| {
+        let retry = retry.clone();
+        async move { crate::common::finish(&retry, InferenceRequest::new(prompt, cx)).await }
+    };
+    let pipeline = Pipeline::builder("test").then_with("calls", config, step).build().expect("it is whole");
+    let mut answer = pipeline.submit(PromptRequest::new("?")).await.expect("let in");
+    let answer = tokio::time::timeout(Duration::from_secs(60), answer.output()).await;
+    answer.expect("it does not hang").expect("answered");
+    assert_eq!(server.free(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_members_of_one_server_offer_its_slots_once() {
+    let server = slots(2);
+    let shared =
+        pool([Member::new("a", slow(&server)), Member::new("b", slow(&server)), Member::new("c", slow(&slots(1)))]);
+    let all = shared.slots().expect("it has some");
+    assert_eq!((all.total(), all.free()), (3, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_door_before_members_that_are_all_drained_does_not_say_when_to_come_back() {
+    let drained = pool([Member::new("a", slow(&slots(1)))]);
+    drained.drain("a").await.expect("it is there");
+    let config = StageConfig::new().shed(ShedPolicy::Predictive);
+    let pipeline: Pipeline<PromptRequest, Tokens> = Pipeline::builder("test")
+        .stage_with(InferenceStage::new(drained.clone()), config)
+        .stage(StreamStage::default())
+        .build()
+        .expect("it is whole");
+    let refused = pipeline.submit(PromptRequest::new("?")).await.expect_err("nobody takes it");
+    assert_eq!(refused.kind(), ErrorKind::Refused(RefuseReason::Unavailable));
+    assert_eq!(refused.retry_after(), None);
+    drained.resume("a").expect("it is there");
+    assert_eq!(ask(&pipeline).await.expect("answered"), "x");
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
+use smallvec::SmallVec;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -17,6 +18,8 @@ use crate::worker::{Slot, Slots};
 /// A slot of the [`slots`](Self::slots) holds one of a member, so nobody is let out of a queue for whom there is no room at any of
 /// them. Which of them it is does not matter much: the worker finds it in the request's [`Lease`](crate::worker::Lease), and may
 /// put one of another member, if that has a free one, in its place.
+///
+/// Several members may be of one server: its slots are counted once. Behind another group of several, that is not seen.
 ///
 /// ```
 /// use std::num::NonZeroUsize;
@@ -84,14 +87,21 @@ impl Offer {
     ///
     /// Cancel safe; a dropped waiter loses its place.
     pub async fn acquire(&self) -> Slot {
-        while let Some(opens) = self.opens() {
-            tokio::time::sleep_until(opens).await;
-        }
+        self.opened().await;
         let gate = match &self.gate {
             None => None,
             Some(gate) => Some(Box::pin(gate.acquire()).await),
         };
         Box::pin(self.slots.acquire()).await.with(gate)
+    }
+
+    /// Waits until they are offered. The instant may change while it waits, if somebody looks at the server.
+    async fn opened(&self) {
+        loop {
+            let looked = self.slots.0.book.looked();
+            let Some(opens) = self.opens() else { return };
+            select(pin!(tokio::time::sleep_until(opens)), pin!(looked)).await;
+        }
     }
 
     /// Returns how many are free, and offered now.
@@ -118,6 +128,16 @@ impl Offer {
         };
         let opens = self.opens().map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
         behind.max(opens)
+    }
+
+    /// Whose they are: a group that offers nothing but slots of one server, as a breaker does, stands for that server.
+    fn server(&self) -> Slots {
+        if let Source::Group(group) = &self.slots.0.source
+            && let [only] = &*group.offers()
+        {
+            return only.server();
+        }
+        self.slots.clone()
     }
 
     /// When they will be offered; `None` where they are now.
@@ -176,12 +196,24 @@ impl Group {
     }
 
     pub(super) fn total(&self) -> usize {
-        let total = self.offers().iter().map(Offer::total).fold(0, usize::saturating_add);
-        total.min(Slots::MOST)
+        self.sum(Offer::total, Slots::total).min(Slots::MOST)
     }
 
     pub(super) fn free(&self) -> usize {
-        self.offers().iter().map(Offer::free).fold(0, usize::saturating_add)
+        self.sum(Offer::free, Slots::free)
+    }
+
+    /// Adds up what is offered. What several members have of one server is no more than the server has.
+    fn sum(&self, offered: fn(&Offer) -> usize, has: fn(&Slots) -> usize) -> usize {
+        let mut servers = SmallVec::<[(Slots, usize); 4]>::new();
+        for offer in &*self.offers() {
+            let (server, count) = (offer.server(), offered(offer));
+            match servers.iter_mut().find(|(known, _)| Arc::ptr_eq(&known.0, &server.0)) {
+                Some((_, sum)) => *sum = sum.saturating_add(count).min(has(&server)),
+                None => servers.push((server, count)),
+            }
+        }
+        servers.iter().map(|(_, count)| *count).fold(0, usize::saturating_add)
     }
 
     /// How long it takes until something is offered again; zero where nobody knows.

@@ -212,6 +212,50 @@ mod groups {
         assert_eq!(slots.total(), 3);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_for_a_suspended_member_hears_that_it_is_back() {
+        let [one, _] = servers();
+        let slots = group(&[one.clone()]).slots();
+        one.suspend(Duration::from_secs(60));
+        let start = Instant::now();
+        let waits = tokio::spawn({
+            let slots = slots.clone();
+            async move { slots.acquire().await }
+        });
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        one.resume();
+        let slot = waits.await.expect("it runs");
+        assert_eq!(start.elapsed().as_secs(), 2);
+        drop(slot);
+        one.suspend(Duration::from_secs(60));
+        let waits = tokio::spawn(async move { slots.acquire().await });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        one.suspend(Duration::from_secs(4));
+        drop(waits.await.expect("it runs"));
+        assert_eq!(start.elapsed().as_secs(), 7, "a nearer instant holds, too");
+    }
+
+    #[test]
+    fn the_slots_of_one_server_count_once() {
+        let [one, two] = servers();
+        let through = |slots: &Slots| group(&[slots.clone()]).slots();
+        let all = group(&[two.clone(), through(&two), through(&through(&two)), one.clone()]).slots();
+        assert_eq!((all.total(), all.free()), (3, 3));
+        let taken = two.try_acquire().expect("two are free");
+        assert_eq!((all.total(), all.free()), (3, 2));
+        drop(taken);
+        let limited = || Offer::new(two.clone()).through(Slots::new(count(1)));
+        let group = SlotGroup::new();
+        group.offer([limited(), limited(), limited()]);
+        assert_eq!((group.slots().total(), group.slots().free()), (2, 2));
+        group.offer([limited()]);
+        assert_eq!(
+            (group.slots().total(), group.slots().free()),
+            (1, 1),
+            "one that is limited is less than its server"
+        );
+    }
+
     #[test]
     fn no_more_go_through_a_gate_than_it_has() {
         let [_, two] = servers();

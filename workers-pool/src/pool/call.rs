@@ -104,14 +104,13 @@ impl Call {
 
     /// Notes the failure as one of this member, or where those behind it have noted it themselves, that they were called as it.
     fn note(&self, error: &WorkerError, took: Duration) {
-        let name = &self.presence.seat().name;
-        if self.attempts.len() > self.before {
-            self.attempts.amend(self.before, |attempt| attempt.via.push(name.clone()));
-        } else {
+        let seat = self.presence.seat();
+        if self.attempts.len() == self.before {
             let model = self.model.as_deref().map(str::to_owned);
-            let attempt = Attempt::new(name, model, error, took).begun(self.begun);
+            let attempt = Attempt::new(&seat.name, model, error, took).begun(self.begun);
             attempt::record(&self.attempts, &self.context, attempt);
         }
+        self.attempts.amend(self.before, |attempt| attempt.members.push(seat.id));
     }
 
     /// Nobody waits for it any more.

@@ -128,7 +128,7 @@ pub(crate) fn goes_elsewhere(attempts: &Attempts, error: &WorkerError) -> bool {
 }
 
 fn is_same(one: &Attempt, other: &Attempt) -> bool {
-    one.worker == other.worker && one.via == other.via
+    one.worker == other.worker && one.members == other.members
 }
 
 /// Whether whoever failed so is not asked again for the same request.

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use orchestrator_core::error::WorkerError;
 use orchestrator_core::token::TokenStream;
 use orchestrator_core::worker::{Health, InferenceRequest, ModelWorker, Slots, Timeouts, WorkerInfo};
@@ -35,9 +36,14 @@ impl<W: ModelWorker> Timed<W> {
 
 #[async_trait]
 impl<W: ModelWorker> ModelWorker for Timed<W> {
-    async fn infer(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+    /// Written out: without limits the call is that of the worker, and costs nothing more.
+    fn infer<'a, 'b>(&'a self, request: InferenceRequest) -> BoxFuture<'b, Result<TokenStream, WorkerError>>
+    where
+        'a: 'b,
+    {
         let limits = self.limits.of(&request.context);
-        limits.run(self.worker.infer(request)).await
+        let call = self.worker.infer(request);
+        if limits == Timeouts::none() { call } else { Box::pin(limits.run(call)) }
     }
 
     fn info(&self) -> WorkerInfo {

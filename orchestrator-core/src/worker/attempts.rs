@@ -15,8 +15,9 @@ use crate::runtime::cell::lock;
 pub struct Attempt {
     /// The worker's name.
     pub worker: String,
-    /// As which members of pools it was called, the innermost first; empty where it is a member itself.
-    pub via: Vec<String>,
+    /// The ids of the members of pools as which it was called, the innermost first. They are given once in a process, while members
+    /// of pools in pools may have the same names.
+    pub members: Vec<u64>,
     /// Its model, where it is known.
     pub model: Option<String>,
     /// What kind of failure it was.
@@ -46,7 +47,7 @@ impl Attempt {
         let now = Instant::now();
         Self {
             worker: worker.into(),
-            via: Vec::new(),
+            members: Vec::new(),
             model,
             kind: error.kind(),
             message: error.message().to_owned(),

@@ -170,7 +170,7 @@ impl<W: ModelWorker> Course<W> {
 
     /// Returns whether it was one of many that failed, of which others may go on, and not the worker itself.
     fn was_a_member(&self) -> bool {
-        let is_the_worker = |last: Attempt| last.via.is_empty() && last.worker == self.worker.info().name;
+        let is_the_worker = |last: Attempt| last.members.is_empty() && last.worker == self.worker.info().name;
         self.asked.attempts.last().is_some_and(|last| !is_the_worker(last))
     }
 

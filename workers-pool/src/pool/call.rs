@@ -111,19 +111,18 @@ impl Call {
 
     /// Notes the failure as one of this member, or where those behind it have noted it themselves, that they were called as it.
     fn note(&self, error: &WorkerError, took: Duration) {
-        let name = &self.presence.seat().name;
-        if self.attempts.len() > self.before {
-            self.attempts.amend(self.before, |attempt| {
-                attempt.via.push(name.clone());
-                // Whoever gave up has asked this member only.
-                attempt.given_up = false;
-            });
-        } else {
+        let seat = self.presence.seat();
+        if self.attempts.len() == self.before {
             let model = self.model.as_deref().map(str::to_owned);
-            let mut attempt = Attempt::new(name, model, error, took).begun(self.begun);
+            let mut attempt = Attempt::new(&seat.name, model, error, took).begun(self.begun);
             attempt.goes_on = self.needs.begun.is_some();
             attempt::record(&self.attempts, &self.context, attempt);
         }
+        self.attempts.amend(self.before, |attempt| {
+            attempt.members.push(seat.id);
+            // Whoever gave up has asked this member only.
+            attempt.given_up = false;
+        });
     }
 
     /// Nobody waits for it any more.

@@ -187,8 +187,7 @@ impl Entry {
 
     /// Whether an attempt was one of it.
     pub(super) fn made(&self, attempt: &Attempt) -> bool {
-        let name = &self.seat.name;
-        attempt.worker == *name || attempt.via.contains(name)
+        attempt.members.contains(&self.seat.id)
     }
 }
 

@@ -1,6 +1,5 @@
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use orchestrator_core::error::InvalidInput;
@@ -28,7 +27,6 @@ pub(super) struct Fleet {
     /// Those who wait inside.
     pub(super) waiting: Waiting,
     outliers: Outliers,
-    next_id: AtomicU64,
 }
 
 impl Fleet {
@@ -42,7 +40,6 @@ impl Fleet {
             slots: SlotGroup::new(),
             waiting: Waiting::up_to(waiting),
             outliers: Outliers::new(Instant::now()),
-            next_id: AtomicU64::new(0),
         }
     }
 
@@ -66,8 +63,8 @@ impl Fleet {
             faults.extend(self.roster().refuses(&member.name, member.embedder.as_deref()));
             return Err(faults);
         }
-        let (info, weight, id) = (member.worker.info(), member.weight, self.next_id.fetch_add(1, Ordering::Relaxed));
-        let entry = Arc::new(Entry::new(Arc::new(Seat::new(id, member)), info, weight));
+        let (info, weight) = (member.worker.info(), member.weight);
+        let entry = Arc::new(Entry::new(Arc::new(Seat::new(member)), info, weight));
         self.replace(|roster| match roster.refuses(&entry.seat.name, entry.seat.embedder.as_deref()) {
             faults if faults.is_empty() => {
                 let entries = roster.entries.iter().chain([&entry]).cloned().collect();

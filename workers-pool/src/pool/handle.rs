@@ -122,7 +122,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// Fails where there is none of this name.
+    /// Fails where there is none of this name, and when it is resumed before it has ended what it works on.
     ///
     /// # Cancel safety
     ///
@@ -132,8 +132,10 @@ impl Pool {
             entry.seat.close(true);
             entry.draining = true;
         })?;
-        seat.idle().await;
-        Ok(())
+        match seat.idle().await {
+            true => Ok(()),
+            false => Err(InvalidInput::new("member", format!("`{member}` was resumed while it was drained"))),
+        }
     }
 
     /// Gives a member that was drained requests again; does nothing to others.

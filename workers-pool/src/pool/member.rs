@@ -36,7 +36,7 @@ impl Member {
     pub const IN_FLIGHT: usize = 256;
 
     /// Names a worker. The name is what logs, statistics and [`Origin`](orchestrator_core::token::Origin) show; no two members of a
-    /// pool have the same.
+    /// pool have the same. Those of pools in pools may, but then logs don't tell them apart.
     pub fn new(name: impl Into<String>, worker: impl ModelWorker) -> Self {
         Self {
             name: name.into(),

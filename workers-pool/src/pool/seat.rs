@@ -6,7 +6,7 @@ use std::time::Duration;
 use orchestrator_core::error::WorkerError;
 use orchestrator_core::retrieval::Embedder;
 use orchestrator_core::token::Usage;
-use orchestrator_core::worker::{ModelWorker, Offer, Slot, Slots};
+use orchestrator_core::worker::{ModelWorker, Offer, Slot, Slots, Timeouts};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -20,6 +20,9 @@ use crate::timed::Timed;
 /// How long it is kept how calls went.
 const RECENT: Duration = Duration::from_secs(60);
 
+/// The id of the next member of any pool: attempts name the members of all pools that they went through.
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
 /// What is kept of a member as long as calls of it live: also when it has left the pool.
 pub(super) struct Seat {
     pub(super) id: u64,
@@ -27,7 +30,7 @@ pub(super) struct Seat {
     pub(super) serves: Vec<String>,
     pub(super) cost: f64,
     pub(super) embedder: Option<Arc<dyn Embedder>>,
-    pub(super) worker: Breaker<Arc<dyn ModelWorker>>,
+    pub(super) worker: Breaker<Timed<Arc<dyn ModelWorker>>>,
     /// Those of its breaker.
     slots: Slots,
     offer: Offer,
@@ -57,7 +60,7 @@ pub(super) struct Record {
 }
 
 impl Seat {
-    pub(super) fn new(id: u64, member: Member) -> Self {
+    pub(super) fn new(member: Member) -> Self {
         let limit = member.limit();
         let Member { name, worker, cost, serves, timeouts, breaker, embedder, .. } = member;
         let unlimited = || NonZeroUsize::new(Member::IN_FLIGHT).expect("it is above zero");
@@ -65,10 +68,7 @@ impl Seat {
             Some(slots) => (slots, limit.map(Slots::new)),
             None => (Slots::new(limit.unwrap_or_else(unlimited)), None),
         };
-        let worker: Arc<dyn ModelWorker> = match timeouts {
-            Some(timeouts) => Arc::new(Timed::new(worker, timeouts)),
-            None => worker,
-        };
+        let worker = Timed::new(worker, timeouts.unwrap_or(Timeouts::none()));
         let through = |offer: Offer| match &gate {
             Some(gate) => offer.through(gate.clone()),
             None => offer,
@@ -78,7 +78,7 @@ impl Seat {
         let slots = worker.slots().expect("it was given some");
         let offer = through(Offer::new(slots.clone()));
         Self {
-            id,
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             name,
             serves,
             cost,
@@ -125,9 +125,12 @@ impl Seat {
         (!self.closed.load(Ordering::SeqCst)).then_some(presence)
     }
 
-    /// Takes no new calls, or takes them again.
+    /// Takes no new calls, or takes them again; then nobody waits any longer that it is idle.
     pub(super) fn close(&self, closed: bool) {
         self.closed.store(closed, Ordering::SeqCst);
+        if !closed {
+            self.idle.notify_waiters();
+        }
     }
 
     /// Has it left alone until then, as it takes nothing: its slots are suspended.
@@ -167,13 +170,16 @@ impl Seat {
         self.in_flight.load(Ordering::SeqCst)
     }
 
-    /// Waits until nobody is inside.
-    pub(super) async fn idle(&self) {
+    /// Waits until nobody is inside, or it takes new calls again; returns whether nobody is.
+    pub(super) async fn idle(&self) -> bool {
         loop {
             let mut told = std::pin::pin!(self.idle.notified());
             told.as_mut().enable();
             if self.in_flight() == 0 {
-                return;
+                return true;
+            }
+            if !self.closed.load(Ordering::SeqCst) {
+                return false;
             }
             told.await;
         }

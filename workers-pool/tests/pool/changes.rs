@@ -33,6 +33,18 @@ async fn a_drained_member_ends_what_it_has_and_gets_nothing_new() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_drain_ends_when_its_member_is_resumed() {
+    let pool = pool([Member::new("a", holds())]);
+    let stream = pool.infer(request()).await.expect("taken");
+    let mut drained = Box::pin(pool.drain("a"));
+    assert!(tokio::time::timeout(Duration::from_secs(1), &mut drained).await.is_err(), "it works on one");
+    pool.resume("a").expect("it is there");
+    let resumed = tokio::time::timeout(Duration::from_secs(1), drained).await.expect("it ends");
+    assert_eq!(resumed.expect_err("it is not drained").field(), "member");
+    drop(stream);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_removed_member_ends_what_it_has() {
     let pool = pool([Member::new("a", holds()), Member::new("b", answers("x"))]);
     pool.set_policy(Ordered::new());

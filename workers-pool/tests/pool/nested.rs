@@ -55,11 +55,20 @@ async fn a_failure_inside_is_one_attempt_and_the_other_pool_is_next() {
     finish(&all, request).await.expect_err("a fails");
     let attempts = again.attempts.all();
     assert_eq!(attempts.len(), 1);
-    assert_eq!((attempts[0].worker.as_str(), &attempts[0].via[..]), ("a", &["east".to_owned()][..]));
+    assert_eq!((attempts[0].worker.as_str(), attempts[0].members.len()), ("a", 2));
     assert!(attempts[0].elsewhere, "its own pool has nobody else, but the other one has");
     assert_eq!(who(&all, again).await.expect("answered"), "c");
     let (failing, asked) = (member(&all, "east"), member(&all, "west"));
     assert_eq!((failing.failures, asked.calls), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_of_the_same_name_in_two_pools_are_not_mixed_up() {
+    let east = pool([Member::new("gpu", fails(WorkerErrorKind::Auth))]);
+    let west = pool([Member::new("gpu", answers("x"))]);
+    let worker = Retry::new(around(east, west.clone()));
+    assert_eq!(who(&worker, request()).await.expect("answered"), "gpu");
+    assert_eq!(member(&west, "gpu").calls, 1);
 }
 
 #[tokio::test]

@@ -128,3 +128,12 @@ async fn who_is_not_asked_again_waits_for_another_that_is_busy() {
     in_time(1, late).await.expect("taken");
     assert_eq!((member(&pool, "full").calls, member(&pool, "b").calls), (2, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_limits_of_a_request_hold_at_members_without_any() {
+    let pool = pool([Member::new("a", MockWorker::new(Script::new().hang()))]);
+    let own = Timeouts::none().first_token(Duration::from_secs(1));
+    let context = Context::standalone(RequestOptions::new().timeouts(own));
+    let error = in_time(2, who(&pool, InferenceRequest::new("?".into(), context))).await.expect_err("it hangs");
+    assert_eq!(error.kind(), WorkerErrorKind::Timeout(Phase::FirstToken));
+}

@@ -18,6 +18,7 @@ use crate::consequence::{Again, Consequence};
 /// | longest such pause | 10 s |
 /// | attempts in the first 1.5 s after the first one began | 2 |
 /// | longest pause that a server may ask for (`Retry-After`) | 30 s; who asks for more is not waited for |
+/// | while breakers are open, or a pool is full, and no server is asked | comes again for up to 30 s; that is no attempt |
 ///
 /// The pauses are "full jitter", as Marc Brooker describes and measures it in "Exponential Backoff And Jitter" (AWS Architecture
 /// Blog, 2015): of all ways to spread retries it costs the least work on both sides. Where another worker can be asked, there is
@@ -68,7 +69,7 @@ impl Pace {
     /// be made. Zero where another worker can be asked at once.
     pub(crate) fn next(&self, attempts: &Attempts, error: &WorkerError, context: &Context) -> Option<Duration> {
         let made = attempts.len();
-        if made >= self.attempts {
+        if made >= self.attempts || error.is_unsent() {
             return None;
         }
         let now = Instant::now();
@@ -78,6 +79,19 @@ impl Pace {
         }
         let in_time = context.deadline().is_none_or(|deadline| begins < deadline);
         in_time.then(|| begins - now)
+    }
+
+    /// Returns in how long to come again to whoever refused without asking a server; `None` where it did ask one, or has refused for
+    /// too long, `since` when it did first.
+    pub(crate) fn wait(&self, since: Instant, error: &WorkerError, context: &Context) -> Option<Duration> {
+        if !error.is_unsent() {
+            return None;
+        }
+        let now = Instant::now();
+        let pause = self.not_all_at_once(error.retry_after().unwrap_or(self.base));
+        let comes = now.checked_add(pause)?;
+        let in_time = comes <= since + PATIENCE && context.deadline().is_none_or(|deadline| comes < deadline);
+        in_time.then_some(pause)
     }
 
     /// The pause until the first of the workers may be asked again; `None` where none may be.

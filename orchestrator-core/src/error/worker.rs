@@ -86,6 +86,7 @@ struct Inner {
     status: Option<u16>,
     body: Option<String>,
     retry_after: Option<Duration>,
+    unsent: bool,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -98,6 +99,7 @@ impl WorkerError {
             status: None,
             body: None,
             retry_after: None,
+            unsent: false,
             source: None,
         }))
     }
@@ -140,6 +142,12 @@ impl WorkerError {
         self.edit(|inner| inner.retry_after = Some(pause))
     }
 
+    /// Says that no server was asked: whoever stands before it knows that it takes nothing now. So it is no attempt.
+    #[must_use]
+    pub fn unsent(self) -> Self {
+        self.edit(|inner| inner.unsent = true)
+    }
+
     /// Keeps the error behind this one.
     #[must_use]
     pub fn with_source(self, source: impl Into<BoxError>) -> Self {
@@ -175,6 +183,12 @@ impl WorkerError {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// Returns whether no server was asked.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        self.0.unsent
     }
 
     /// Returns the HTTP status, where there was one.

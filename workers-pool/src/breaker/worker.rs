@@ -203,7 +203,7 @@ impl Shared {
 
     fn refuse(&self, pause: Duration) -> WorkerError {
         let message = format!("`{}` is left alone for {pause:.3?}: its circuit breaker is open", self.name);
-        WorkerError::new(WorkerErrorKind::Overloaded, message).with_retry_after(pause)
+        WorkerError::new(WorkerErrorKind::Overloaded, message).with_retry_after(pause).unsent()
     }
 
     /// Tells the circuit something, with chance from 0 to 1, and makes known what changes by it.

@@ -27,6 +27,8 @@ pub(super) struct Course<W> {
     refused: bool,
     /// Whether what the reader has is void, and it was not told yet.
     owes_reset: bool,
+    /// Since when calls are refused without a server being asked.
+    shut: Option<Instant>,
     /// Holds what the answer keeps, such as a slot, for the stream of each call.
     relay: Relay,
 }
@@ -50,7 +52,8 @@ impl<W: ModelWorker> Course<W> {
         let delivered = Delivered::new(how.resume != Resume::Continue || begun::is_barred(&asked));
         let call = Call { started: Instant::now(), noted: 0, behind: None, begun: false };
         let relay = Relay::default();
-        Box::new(Self { worker, how, asked, delivered, call, broke: None, refused: false, owes_reset: false, relay })
+        let (broke, refused, owes_reset, shut) = (None, false, false, None);
+        Box::new(Self { worker, how, asked, delivered, call, broke, refused, owes_reset, shut, relay })
     }
 
     pub(super) fn relay(&self) -> Relay {
@@ -88,6 +91,7 @@ impl<W: ModelWorker> Course<W> {
         self.call.begun = false;
         let stream = self.worker.infer(request).await?;
         self.relay.run(&stream);
+        self.shut = None;
         self.call.noted = self.asked.attempts.len();
         Ok(stream)
     }
@@ -193,7 +197,7 @@ impl<W: ModelWorker> Course<W> {
     /// Notes a failed attempt, where nobody below has; by then it is known whose tokens were delivered.
     fn note(&mut self, error: &WorkerError) {
         let attempts = &self.asked.attempts;
-        if attempts.len() == self.call.noted {
+        if attempts.len() == self.call.noted && !error.is_unsent() {
             let WorkerInfo { name, model, .. } = self.worker.info();
             let attempt = Attempt::new(name, model, error, self.call.started.elapsed());
             attempt::record(attempts, &self.asked.context, attempt.begun(self.call.begun));
@@ -220,7 +224,12 @@ impl<W: ModelWorker> Course<W> {
     }
 
     /// In how long there may be another call, which is paid for then; `None` where there may not.
-    fn pause(&self, error: &WorkerError) -> Option<Duration> {
+    fn pause(&mut self, error: &WorkerError) -> Option<Duration> {
+        let since = *self.shut.get_or_insert(self.call.started);
+        if let Some(pause) = self.how.pace.wait(since, error, &self.asked.context) {
+            return Some(pause);
+        }
+        self.shut = None;
         let cause = if self.delivered.is_nothing() { error.clone() } else { next::in_mid_answer(error)? };
         let InferenceRequest { attempts, context, .. } = &self.asked;
         let pause = self.how.pace.next(attempts, &cause, context)?;

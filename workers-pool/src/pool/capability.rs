@@ -239,7 +239,7 @@ fn invalid(message: &str) -> WorkerError {
 }
 
 fn nobody_now(opens_in: Option<Duration>) -> WorkerError {
-    let error = WorkerError::new(WorkerErrorKind::Overloaded, "no member takes requests now");
+    let error = WorkerError::new(WorkerErrorKind::Overloaded, "no member takes requests now").unsent();
     match opens_in {
         Some(pause) => error.with_retry_after(pause),
         None => error,

@@ -26,7 +26,7 @@ impl Waiting {
         }
         let message =
             format!("the members that could take it have no slot free, and {} calls wait for some already", self.most);
-        Err(WorkerError::new(WorkerErrorKind::Overloaded, message))
+        Err(WorkerError::new(WorkerErrorKind::Overloaded, message).unsent())
     }
 }
 

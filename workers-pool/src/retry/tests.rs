@@ -229,3 +229,26 @@ async fn a_retry_around_an_open_breaker_waits_for_the_probe() {
     assert!(started.elapsed() >= Duration::from_millis(800) && started.elapsed() <= Duration::from_millis(1_501));
     assert_eq!((worker.stats().calls, slots.free()), (6, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn refusals_by_which_no_server_is_asked_are_waited_for_and_are_no_attempts() {
+    let shut = |seconds_left| {
+        let error = error(WorkerErrorKind::Overloaded).with_retry_after(seconds(seconds_left)).unsent();
+        Script::new().fail(error)
+    };
+    let mut scripts = vec![shut(2); 10];
+    scripts.push(Script::answering("to be"));
+    let worker = scripted(scripts);
+    let asked = request();
+    let (attempts, started) = (asked.attempts.clone(), Instant::now());
+    let stream = Retry::new(worker.clone()).infer(asked).await.expect("somebody takes it in the end");
+    assert_eq!(read(stream).await.expect("whole"), "to be");
+    assert!(attempts.is_empty() && worker.stats().calls == 11);
+    assert!(started.elapsed() >= seconds(20) && started.elapsed() <= seconds(25), "{:?}", started.elapsed());
+
+    let worker = scripted(vec![shut(2)]);
+    let (asked, started) = (request(), Instant::now());
+    let told = Retry::new(worker.clone()).infer(asked).await.expect_err("nobody ever takes it");
+    assert_eq!((told.kind(), told.retry_after()), (WorkerErrorKind::Overloaded, Some(seconds(2))));
+    assert!(started.elapsed() <= seconds(30) && started.elapsed() >= seconds(26), "{:?}", started.elapsed());
+}

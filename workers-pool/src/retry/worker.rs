@@ -101,22 +101,28 @@ impl<W: ModelWorker> Retry<W> {
 
     /// Notes a failure, unless somebody below has, who knows better who it was.
     fn note(&self, request: &InferenceRequest, before: usize, started: Instant, error: &WorkerError) {
-        if request.attempts.len() == before {
+        if request.attempts.len() == before && !error.is_unsent() {
             let WorkerInfo { name, model, .. } = self.worker.info();
             let failed = Attempt::new(name, model, error, started.elapsed());
             attempt::record(&request.attempts, &request.context, failed);
         }
     }
 
-    /// In how long there is another attempt; `None` where there is none.
-    fn next(&self, attempts: &Attempts, error: &WorkerError, context: &Context) -> Option<Duration> {
-        let pause = self.pace.next(attempts, error, context)?;
-        if !self.budget.pay(attempts, error) {
-            self.unpaid.fetch_add(1, Ordering::Relaxed);
-            return None;
-        }
+    /// Says in how long there is another attempt.
+    ///
+    /// # Errors
+    ///
+    /// The caller's error, where there is none.
+    fn next(&self, attempts: &Attempts, error: &WorkerError, context: &Context) -> Result<Duration, WorkerError> {
+        let pause = self.pace.next(attempts, error, context);
+        let paid = pause.filter(|_| self.budget.pay(attempts, error));
+        let Some(pause) = paid else {
+            self.unpaid.fetch_add(pause.is_some().into(), Ordering::Relaxed);
+            attempt::mark_given_up(attempts);
+            return Err(attempt::give_up(error.clone(), attempts));
+        };
         self.retries.fetch_add(1, Ordering::Relaxed);
-        Some(pause)
+        Ok(pause)
     }
 }
 
@@ -127,6 +133,7 @@ impl<W: ModelWorker> ModelWorker for Retry<W> {
             self.budget.request();
         }
         let goes_on = request.is_begun() && !request.attempts.is_empty();
+        let mut shut = None;
         loop {
             let again = request.clone();
             let (before, started) = (again.attempts.len(), Instant::now());
@@ -134,13 +141,18 @@ impl<W: ModelWorker> ModelWorker for Retry<W> {
                 Ok(stream) => return Ok(stream),
                 Err(error) => error,
             };
-            self.note(&again, before, started, &error);
             if goes_on {
+                self.note(&again, before, started, &error);
                 return Err(error);
             }
-            let Some(pause) = self.next(&again.attempts, &error, &again.context) else {
-                attempt::mark_given_up(&again.attempts);
-                return Err(attempt::give_up(error, &again.attempts));
+            let since = *shut.get_or_insert(started);
+            let pause = match self.pace.wait(since, &error, &again.context) {
+                Some(pause) => pause,
+                None => {
+                    shut = None;
+                    self.note(&again, before, started, &error);
+                    self.next(&again.attempts, &error, &again.context)?
+                }
             };
             tokio::time::sleep(pause).await;
             request = again;

@@ -122,3 +122,21 @@ async fn a_retry_inside_of_a_member_gives_up_that_member_only() {
     let fleet = members.into_iter().fold(fleet, |fleet, member| fleet.member(member)).build().expect("two members");
     assert_eq!(ask(&FailOver::new(fleet), plain()).await.text, "to be or not");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_waits_until_a_breaker_lets_somebody_go_on_with_it() {
+    let gone = || Fault::Call(error(WorkerErrorKind::Transient));
+    let breaker = || crate::BreakerConfig::new().in_a_row(1);
+    let mac = Model::new(WORDS).faults([Fault::After(2, None)]);
+    let gpu = Model::new(WORDS).faults([gone(), gone()]);
+    let builder = Pool::builder("fleet").health_every(None).policy(crate::policy::Ordered::new());
+    let member = |name: &str, model: &Model| Member::new(name, model.clone()).breaker(breaker());
+    let pool = builder.member(member("mac", &mac)).member(member("gpu", &gpu)).build().expect("two members");
+    let asked = plain();
+    let (attempts, started) = (asked.attempts.clone(), tokio::time::Instant::now());
+    let read = ask(&FailOver::new(Retry::new(pool)), asked).await;
+    assert_eq!(read.text, "to be or not");
+    let named: Vec<_> = attempts.all().into_iter().map(|attempt| attempt.worker).collect();
+    assert!(!named.contains(&"fleet".to_owned()), "nobody was asked in its name: {named:?}");
+    assert!(named.len() < 6 && started.elapsed() < Duration::from_secs(30), "{named:?}, {:?}", started.elapsed());
+}

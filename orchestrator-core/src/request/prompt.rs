@@ -218,6 +218,12 @@ impl PromptRequest {
         self
     }
 
+    /// Takes the messages out, for stages that make others of them: without any, a prompt is not valid.
+    #[must_use]
+    pub fn take_messages(&mut self) -> Vec<Message> {
+        std::mem::take(&mut self.messages)
+    }
+
     /// Returns the messages in order.
     #[must_use]
     pub fn messages(&self) -> &[Message] {

@@ -8,11 +8,13 @@ use crate::retrieval::Passage;
 use crate::worker::{Attempts, Lease};
 
 /// What a worker is asked: assembled messages, parameters, the passages behind them, and the request's [`Context`].
+///
+/// Clones share what is long, so that a request can be kept for a second attempt at little cost, however long its prompt is.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct InferenceRequest {
     /// The conversation as the model shall see it.
-    pub messages: Vec<Message>,
+    pub messages: Arc<[Message]>,
     /// Whether the text of the messages is the prompt as it is, without the model's chat template: see
     /// [`raw_prompt`](Self::raw_prompt).
     pub raw: bool,
@@ -28,7 +30,7 @@ pub struct InferenceRequest {
     /// Sampling parameters.
     pub sampling: Sampling,
     /// Tools that the model may call.
-    pub tools: Vec<Tool>,
+    pub tools: Arc<[Tool]>,
     /// The shape of the answer.
     pub response_format: ResponseFormat,
     /// The passages that stand in the messages, the best first.
@@ -51,12 +53,12 @@ impl InferenceRequest {
     pub fn new(prompt: PromptRequest, context: Context) -> Self {
         let parts = prompt.into_parts();
         Self {
-            messages: parts.messages,
+            messages: parts.messages.into(),
             raw: parts.raw,
             prefix: None,
             model: parts.model,
             sampling: parts.sampling,
-            tools: parts.tools,
+            tools: parts.tools.into(),
             response_format: parts.response_format,
             passages: Arc::default(),
             metadata: parts.metadata,
@@ -82,7 +84,7 @@ impl InferenceRequest {
     /// Returns the prompt where it is to be gone on with as it is, `None` where a chat template goes around the messages.
     #[must_use]
     pub fn raw_prompt(&self) -> Option<Cow<'_, str>> {
-        match (self.raw, self.messages.as_slice()) {
+        match (self.raw, &*self.messages) {
             (false, _) => None,
             (true, [only]) => Some(only.text()),
             (true, messages) => {
@@ -129,5 +131,24 @@ impl Prefix {
     pub fn model(mut self, model: impl Into<String>) -> Self {
         self.model = Some(model.into());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::RequestOptions;
+
+    #[test]
+    fn a_clone_shares_what_is_long() {
+        let prompt = PromptRequest::new("?").tool(Tool {
+            name: "weather".to_owned(),
+            description: String::new(),
+            parameters: serde_json::Value::Null,
+        });
+        let request = InferenceRequest::new(prompt, Context::standalone(RequestOptions::new()));
+        let clone = request.clone();
+        assert!(Arc::ptr_eq(&request.messages, &clone.messages) && Arc::ptr_eq(&request.tools, &clone.tools));
+        assert_eq!((clone.messages.len(), clone.tools.len()), (1, 1));
     }
 }

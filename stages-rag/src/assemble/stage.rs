@@ -231,16 +231,16 @@ impl AssembleStage {
     async fn assemble(
         &self,
         cx: &Context,
-        prompt: PromptRequest,
+        mut prompt: PromptRequest,
         passages: Option<Arc<[Passage]>>,
     ) -> Result<InferenceRequest, BoxError> {
         self.settings()?;
+        let messages = prompt.take_messages();
         let mut request = InferenceRequest::new(prompt, cx.clone());
-        let text = self.text(cx, &request.messages, passages.as_deref());
-        let remembered = self.recall(cx, &request.messages).await;
+        let text = self.text(cx, &messages, passages.as_deref());
+        let remembered = self.recall(cx, &messages).await;
         let shared = if self.templates.is_empty() { Arc::default() } else { shared(cx, &request.metadata) };
         let found = passages.clone().unwrap_or_default();
-        let messages = std::mem::take(&mut request.messages);
         let mut draft = Draft::new(&self.templates, text, messages, found, shared);
         if let Some(turns) = remembered {
             draft.remember(&turns);
@@ -256,7 +256,7 @@ impl AssembleStage {
             request.passages = passages;
         }
         request.prompt_tokens = tokens.map(|tokens| tokens as u64);
-        request.messages = Arc::unwrap_or_clone(draft).into_messages(keep, written, history);
+        request.messages = Arc::unwrap_or_clone(draft).into_messages(keep, written, history).into();
         Ok(request)
     }
 

@@ -215,7 +215,7 @@ mod groups {
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_for_a_suspended_member_hears_that_it_is_back() {
         let [one, _] = servers();
-        let slots = group(&[one.clone()]).slots();
+        let slots = group(std::slice::from_ref(&one)).slots();
         one.suspend(Duration::from_secs(60));
         let start = Instant::now();
         let waits = tokio::spawn({
@@ -238,7 +238,7 @@ mod groups {
     #[test]
     fn the_slots_of_one_server_count_once() {
         let [one, two] = servers();
-        let through = |slots: &Slots| group(&[slots.clone()]).slots();
+        let through = |slots: &Slots| group(std::slice::from_ref(slots)).slots();
         let all = group(&[two.clone(), through(&two), through(&through(&two)), one.clone()]).slots();
         assert_eq!((all.total(), all.free()), (3, 3));
         let taken = two.try_acquire().expect("two are free");

@@ -36,9 +36,10 @@ use crate::retry::Budget;
 /// call may add; where nothing is left the answer ends there, with [`Length`](orchestrator_core::token::FinishReason::Length).
 ///
 /// Invalid requests, content filters and the time limit of the whole answer end it, and so does a context that is full behind the
-/// first token. So does a [`Retry`](crate::Retry) inside that has given up before the reader has anything. How soon and how often it is asked again is the [`Pace`]'s, over all attempts of the request, and the same budget
-/// keeps calls that go to nobody else from becoming a load as for a [`Retry`](crate::Retry). Before the next call the stream that
-/// died is dropped, and with it its connection and slot.
+/// first token. So does a [`Retry`](crate::Retry) inside that has given up before the reader has anything. How soon and how often it
+/// is asked again is the [`Pace`]'s, over all attempts of the request, and the same budget keeps calls that go to nobody else from
+/// becoming a load as for a [`Retry`](crate::Retry). Before the next call the stream that died is dropped, and with it its
+/// connection and slot.
 ///
 /// # The seam
 ///

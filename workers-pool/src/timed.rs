@@ -82,6 +82,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn of_two_limits_around_each_other_the_shorter_one_counts() {
+        let ms = Duration::from_millis;
+        let script = || Script::new().streaming().text("a").delay(Duration::from_secs(3)).text("b").finish();
+        for (inner, outer, ends) in [(2_000, 4_000, Some(2_000)), (4_000, 2_000, Some(2_000)), (4_000, 4_000, None)] {
+            let limits = |limit| Timeouts::none().between_tokens(ms(limit));
+            let worker = Timed::new(Timed::new(MockWorker::new(script()), limits(inner)), limits(outer));
+            let request = InferenceRequest::new("?".into(), Context::standalone(RequestOptions::new()));
+            let mut stream = worker.infer(request).await.expect("begins");
+            let started = tokio::time::Instant::now();
+            let mut failed = None;
+            while let Some(event) = stream.next().await {
+                failed = event.err();
+            }
+            let failed = failed.map(|error| (error.kind(), started.elapsed()));
+            let phase = WorkerErrorKind::Timeout(Phase::BetweenTokens);
+            assert_eq!(failed, ends.map(|after| (phase, ms(after))), "{inner} in {outer}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_limits_of_the_request_go_before() {
         let own = RequestOptions::new().timeouts(Timeouts::none().total(Duration::from_secs(1)));
         assert_eq!(failure(own).await, WorkerErrorKind::Timeout(Phase::Total));

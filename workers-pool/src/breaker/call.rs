@@ -72,7 +72,7 @@ impl Call {
         }
     }
 
-    /// Tells that nobody wants it any more. Of one that has begun that says nothing; before, it says how long the worker was silent.
+    /// Tells that nobody wants it any more: where the answer had not begun, how long the worker was silent.
     fn left(&mut self) {
         let Some(times) = self.times.filter(|_| !self.begun && !self.ended) else {
             return self.settle(Verdict::Neither);

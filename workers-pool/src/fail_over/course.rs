@@ -149,7 +149,7 @@ impl<W: ModelWorker> Course<W> {
         self.note(error);
         let refuses = self.is_refusal(error);
         if refuses {
-            self.refused |= !self.was_a_member();
+            self.refused |= !self.is_another_there();
         } else {
             if self.call.begun || !self.goes_on() {
                 self.broke = Some(error.clone());
@@ -172,10 +172,9 @@ impl<W: ModelWorker> Course<W> {
         self.owes_reset || !self.delivered.is_nothing()
     }
 
-    /// Returns whether it was one of many that failed, of which others may go on, and not the worker itself.
-    fn was_a_member(&self) -> bool {
-        let is_the_worker = |last: Attempt| last.members.is_empty() && last.worker == self.worker.info().name;
-        self.asked.attempts.last().is_some_and(|last| !is_the_worker(last))
+    /// Returns whether somebody else than whoever failed last could do what that one could not.
+    fn is_another_there(&self) -> bool {
+        self.asked.attempts.last().is_some_and(|last| last.elsewhere)
     }
 
     /// Returns whether the worker only does not want to go on behind the prefix.
@@ -185,8 +184,7 @@ impl<W: ModelWorker> Course<W> {
 
     /// Returns whether nobody is left who could be asked to go on, while whoever is there may start again.
     fn was_the_last_to_go_on(&self) -> bool {
-        let is_another_there = || self.asked.attempts.last().is_some_and(|last| last.elsewhere);
-        self.how.resets && self.goes_on() && !self.call.begun && !is_another_there()
+        self.how.resets && self.goes_on() && !self.call.begun && !self.is_another_there()
     }
 
     /// Returns whether the call goes on behind something that was delivered before it.

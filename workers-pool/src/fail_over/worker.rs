@@ -25,7 +25,7 @@ use crate::retry::Budget;
 /// | nothing but events without text | the request is asked again as it was |
 /// | text, and the inner worker [continues](WorkerInfo::continues) | it is asked to go on [behind](InferenceRequest::prefix) that ([`Resume::Continue`]) |
 /// | anything, and it understands [`Reset`](orchestrator_core::token::TokenEvent::Reset) | `Reset`, and the answer from its beginning ([`resets`](Self::resets)) |
-/// | anything | the stream fails, with the error by which the answer broke off, or could not begin anew, and what was tried in its message |
+/// | anything | the stream fails, with the error by which the answer broke off or did not begin anew; its message tells what was tried |
 ///
 /// Where going on fails, too, before it has begun, and nobody else can, a reader that understands `Reset` gets the answer from its
 /// beginning; for any other it is tried again. A worker that refuses to go on, as an invalid request, is not asked that again, but
@@ -36,9 +36,10 @@ use crate::retry::Budget;
 /// call may add; where nothing is left the answer ends there, with [`Length`](orchestrator_core::token::FinishReason::Length).
 ///
 /// Invalid requests, content filters and the time limit of the whole answer end it, and so does a context that is full behind the
-/// first token. So does a [`Retry`](crate::Retry) inside that has given up before the reader has anything. How soon and how often it is asked again is the [`Pace`]'s, over all attempts of the request, and the same budget
-/// keeps calls that go to nobody else from becoming a load as for a [`Retry`](crate::Retry). Before the next call the stream that
-/// died is dropped, and with it its connection and slot.
+/// first token. So does a [`Retry`](crate::Retry) inside that has given up before the reader has anything. How soon and how often it
+/// is asked again is the [`Pace`]'s, over all attempts of the request, and the same budget keeps calls that go to nobody else from
+/// becoming a load as for a [`Retry`](crate::Retry). Before the next call the stream that died is dropped, and with it its
+/// connection and slot.
 ///
 /// # The seam
 ///

@@ -32,11 +32,15 @@ fn assistant(worker: Extractive, texts: &'static [&'static str]) -> Pipeline<Pro
         .expect("a valid plan")
 }
 
+/// The events of an answer, without who gave it.
 async fn events(pipeline: &Pipeline<PromptRequest, Tokens>, prompt: PromptRequest) -> Vec<TokenEvent> {
     let mut answer = pipeline.submit(prompt).await.expect("let in");
     let mut events = Vec::new();
     while let Some(event) = answer.next().await {
         events.push(event.expect("no error"));
+    }
+    if let Some(TokenEvent::Finish(finish)) = events.last_mut() {
+        assert_eq!(finish.origin.take().expect("the stage named it").worker, "extractive");
     }
     events
 }

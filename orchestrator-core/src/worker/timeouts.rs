@@ -1,5 +1,5 @@
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -118,10 +118,13 @@ impl Timeouts {
             return call.await;
         }
         let started = Instant::now();
-        let limit = self.limit(started, None);
-        let stream = match limit {
-            None => call.await?,
-            Some((at, _)) => match tokio::time::timeout_at(at, call).await {
+        let mut call = pin!(call);
+        // A call that is over at once needs no timer.
+        let first = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;
+        let stream = match (first, self.limit(started, None)) {
+            (Poll::Ready(stream), _) => stream?,
+            (Poll::Pending, None) => call.await?,
+            (Poll::Pending, Some((at, _))) => match tokio::time::timeout_at(at, call).await {
                 Ok(stream) => stream?,
                 Err(_) => return Err(self.error(started, None)),
             },
@@ -134,7 +137,7 @@ impl Timeouts {
             waiting_since: None,
             had_event: false,
             ready: 0,
-            alarm: limit.map(|(at, _)| Box::pin(tokio::time::sleep_until(at))),
+            alarm: None,
         }))
     }
 
@@ -177,7 +180,7 @@ struct Timed {
     beats: u64,
     /// Events since the last look at the limit of the whole call.
     ready: u32,
-    /// `None` while there is no limit in this phase.
+    /// `None` while there is no limit in this phase, and until the stream is waited for.
     alarm: Option<Pin<Box<Sleep>>>,
 }
 

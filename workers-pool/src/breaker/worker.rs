@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::{BoxFuture, ready};
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
 use orchestrator_core::token::TokenStream;
-use orchestrator_core::worker::{Health, InferenceRequest, Lease, ModelWorker, Slots, WorkerInfo};
+use orchestrator_core::worker::{Health, InferenceRequest, Lease, ModelWorker, Slot, Slots, WorkerInfo};
 use tokio::time::Instant;
 
 use super::call::{Call, Times};
@@ -100,32 +101,57 @@ impl<W: ModelWorker> Breaker<W> {
     }
 }
 
-#[async_trait]
-impl<W: ModelWorker> ModelWorker for Breaker<W> {
-    async fn infer(&self, mut request: InferenceRequest) -> Result<TokenStream, WorkerError> {
-        let slot = match &self.shared.gate {
-            None => None,
-            Some(gate) => match gate.leased(&mut request) {
-                // Nobody stands in line to be refused.
-                None if !request.attempts.is_empty() => {
-                    self.shared.look()?;
-                    Some(gate.second_slot().await)
-                }
-                leased => leased,
-            },
-        };
+impl<W: ModelWorker> Breaker<W> {
+    /// Calls the worker, unless it is left alone.
+    fn call(
+        &self,
+        slot: Option<Slot>,
+        mut request: InferenceRequest,
+    ) -> Result<impl Future<Output = Result<TokenStream, WorkerError>> + Send + use<'_, W>, WorkerError> {
         request.lease = slot.as_ref().map(Lease::of).unwrap_or_default();
         let call = self.shared.admit(request.context.deadline())?;
         let probe = self.shared.gate.as_ref().filter(|_| call.is_probe()).and_then(Gate::probe);
-        match self.worker.infer(request).await {
-            Ok(stream) => {
-                let kept = [slot, probe].into_iter().flatten();
-                Ok(kept.fold(stream.observed(call), TokenStream::keep))
+        let answer = self.worker.infer(request);
+        Ok(async move {
+            match answer.await {
+                Ok(stream) => {
+                    let kept = [slot, probe].into_iter().flatten();
+                    Ok(kept.fold(stream.observed(call), TokenStream::keep))
+                }
+                Err(error) => {
+                    call.failed(&error);
+                    Err(error)
+                }
             }
-            Err(error) => {
-                call.failed(&error);
-                Err(error)
-            }
+        })
+    }
+
+    /// Waits for a slot, as the one of its request went with an earlier attempt, and calls the worker then.
+    async fn call_again(&self, gate: &Gate, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        // Nobody stands in line to be refused.
+        self.shared.look()?;
+        let slot = gate.second_slot().await;
+        self.call(Some(slot), request)?.await
+    }
+}
+
+#[async_trait]
+impl<W: ModelWorker> ModelWorker for Breaker<W> {
+    /// Written out: a future that holds the request costs more to move and to allocate than the rest of the call.
+    fn infer<'a, 'b>(&'a self, mut request: InferenceRequest) -> BoxFuture<'b, Result<TokenStream, WorkerError>>
+    where
+        'a: 'b,
+    {
+        let slot = match &self.shared.gate {
+            None => None,
+            Some(gate) => match gate.leased(&mut request) {
+                None if !request.attempts.is_empty() => return Box::pin(self.call_again(gate, request)),
+                leased => leased,
+            },
+        };
+        match self.call(slot, request) {
+            Ok(call) => Box::pin(call),
+            Err(refused) => Box::pin(ready(Err(refused))),
         }
     }
 

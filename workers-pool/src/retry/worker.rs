@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use orchestrator_core::context::Context;
 use orchestrator_core::error::WorkerError;
 use orchestrator_core::token::TokenStream;
@@ -89,19 +90,37 @@ impl<W: ModelWorker> Retry<W> {
         RetryStats { retries: self.retries.load(Ordering::Relaxed), out_of_budget: self.unpaid.load(Ordering::Relaxed) }
     }
 
-    /// Calls the worker, and waits for its first event.
-    async fn begin(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
-        let mut stream = self.worker.infer(request).await?;
-        match stream.peek().await {
-            Some(Ok(_)) => Ok(stream),
-            Some(Err(error)) => Err(error.clone()),
-            None => Err(WorkerError::stream_cut()),
+    /// Asks again behind a first call that failed, until one does not or there is to be no other.
+    async fn go_on(&self, request: InferenceRequest, mut failed: Failed) -> Result<TokenStream, WorkerError> {
+        let goes_on = request.is_begun() && failed.before > 0;
+        let mut shut = None;
+        loop {
+            let Failed { error, started, .. } = &failed;
+            let waits =
+                if goes_on { None } else { self.pace.wait(*shut.get_or_insert(*started), error, &request.context) };
+            let pause = match waits {
+                Some(pause) => pause,
+                None => {
+                    shut = None;
+                    self.note(&request, &failed);
+                    if goes_on {
+                        return Err(failed.error);
+                    }
+                    self.next(&request.attempts, &failed.error, &request.context)?
+                }
+            };
+            tokio::time::sleep(pause).await;
+            let (before, started) = (request.attempts.len(), Instant::now());
+            match begun(self.worker.infer(request.clone())).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failed = Failed { error, before, started },
+            }
         }
     }
 
     /// Notes a failure, unless somebody below has, who knows better who it was.
-    fn note(&self, request: &InferenceRequest, before: usize, started: Instant, error: &WorkerError) {
-        if request.attempts.len() == before && !error.is_unsent() {
+    fn note(&self, request: &InferenceRequest, Failed { error, before, started }: &Failed) {
+        if request.attempts.len() == *before && !error.is_unsent() {
             let WorkerInfo { name, model, .. } = self.worker.info();
             let failed = Attempt::new(name, model, error, started.elapsed());
             attempt::record(&request.attempts, &request.context, failed);
@@ -126,37 +145,43 @@ impl<W: ModelWorker> Retry<W> {
     }
 }
 
+/// A call that failed.
+struct Failed {
+    error: WorkerError,
+    /// How many attempts had been noted when it began.
+    before: usize,
+    started: Instant,
+}
+
+/// Waits for the first event of a call.
+async fn begun(call: BoxFuture<'_, Result<TokenStream, WorkerError>>) -> Result<TokenStream, WorkerError> {
+    let mut stream = call.await?;
+    match stream.peek().await {
+        Some(Ok(_)) => Ok(stream),
+        Some(Err(error)) => Err(error.clone()),
+        None => Err(WorkerError::stream_cut()),
+    }
+}
+
 #[async_trait]
 impl<W: ModelWorker> ModelWorker for Retry<W> {
-    async fn infer(&self, mut request: InferenceRequest) -> Result<TokenStream, WorkerError> {
-        if request.attempts.is_empty() {
+    /// Written out: a future that holds the request twice costs more to move and to allocate than the rest of the call.
+    fn infer<'a, 'b>(&'a self, request: InferenceRequest) -> BoxFuture<'b, Result<TokenStream, WorkerError>>
+    where
+        'a: 'b,
+    {
+        let before = request.attempts.len();
+        if before == 0 {
             self.budget.request();
         }
-        let goes_on = request.is_begun() && !request.attempts.is_empty();
-        let mut shut = None;
-        loop {
-            let again = request.clone();
-            let (before, started) = (again.attempts.len(), Instant::now());
-            let error = match self.begin(request).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => error,
-            };
-            if goes_on {
-                self.note(&again, before, started, &error);
-                return Err(error);
+        let (again, started) = (request.clone(), Instant::now());
+        let first = self.worker.infer(request);
+        Box::pin(async move {
+            match begun(first).await {
+                Ok(stream) => Ok(stream),
+                Err(error) => Box::pin(self.go_on(again, Failed { error, before, started })).await,
             }
-            let since = *shut.get_or_insert(started);
-            let pause = match self.pace.wait(since, &error, &again.context) {
-                Some(pause) => pause,
-                None => {
-                    shut = None;
-                    self.note(&again, before, started, &error);
-                    self.next(&again.attempts, &error, &again.context)?
-                }
-            };
-            tokio::time::sleep(pause).await;
-            request = again;
-        }
+        })
     }
 
     fn info(&self) -> WorkerInfo {

@@ -138,7 +138,7 @@ pub(crate) fn run(harness: &mut Harness) {
         compare(harness, "pool/request", Goal::AtMost(1_500.0), 0, None);
     }
     if harness.wants("pool/slots") {
-        compare(harness, "pool/slots", Goal::AtMost(1_500.0), 0, Some(64));
+        compare(harness, "pool/slots", Goal::None, 0, Some(64));
     }
     if harness.wants("pool/token") {
         compare(harness, "pool/token", Goal::AtMost(60.0), TOKENS, None);

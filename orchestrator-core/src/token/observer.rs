@@ -64,10 +64,6 @@ impl Observers {
         self.all.push(observer);
     }
 
-    pub(super) const fn is_empty(&self) -> bool {
-        self.all.is_empty()
-    }
-
     /// Tells of a panic.
     #[cold]
     pub(super) fn panicked(&mut self) {

@@ -49,6 +49,8 @@ pub struct TokenStream {
     /// Where a task works for the stream: what it shall keep until it is really gone.
     keeps: Option<Keeps>,
     pulse: Option<Pulse>,
+    /// Whether it was looked at, or somebody observes it: all others go a shorter way.
+    watched: bool,
     /// Looked at and not taken yet. Boxed, as few streams are looked at, and all of them are moved.
     peeked: Option<Box<Result<TokenEvent, WorkerError>>>,
     observers: Observers,
@@ -67,6 +69,7 @@ impl TokenStream {
             over: false,
             keeps: None,
             pulse: None,
+            watched: false,
             peeked: None,
             observers: Observers::default(),
             slots: Vec::new(),
@@ -147,6 +150,7 @@ impl TokenStream {
     /// Unlike a stream [around](Self::wrap) it, this costs nothing from event to event.
     #[must_use]
     pub fn observed(mut self, observer: impl Observer + 'static) -> Self {
+        self.watched = true;
         self.observers.push(Box::new(observer));
         self
     }
@@ -171,6 +175,7 @@ impl TokenStream {
     pub async fn peek(&mut self) -> Option<&Result<TokenEvent, WorkerError>> {
         if self.peeked.is_none() {
             self.peeked = self.next().await.map(Box::new);
+            self.watched = true;
         }
         self.peeked.as_deref()
     }
@@ -183,20 +188,27 @@ impl TokenStream {
         self.observers.finished(finish);
     }
 
-    /// Polls what is inside; tells the observers where that panics, as nobody who catches it further out could.
-    #[inline]
-    fn poll_stream(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<TokenEvent, WorkerError>>> {
-        if self.observers.is_empty() {
-            return self.stream.as_mut().poll_next(cx);
+    /// Polls a stream of which an event was looked at, or that somebody observes.
+    #[inline(never)]
+    fn poll_watched(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<TokenEvent, WorkerError>>> {
+        if let Some(peeked) = self.peeked.take() {
+            return Poll::Ready(Some(*peeked));
         }
-        match catch_unwind(AssertUnwindSafe(|| self.stream.as_mut().poll_next(cx))) {
-            Ok(polled) => polled,
-            Err(panic) => {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        // Nobody who catches a panic further out could tell the observers of it.
+        let mut polled =
+            catch_unwind(AssertUnwindSafe(|| self.stream.as_mut().poll_next(cx))).unwrap_or_else(|panic| {
                 self.over = true;
                 self.observers.panicked();
                 resume_unwind(panic)
-            }
+            });
+        if let Poll::Ready(item) = &mut polled {
+            self.over = is_last(item);
+            self.observers.tell(item, self.over);
         }
+        polled
     }
 
     pub(super) const fn keeps(&self) -> Option<&Keeps> {
@@ -233,19 +245,23 @@ impl Stream for TokenStream {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
-        if let Some(peeked) = this.peeked.take() {
-            return Poll::Ready(Some(*peeked));
+        if this.watched {
+            return this.poll_watched(cx);
         }
         if this.over {
             return Poll::Ready(None);
         }
-        let mut polled = this.poll_stream(cx);
-        if let Poll::Ready(item) = &mut polled {
-            this.over = !matches!(item, Some(Ok(event)) if !event.is_terminal());
-            this.observers.tell(item, this.over);
+        let polled = this.stream.as_mut().poll_next(cx);
+        if let Poll::Ready(item) = &polled {
+            this.over = is_last(item);
         }
         polled
     }
+}
+
+/// Whether nothing comes behind an item.
+fn is_last(item: &Option<Result<TokenEvent, WorkerError>>) -> bool {
+    !matches!(item, Some(Ok(event)) if !event.is_terminal())
 }
 
 impl fmt::Debug for TokenStream {

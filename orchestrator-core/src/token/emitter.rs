@@ -9,7 +9,8 @@ use crate::error::WorkerError;
 use crate::runtime::cell::lock;
 use crate::token::TokenEvent;
 
-/// The writing end inside [`TokenStream::generate`] and [`TokenStream::spawn`].
+/// The writing end inside [`TokenStream::generate`](crate::token::TokenStream::generate) and
+/// [`TokenStream::spawn`](crate::token::TokenStream::spawn).
 ///
 /// Every method waits until the reader has taken the event. It may be moved to another task or thread, as long as the
 /// work waits for that.

@@ -21,6 +21,7 @@ mod table;
 mod tally;
 mod traffic;
 mod view;
+#[path = "../shared/watched.rs"]
 mod watched;
 
 use std::error::Error;

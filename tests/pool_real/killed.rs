@@ -11,7 +11,6 @@
 //! With these, any number of undisturbed runs agree; without, a few in a hundred differ from themselves.
 
 use std::collections::{HashSet, VecDeque};
-use std::time::Duration;
 
 use futures_util::future::join;
 use futures_util::{StreamExt, stream};
@@ -24,6 +23,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 
 use crate::rig::{Whole, ask, greedy, pipeline, plain_text_only};
+use crate::watched::Watched;
 
 const REQUESTS: usize = 500;
 const PROMPTS: usize = 50;
@@ -34,10 +34,6 @@ const TOKENS: u32 = 600;
 
 /// How many answers come without the server that was killed.
 const ANSWERS_WITHOUT: usize = 5;
-
-/// How long after an answer has ended the next one on its server is in mid-stream, and far from its end. No test can see that from
-/// outside; where a machine is so slow that it is not, fewer answers are continued than are asked for.
-const BEGUN: Duration = Duration::from_millis(60);
 
 /// Fewer kills would prove little.
 const LEAST_KILLS: usize = 5;
@@ -70,8 +66,11 @@ pub(crate) async fn answers_outlive_their_servers(_shared: &LlamaServer) -> Test
     assert!(oracle.iter().collect::<HashSet<_>>().len() > PROMPTS * 9 / 10, "each prompt has an answer of its own");
 
     let mut pool = Pool::builder("fleet");
-    for (name, server) in ["one", "other"].into_iter().zip(&servers) {
-        pool = pool.member(Member::new(name, LlamaCpp::connect(server.base_url()).await?));
+    let mut victims = VecDeque::new();
+    for (name, server) in ["one", "other"].into_iter().zip(servers) {
+        let worker = Watched::new(LlamaCpp::connect(server.base_url()).await?);
+        victims.push_back((server, worker.streaming()));
+        pool = pool.member(Member::new(name, worker));
     }
     let pool = pool.build()?;
     let pipeline = pipeline(&pool)?;
@@ -79,7 +78,7 @@ pub(crate) async fn answers_outlive_their_servers(_shared: &LlamaServer) -> Test
     assert_eq!(continued(&undisturbed, &oracle)?, 0, "nobody has been killed yet");
 
     let answered = watch::Sender::new(0);
-    let killing = kill_by_turns(servers, &pool, answered.subscribe());
+    let killing = kill_by_turns(victims, &pool, answered.subscribe());
     let (answers, kills) = join(all(&pipeline, REQUESTS, &bias, answered), killing).await;
     let (continued, kills) = (continued(&answers, &oracle)?, kills?);
     println!("{REQUESTS} answers, {kills} kills, {continued} answers continued in mid-stream");
@@ -126,26 +125,27 @@ fn continued(answers: &[(usize, Result<Whole, Error>)], oracle: &[String]) -> Re
     Ok(continued)
 }
 
-/// Kills one server after the other, each time that both serve, until no more answers come; returns how many times.
+/// Kills one server after the other, each time that both serve and it is in mid-stream, until no more answers come; returns how many
+/// times.
 async fn kill_by_turns(
-    servers: [LlamaServer; 2],
+    mut victims: VecDeque<(LlamaServer, watch::Receiver<usize>)>,
     pool: &Pool,
     mut answered: watch::Receiver<usize>,
 ) -> std::io::Result<usize> {
-    let mut servers = VecDeque::from(servers);
     let mut kills = 0;
     // Where no more answers come, nothing is left to be shown.
     while answered.wait_for(|_| both_serve(pool)).await.is_ok() {
-        tokio::time::sleep(BEGUN).await;
-        let mut victim = servers.pop_front().expect("there are two");
+        let (mut victim, mut streaming) = victims.pop_front().expect("there are two");
         let port = victim.port();
+        streaming.wait_for(|answers| *answers > 0).await.expect("the pool has its worker");
         spawn_blocking(move || victim.kill()).await.expect("it does not panic")?;
         kills += 1;
         let without = *answered.borrow() + ANSWERS_WITHOUT;
         if answered.wait_for(|answers| *answers >= without).await.is_err() {
             break;
         }
-        servers.push_back(spawn_blocking(move || server(port)).await.expect("it does not panic")?);
+        let revived = spawn_blocking(move || server(port)).await.expect("it does not panic")?;
+        victims.push_back((revived, streaming));
     }
     Ok(kills)
 }

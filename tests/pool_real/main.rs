@@ -2,11 +2,14 @@
 //!
 //! - `killed`: two servers, of which one is killed again and again while hundreds of answers stream;
 //! - `affinity`: what conversations find of themselves in the servers' caches, by policy;
-//! - `rig`: servers, and how they are asked.
+//! - `rig`: servers, and how they are asked;
+//! - `watched`: whether a server has an answer in mid-stream.
 
 mod affinity;
 mod killed;
 mod rig;
+#[path = "../../examples/shared/watched.rs"]
+mod watched;
 
 use std::process::ExitCode;
 

@@ -8,6 +8,8 @@ mod pace;
 pub mod policy;
 mod pool;
 mod retry;
+#[cfg(test)]
+mod scripted;
 mod timed;
 
 pub use breaker::{Breaker, BreakerConfig, BreakerState, BreakerStats};

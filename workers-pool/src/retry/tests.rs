@@ -9,44 +9,8 @@ use orchestrator_core::worker::{Attempt, Slots};
 use tokio::time::Instant;
 
 use super::Retry;
+use crate::scripted::{ask, error, failing, read, request, scripted, seconds};
 use crate::{Breaker, Pace};
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-fn request() -> InferenceRequest {
-    InferenceRequest::new("?".into(), Context::standalone(RequestOptions::new()))
-}
-
-fn error(kind: WorkerErrorKind) -> WorkerError {
-    WorkerError::new(kind, "not now")
-}
-
-fn failing() -> Script {
-    Script::new().fail(error(WorkerErrorKind::Transient))
-}
-
-/// Follows the scripts in turn, and the last one from then on.
-fn scripted(scripts: Vec<Script>) -> MockWorker {
-    let calls = Arc::new(AtomicUsize::new(0));
-    MockWorker::with(move |_| {
-        let call = calls.fetch_add(1, Ordering::SeqCst);
-        scripts[call.min(scripts.len() - 1)].clone()
-    })
-}
-
-async fn read(mut stream: TokenStream) -> Result<String, WorkerError> {
-    let mut text = String::new();
-    while let Some(event) = stream.next().await {
-        text.push_str(event?.text());
-    }
-    Ok(text)
-}
-
-async fn ask(worker: &impl ModelWorker) -> Result<String, WorkerError> {
-    read(worker.infer(request()).await?).await
-}
 
 #[tokio::test(start_paused = true)]
 async fn what_fails_before_its_first_event_is_asked_again() {

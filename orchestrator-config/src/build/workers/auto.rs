@@ -17,7 +17,7 @@ use crate::file::{self, Secret};
 pub(super) fn absent(name: &str, settings: &file::Auto) -> Result<Absent, ConfigError> {
     let mut info = WorkerInfo::new(name);
     info.model.clone_from(&settings.model);
-    let slots = slots(&settings.url, settings.key.as_ref())?;
+    let slots = slots(settings.url.as_str(), settings.key.as_ref())?;
     Ok(Absent { info, slots, tells_slots: false, embeddings: settings.embeddings.clone() })
 }
 
@@ -28,7 +28,7 @@ pub(super) fn connect(name: &str, settings: &file::Auto) -> Connect {
 }
 
 async fn auto(name: String, settings: file::Auto) -> Result<Connected, WorkerError> {
-    let kind = probe(&settings.url, settings.key.as_ref().map(Secret::reveal)).await?;
+    let kind = probe(settings.url.as_str(), settings.key.as_ref().map(Secret::reveal)).await?;
     tracing::info!(worker = name, ?kind, "is a server of this kind");
     let file::Auto { url, key, connect_timeout, timeouts, model, embeddings } = settings;
     let preset = match kind {

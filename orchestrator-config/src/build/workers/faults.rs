@@ -16,13 +16,13 @@ pub(crate) fn faults(worker: &Worker) -> Vec<InvalidInput> {
     let built = match worker {
         Worker::Extractive(_) => return Vec::new(),
         Worker::LlamaCpp(settings) => {
-            client(&settings.url, settings.key.as_ref(), &settings.headers, None).build().map(drop)
+            client(settings.url.as_str(), settings.key.as_ref(), &settings.headers, None).build().map(drop)
         }
         Worker::Vllm(settings) => {
-            client(&settings.url, settings.key.as_ref(), &settings.headers, None).build().map(drop)
+            client(settings.url.as_str(), settings.key.as_ref(), &settings.headers, None).build().map(drop)
         }
         Worker::Auto(settings) => {
-            client(&settings.url, settings.key.as_ref(), &BTreeMap::new(), None).build().map(drop)
+            client(settings.url.as_str(), settings.key.as_ref(), &BTreeMap::new(), None).build().map(drop)
         }
         Worker::OpenAiCompatible(settings) => open_ai("check", &compatible(settings), None).map(drop),
         Worker::OpenAi(settings)

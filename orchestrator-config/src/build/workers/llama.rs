@@ -19,7 +19,7 @@ const LOADING: Duration = Duration::from_secs(1);
 
 /// What is known of a llama.cpp that is not there.
 pub(super) fn absent(name: &str, settings: &file::LlamaCpp) -> Result<Absent, ConfigError> {
-    let url = settings.url.trim().trim_end_matches('/');
+    let url = settings.url.as_str().trim().trim_end_matches('/');
     Ok(Absent {
         info: WorkerInfo::new(name).continues(),
         slots: slots(url.strip_suffix("/v1").unwrap_or(url), settings.key.as_ref())?,
@@ -39,7 +39,7 @@ pub(super) async fn llama(name: String, settings: file::LlamaCpp) -> Result<Conn
         file::Route::Chat => workers_llamacpp::Route::Chat,
         file::Route::Native => workers_llamacpp::Route::Native,
     };
-    let mut builder = LlamaCpp::builder(&settings.url)
+    let mut builder = LlamaCpp::builder(settings.url.as_str())
         .name(name)
         .timeouts(settings.timeouts.into())
         .loading_timeout(LOADING)

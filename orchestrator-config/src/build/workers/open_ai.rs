@@ -7,7 +7,7 @@ use workers_openai::{OpenAi, OpenAiEmbedder, Preset};
 
 use super::Connected;
 use super::server::client;
-use crate::file::{self, Worker};
+use crate::file::{self, Url, Worker};
 
 /// What is known of servers of this kind.
 pub(super) const fn preset(worker: &Worker) -> Option<Preset> {
@@ -49,7 +49,7 @@ pub(super) fn open_ai(name: &str, settings: &file::OpenAi, preset: Option<Preset
         builder = builder.preset(preset);
     }
     if let Some(url) = &settings.url {
-        builder = builder.base_url(url);
+        builder = builder.base_url(url.as_str());
     }
     if let Some(key) = &settings.key {
         builder = builder.key(key.reveal());
@@ -68,7 +68,7 @@ pub(super) fn open_ai(name: &str, settings: &file::OpenAi, preset: Option<Preset
     }
     builder = settings.headers.iter().fold(builder, |builder, (name, value)| builder.header(name, value.reveal()));
     let worker = builder.build()?;
-    let url = settings.url.as_deref().or(preset.map(Preset::base_url)).unwrap_or_default();
+    let url = settings.url.as_ref().map(Url::as_str).or(preset.map(Preset::base_url)).unwrap_or_default();
     let client = || client(url, settings.key.as_ref(), &settings.headers, settings.connect_timeout).build();
     let vectors = settings.embeddings.as_ref().map(|model| Ok(embedder(client()?, model)));
     Ok(Connected { worker: Arc::new(worker), embedder: vectors.transpose()? })

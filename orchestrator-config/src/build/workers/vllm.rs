@@ -16,9 +16,9 @@ use crate::file;
 /// What is known of a vLLM that is not there.
 pub(super) fn absent(name: &str, settings: &file::Vllm) -> Result<Absent, ConfigError> {
     let slots = match settings.slots {
-        None => slots(&settings.url, settings.key.as_ref())?,
+        None => slots(settings.url.as_str(), settings.key.as_ref())?,
         Some(most) => {
-            let client = client(&settings.url, settings.key.as_ref(), &BTreeMap::new(), None).build()?;
+            let client = client(settings.url.as_str(), settings.key.as_ref(), &BTreeMap::new(), None).build()?;
             Slots::at_most(client.server(), most)
         }
     };
@@ -34,7 +34,7 @@ pub(super) fn connect(name: &str, settings: &file::Vllm) -> Connect {
 }
 
 pub(super) async fn vllm(name: String, settings: file::Vllm) -> Result<Connected, WorkerError> {
-    let mut builder = Vllm::builder(&settings.url).name(name).timeouts(settings.timeouts.into());
+    let mut builder = Vllm::builder(settings.url.as_str()).name(name).timeouts(settings.timeouts.into());
     if let Some(key) = &settings.key {
         builder = builder.key(key.reveal());
     }
@@ -59,7 +59,8 @@ pub(super) async fn vllm(name: String, settings: file::Vllm) -> Result<Connected
     builder = settings.headers.iter().fold(builder, |builder, (name, value)| builder.header(name, value.reveal()));
     let worker = builder.connect().await?;
     let vectors = settings.embeddings.as_ref().map(|model| {
-        let client = client(&settings.url, settings.key.as_ref(), &settings.headers, settings.connect_timeout).build();
+        let client =
+            client(settings.url.as_str(), settings.key.as_ref(), &settings.headers, settings.connect_timeout).build();
         client.map(|client| embedder(client, model)).map_err(invalid)
     });
     Ok(Connected { worker: Arc::new(worker), embedder: vectors.transpose()? })

@@ -1,0 +1,99 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use orchestrator_config::file::Limits;
+use orchestrator_config::{Model, ModelName, Service};
+use orchestrator_core::answer::{Answer, Tokens};
+use orchestrator_core::pipeline::Pipeline;
+use orchestrator_core::request::PromptRequest;
+
+use crate::fault::Fault;
+use crate::gateway::Caller;
+use crate::openai;
+
+/// What the routes share.
+#[derive(Clone)]
+pub(crate) struct Site(Arc<Inner>);
+
+struct Inner {
+    service: Service,
+    limits: Limits,
+    is_draining: AtomicBool,
+}
+
+impl Site {
+    pub(super) fn new(service: Service, limits: Limits) -> Self {
+        Self(Arc::new(Inner { service, limits, is_draining: AtomicBool::new(false) }))
+    }
+
+    pub(crate) fn service(&self) -> &Service {
+        &self.0.service
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Returns whether the service takes nothing more.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.is_draining.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn drain(&self) {
+        self.0.is_draining.store(true, Ordering::Release);
+    }
+
+    /// Finds what answers prompts for a model.
+    ///
+    /// # Errors
+    ///
+    /// Where no such model is there, or it only embeds.
+    pub(crate) fn chat_model<'a>(&'a self, asked: &'a str) -> Result<ChatModel<'a>, Fault> {
+        let model = self.service().model(asked).ok_or_else(|| openai::unknown(asked))?;
+        let Some(pipeline) = &model.chat else {
+            return Err(Fault::invalid("model", format!("the model `{asked}` does not generate text")));
+        };
+        Ok(ChatModel { asked, model, pipeline })
+    }
+}
+
+/// A model that answers prompts, as it was asked for.
+pub(crate) struct ChatModel<'a> {
+    asked: &'a str,
+    model: &'a Model,
+    pipeline: &'a Pipeline<PromptRequest, Tokens>,
+}
+
+impl ChatModel<'_> {
+    /// Submits a prompt on behalf of a caller.
+    ///
+    /// # Errors
+    ///
+    /// Says why it was not let in.
+    pub(crate) async fn submit(
+        &self,
+        prompt: PromptRequest,
+        caller: &Caller,
+        user: Option<&str>,
+    ) -> Result<Answer<Tokens>, Fault> {
+        let mut options = caller.options(user);
+        if let Some(deadline) = self.model.deadline {
+            options = options.within(deadline);
+        }
+        let prompt = prompt.model(self.upstream());
+        Ok(self.pipeline.submit_with(prompt, options).await?)
+    }
+
+    /// Returns the name under which it answers, as far as that is known before it does.
+    pub(crate) fn shown(&self) -> String {
+        self.upstream().to_string()
+    }
+
+    fn upstream(&self) -> Arc<str> {
+        match (&self.model.upstream, &self.model.name) {
+            (Some(upstream), _) => upstream.clone(),
+            (None, ModelName::Exact(name)) => name.clone(),
+            (None, ModelName::Pattern { .. }) => self.asked.into(),
+        }
+    }
+}

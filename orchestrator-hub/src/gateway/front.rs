@@ -19,7 +19,7 @@ use super::routes::{Dialect, Figures, ROUTES, Route, of_path, router};
 use crate::fault::{Fault, FaultKind};
 use crate::gateway::{Caller, Site};
 use crate::keys::{Key, Keys};
-use crate::{openai, request_id};
+use crate::{anthropic, openai, request_id};
 
 /// A [`Service`] as HTTP requests and responses, wherever they come from.
 ///
@@ -74,7 +74,7 @@ impl Gateway {
         let route = &ROUTES[number];
         let span = tracing::info_span!("http", request_id = id.to_str().unwrap_or_default(), route = route.path);
         let response = self.answer(request.map(Body::new), route).instrument(span).await;
-        let mut response = worded(response, route.dialect);
+        let mut response = worded(response, route.dialect, &id);
         response.headers_mut().insert(request_id::HEADER, id);
         self.figures.count(number, response.status().as_u16(), started.elapsed());
         response
@@ -123,10 +123,14 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
 }
 
 /// Puts a fault into the words of its API; any other response stays as it is.
-fn worded(mut response: Response, dialect: Dialect) -> Response {
+fn worded(mut response: Response, dialect: Dialect, id: &HeaderValue) -> Response {
     let Some(fault) = response.extensions_mut().remove::<Fault>() else { return response };
     let body = match dialect {
         Dialect::OpenAi => openai::fault_body(&fault),
+        Dialect::Anthropic => {
+            *response.status_mut() = anthropic::fault_status(fault.kind);
+            anthropic::fault_body(&fault, id.to_str().ok())
+        }
     };
     tracing::debug!(status = fault.kind.status().as_u16(), message = fault.message, "refused");
     let headers = response.headers_mut();

@@ -42,8 +42,8 @@ impl From<Faults> for Failure {
 }
 
 /// An error and what it comes from, in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let sources = std::iter::successors(Some(error), |error| error.source());
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let sources = std::iter::successors(Some(error), |&error| error.source());
     sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 

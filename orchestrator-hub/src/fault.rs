@@ -12,6 +12,8 @@ pub(crate) struct Fault {
     /// The field of the request that is wrong.
     pub(crate) param: Option<String>,
     pub(crate) retry_after: Option<Duration>,
+    /// What is behind it, where that is not for the client.
+    pub(crate) cause: Option<String>,
 }
 
 /// What kind of fault it is: decides the status, and the names that the APIs have for it.
@@ -75,7 +77,7 @@ impl FaultKind {
 
 impl Fault {
     pub(crate) fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), param: None, retry_after: None }
+        Self { kind, message: message.into(), param: None, retry_after: None, cause: None }
     }
 
     /// A request whose field `param` is wrong.
@@ -94,7 +96,7 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let kind = kind(&error);
         let param = error.field().map(str::to_owned);
-        Self { kind, message: message(&error, kind), param, retry_after: error.retry_after() }
+        Self { kind, message: message(&error, kind), param, retry_after: error.retry_after(), cause: Some(chain(&error)) }
     }
 }
 
@@ -125,6 +127,12 @@ const fn of_worker(kind: WorkerErrorKind) -> FaultKind {
         // A key of ours that the server does not take is no fault of the client's.
         _ => FaultKind::BadGateway,
     }
+}
+
+/// An error and all that is behind it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let behind = std::iter::successors(error.source(), |error| error.source());
+    behind.fold(error.to_string(), |told, error| format!("{told}: {error}"))
 }
 
 /// What the client is told: what a server said of its request in full, and of everything else what it needs.

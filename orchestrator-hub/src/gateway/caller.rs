@@ -3,6 +3,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use orchestrator_core::request::{Priority, RequestOptions};
 
+use super::journal::{self, AskedModel};
 use crate::keys::Key;
 
 /// The header in which a client names its conversation.
@@ -14,6 +15,8 @@ pub(crate) struct Caller {
     pub(crate) session: Option<Arc<str>>,
     pub(crate) tenant: Option<Arc<str>>,
     pub(crate) priority: Priority,
+    /// Where the model that it asks for is noted, if anywhere.
+    pub(super) model: Option<AskedModel>,
 }
 
 impl Caller {
@@ -24,6 +27,14 @@ impl Caller {
             session: session.map(Arc::from),
             tenant: key.and_then(|key| key.tenant.clone()),
             priority: key.map_or(Priority::Normal, |key| key.priority),
+            model: None,
+        }
+    }
+
+    /// Notes which model it asks for.
+    pub(crate) fn asks_for(&self, model: &str) {
+        if let Some(asked) = &self.model {
+            journal::note(asked, model);
         }
     }
 

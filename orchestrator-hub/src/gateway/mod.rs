@@ -4,6 +4,7 @@ mod asked;
 mod caller;
 mod figures;
 mod front;
+mod journal;
 mod reply;
 mod routes;
 mod site;

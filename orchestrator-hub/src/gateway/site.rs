@@ -6,6 +6,8 @@ use orchestrator_config::{Model, ModelName, Service};
 use orchestrator_core::answer::{Answer, Tokens};
 use orchestrator_core::pipeline::Pipeline;
 use orchestrator_core::request::PromptRequest;
+use tokio::time::Instant;
+use workers_pool::{BreakerState, MemberState, MemberStats};
 
 use crate::fault::Fault;
 use crate::gateway::Caller;
@@ -43,6 +45,20 @@ impl Site {
         self.0.is_draining.store(true, Ordering::Release);
     }
 
+    /// Returns whether anybody answers: a member of a pool that takes requests, where there are pools.
+    pub(super) fn is_served(&self) -> bool {
+        let pools = &self.service().pools;
+        let takes = |member: &MemberStats| {
+            let is_tried = match member.breaker.state {
+                // A server that may be asked to show that it is well again needs requests for that.
+                BreakerState::Open { probe_at } => probe_at <= Instant::now(),
+                _ => true,
+            };
+            member.state == MemberState::Serving && is_tried
+        };
+        pools.is_empty() || pools.iter().any(|(_, pool)| pool.stats().members.iter().any(takes))
+    }
+
     /// Finds what answers prompts for a model.
     ///
     /// # Errors
@@ -76,6 +92,7 @@ impl ChatModel<'_> {
         caller: &Caller,
         user: Option<&str>,
     ) -> Result<Answer<Tokens>, Fault> {
+        caller.asks_for(self.asked);
         let mut options = caller.options(user);
         if let Some(deadline) = self.model.deadline {
             options = options.within(deadline);

@@ -2,6 +2,11 @@
 
 mod connection;
 mod listen;
+mod patience;
+mod response;
+mod socket;
+mod streams;
+mod traffic;
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +16,6 @@ use orchestrator_config::file::Limits;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::gateway::Gateway;
 
@@ -29,15 +33,11 @@ impl Server {
     ///
     /// Where an address cannot be listened at; which one, the message says.
     pub async fn bind(addresses: &[SocketAddr], limits: Limits) -> io::Result<Self> {
-        let mut listeners = Vec::new();
-        for address in addresses {
-            let listener = TcpListener::bind(address).await;
-            listeners.push(
-                listener
-                    .map_err(|error| io::Error::new(error.kind(), format!("cannot listen at {address}: {error}")))?,
-            );
-        }
-        Ok(Self { listeners, limits })
+        let named = |address: &SocketAddr, error: io::Error| {
+            io::Error::new(error.kind(), format!("cannot listen at {address}: {error}"))
+        };
+        let listen = |address: &SocketAddr| listen::listen(*address).map_err(|error| named(address, error));
+        Ok(Self { listeners: addresses.iter().map(listen).collect::<io::Result<_>>()?, limits })
     }
 
     /// Returns where it listens.
@@ -49,31 +49,34 @@ impl Server {
         self.listeners.iter().map(TcpListener::local_addr).collect()
     }
 
-    /// Serves until `stop` is cancelled, and then ends: nothing new is taken, what runs is finished within the grace period, and
-    /// what is left then is cancelled and told so.
+    /// Serves until `stop` is cancelled, and then ends.
+    ///
+    /// Connections are still taken then, but what is asked on them is refused as unavailable. Requests that were there before are
+    /// finished within the grace period; what is left of them then is cancelled, and told so. The last step is to close the
+    /// connections. It returns when no task is left.
     ///
     /// # Cancel safety
     ///
     /// Dropped, it closes all connections at once.
     pub async fn run(self, gateway: Gateway, stop: CancellationToken) {
-        let connections = TaskTracker::new();
-        let kill = CancellationToken::new();
-        let _killed = kill.clone().drop_guard();
-        let shared = listen::Shared::new(gateway.clone(), &self.limits, stop.clone(), kill.clone());
+        let shared = listen::Shared::new(gateway.clone(), &self.limits);
+        let _killed = shared.kill.clone().drop_guard();
         for listener in self.listeners {
-            connections.spawn(listen::accept(listener, shared.clone(), connections.clone()));
+            shared.tasks.spawn(listen::accept(listener, shared.clone()));
         }
         stop.cancelled().await;
         gateway.close();
-        connections.close();
+        shared.work.close();
         let grace: Duration = self.limits.grace.into();
-        if timeout(grace, connections.wait()).await.is_err() {
+        if timeout(grace, shared.work.wait()).await.is_err() {
             gateway.end().await;
-            // Everybody has been told; whoever does not read that is not waited for.
-            if timeout(LAST_WORDS, connections.wait()).await.is_err() {
-                kill.cancel();
-                connections.wait().await;
-            }
+        }
+        shared.leave.cancel();
+        shared.tasks.close();
+        // Everybody has been told; whoever does not read that is not waited for.
+        if timeout(LAST_WORDS, shared.tasks.wait()).await.is_err() {
+            shared.kill.cancel();
+            shared.tasks.wait().await;
         }
     }
 }

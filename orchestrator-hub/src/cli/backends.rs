@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::future::try_join_all;
 use orchestrator_config::file::{
-    Assemble, Auto, Config, Extractive, Infer, Model, Pipeline, Policy, Pool, Post, Rag, Stage, Worker,
+    Assemble, Auto, Config, Infer, Model, Pipeline, Policy, Pool, Post, Rag, Stage, Worker,
 };
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
 use workers_openai::client::Client;
@@ -10,6 +10,7 @@ use workers_openai::probe::{ServerKind, probe};
 use workers_openai::wire::ModelList;
 
 use super::failure::Failure;
+use super::load::QUOTES;
 
 /// A model server of the command line, as far as it is known.
 #[derive(Debug)]
@@ -47,12 +48,8 @@ fn folder() -> PathBuf {
     if docs.is_dir() { docs.into() } else { ".".into() }
 }
 
-/// The name of the model that needs no server.
-const QUOTES: &str = "extractive";
-
 fn quotes(mut config: Config, docs: PathBuf) -> Config {
     eprintln!("no file and no backend: answers are sentences of the documents in {}", docs.display());
-    config.workers.insert(QUOTES.to_owned(), Worker::Extractive(Extractive::default()));
     config.pipelines.insert(QUOTES.to_owned(), pipeline(QUOTES, Some(docs.as_path())));
     config
 }
@@ -86,6 +83,7 @@ async fn asked(url: &str) -> Result<Told, WorkerError> {
 }
 
 fn serving(mut config: Config, backends: &[Backend], docs: Option<&Path>) -> Config {
+    config.workers.remove(QUOTES);
     for (number, backend) in backends.iter().enumerate() {
         config.workers.insert(worker(number), Worker::Auto(Auto::new(&backend.url)));
     }

@@ -16,13 +16,19 @@ pub(super) fn file(file: &Path) -> Result<Config, Failure> {
     Ok(Config::load(file, environment())?)
 }
 
-/// Returns what is there without a file: the defaults, with what the environment has to say to them.
+/// What is there without a file: a worker that needs no server, by the name of [`QUOTES`].
+const NO_FILE: &str = "[workers.extractive]\nkind = 'extractive'\n";
+
+/// The worker of a configuration without a file, and the model that it is.
+pub(super) const QUOTES: &str = "extractive";
+
+/// Returns what is there without a file, with what the environment has to say to it.
 ///
 /// # Errors
 ///
 /// Tells what is wrong with that.
 pub(super) fn nothing() -> Result<Config, Failure> {
-    Ok(Config::parse("", "", Format::Toml, environment())?)
+    Ok(Config::parse("no file", NO_FILE, Format::Toml, environment())?)
 }
 
 /// Puts what the command line says of listeners in the place of what was there.

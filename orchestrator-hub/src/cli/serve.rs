@@ -1,7 +1,7 @@
 use orchestrator_config::file::{Config, Logs};
 use orchestrator_config::{Parts, Service};
 use orchestrator_hub::server::Server;
-use orchestrator_hub::{Gateway, Key, Keys};
+use orchestrator_hub::{Figures, Gateway, Key, Keys};
 use tokio_util::sync::CancellationToken;
 
 use super::args::ServeArgs;
@@ -45,12 +45,17 @@ async fn plain(config: &Config) -> Result<(), Failure> {
     let service = Parts::connect(config).await.map_err(Failure::of)?.service().map_err(Failure::of)?;
     welcome(config, &server.addresses().map_err(Failure::of)?, &service);
     let figures = metrics.map(|metrics| telemetry::figures(&metrics, &service));
-    let gateway = Gateway::new(service, keys(config), config.limits.clone(), figures);
+    let gateway = gateway(config, service, figures);
     let stop = CancellationToken::new();
     tokio::select! {
         () = server.run(gateway, stop.clone()) => Ok(()),
         () = signals.heed(stop) => Err(Failure::of("ended before all requests were finished")),
     }
+}
+
+fn gateway(config: &Config, service: Service, figures: Option<Figures>) -> Gateway {
+    let gateway = Gateway::new(service, keys(config), config.limits.clone(), figures);
+    if config.telemetry.access_log { gateway.access_log() } else { gateway }
 }
 
 fn welcome(config: &Config, addresses: &[std::net::SocketAddr], service: &Service) {

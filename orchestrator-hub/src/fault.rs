@@ -96,7 +96,13 @@ impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let kind = kind(&error);
         let param = error.field().map(str::to_owned);
-        Self { kind, message: message(&error, kind), param, retry_after: error.retry_after(), cause: Some(chain(&error)) }
+        Self {
+            kind,
+            message: message(&error, kind),
+            param,
+            retry_after: error.retry_after(),
+            cause: Some(chain(&error)),
+        }
     }
 }
 

@@ -52,7 +52,14 @@ const ENOUGH: usize = 16 * 1024;
 
 impl<W: Wording> Events<W> {
     pub(crate) fn new(answer: Answer<Tokens>, first: TokenEvent, wording: W) -> Self {
-        Self { answer, wording, first: Some(first), buffer: BytesMut::new(), is_over: false, span: tracing::Span::current() }
+        Self {
+            answer,
+            wording,
+            first: Some(first),
+            buffer: BytesMut::new(),
+            is_over: false,
+            span: tracing::Span::current(),
+        }
     }
 
     /// Writes all that is ready.

@@ -65,7 +65,9 @@ async fn the_time_for_headers_is_not_that_between_requests() {
 #[tokio::test]
 async fn an_answer_may_take_longer_than_a_connection_may_be_idle() {
     let script = Script::new().delay(Duration::from_millis(600)).text("late").finish();
-    let rig = Rig::of(MockWorker::new(script), Limits { header_time: millis(100), idle_time: millis(100), ..patient() }).await;
+    let rig =
+        Rig::of(MockWorker::new(script), Limits { header_time: millis(100), idle_time: millis(100), ..patient() })
+            .await;
     let mut waits = Raw::connect(rig.address).await;
     waits.send(post(CHAT, &chat(false))).await;
     let answer = waits.head().await;
@@ -99,7 +101,9 @@ async fn thousands_of_idle_connections_are_held_and_then_closed() {
         idle.push(connection);
     }
     let started = Instant::now();
-    assert!(join_all(idle.iter_mut().map(|one| one.is_quiet(Duration::from_millis(500)))).await.into_iter().all(|it| it));
+    assert!(
+        join_all(idle.iter_mut().map(|one| one.is_quiet(Duration::from_millis(500)))).await.into_iter().all(|it| it)
+    );
     let mut another = Raw::connect(rig.address).await;
     another.send(get("/healthz")).await;
     assert_eq!(status(&another.head().await), 200);

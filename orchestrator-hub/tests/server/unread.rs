@@ -17,9 +17,12 @@ fn endless() -> Script {
 #[tokio::test]
 async fn who_reads_nothing_loses_its_slot_and_others_are_answered() {
     const SLOTS: usize = 4;
-    let worker = MockWorker::with(|request| {
-        if request.sampling.max_tokens.is_some() { endless() } else { Script::answering("to be") }
-    });
+    let worker =
+        MockWorker::with(
+            |request| {
+                if request.sampling.max_tokens.is_some() { endless() } else { Script::answering("to be") }
+            },
+        );
     let worker = worker.slots(Slots::new(count(SLOTS)));
     let rig = Rig::of(worker.clone(), Limits { reader_stall: millis(700), ..Limits::default() }).await;
     let mut stalled = Vec::new();

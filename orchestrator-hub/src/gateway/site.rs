@@ -118,6 +118,7 @@ impl EmbeddingModel<'_> {
     ///
     /// Says why they were not.
     pub(crate) async fn embed(&self, texts: Texts, caller: &Caller, user: Option<&str>) -> Result<Embeddings, Fault> {
+        caller.asks_for(self.asked);
         let mut answer = self.pipeline.submit_with(texts, options(self.model, caller, user)).await?;
         Ok(answer.output().await?)
     }

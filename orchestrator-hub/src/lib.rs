@@ -1,1 +1,16 @@
 //! Pipelines as a server: OpenAI's and Anthropic's APIs in front of a [`Service`](orchestrator_config::Service).
+//!
+//! [`Gateway`] turns requests into responses; [`server`] is what listens.
+
+mod answer;
+mod anthropic;
+mod fault;
+mod gateway;
+mod json;
+mod keys;
+mod openai;
+mod request_id;
+pub mod server;
+
+pub use gateway::{Figures, Gateway};
+pub use keys::{Key, Keys};

@@ -1,5 +1,7 @@
 use std::borrow::Cow;
 
+use serde_json::{Map, Value};
+
 /// Who speaks in a [`Message`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -122,12 +124,13 @@ pub struct Message {
     parts: Vec<Content>,
     tool_calls: Vec<ToolCall>,
     answers: Option<String>,
+    vendor: Option<Box<Map<String, Value>>>,
 }
 
 impl Message {
     /// Makes a message of one part.
     pub fn new(role: Role, content: impl Into<Content>) -> Self {
-        Self { role, parts: vec![content.into()], tool_calls: Vec::new(), answers: None }
+        Self { role, parts: vec![content.into()], tool_calls: Vec::new(), answers: None, vendor: None }
     }
 
     /// Makes a system message.
@@ -161,6 +164,7 @@ impl Message {
     #[must_use]
     pub fn with_parts(mut self, parts: Vec<Content>) -> Self {
         self.parts = parts;
+        self.forget_content();
         self
     }
 
@@ -168,7 +172,31 @@ impl Message {
     #[must_use]
     pub fn part(mut self, content: impl Into<Content>) -> Self {
         self.parts.push(content.into());
+        self.forget_content();
         self
+    }
+
+    /// Sets a field of the message that only some servers know, handed on as it is: the name of a speaker, marks for a cache.
+    ///
+    /// One that is called like a field of the server's own stands in its place. So parts of a kind that is unknown here go in
+    /// `content`, beside what is known of them; whoever changes the parts takes that out.
+    #[must_use]
+    pub fn vendor(mut self, field: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.vendor.get_or_insert_default().insert(field.into(), value.into());
+        self
+    }
+
+    /// Returns the fields that only some servers know.
+    #[must_use]
+    pub fn vendor_fields(&self) -> Option<&Map<String, Value>> {
+        self.vendor.as_deref()
+    }
+
+    /// The vendor's form of the parts would say something else than they do.
+    fn forget_content(&mut self) {
+        if let Some(vendor) = &mut self.vendor {
+            vendor.remove("content");
+        }
     }
 
     /// Returns who speaks.
@@ -235,6 +263,17 @@ mod tests {
         let message = Message::user("a").part("b").part("c");
         assert_eq!(message.text(), "abc");
         assert!(matches!(Message::user("a").text(), Cow::Borrowed("a")));
+    }
+
+    #[test]
+    fn a_vendors_form_of_the_parts_goes_with_them() {
+        let message =
+            Message::user("hi").vendor("name", "ann").vendor("content", serde_json::json!([{"type": "input_audio"}]));
+        let names =
+            |message: &Message| message.vendor_fields().map(|fields| fields.keys().cloned().collect::<Vec<_>>());
+        assert_eq!(names(&message), Some(vec!["content".to_owned(), "name".to_owned()]));
+        assert_eq!(names(&message.clone().part("more")), Some(vec!["name".to_owned()]));
+        assert_eq!(names(&message.with_parts(Vec::new())), Some(vec!["name".to_owned()]));
     }
 
     #[test]

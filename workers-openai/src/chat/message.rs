@@ -11,6 +11,14 @@ pub(super) fn message(message: &Message) -> wire::ChatMessage {
         sent.tool_calls = message.tool_calls().iter().map(tool_call).collect::<Vec<_>>().into();
     }
     sent.tool_call_id = message.answers().map(str::to_owned).into();
+    for (field, value) in message.vendor_fields().into_iter().flatten() {
+        match field.as_str() {
+            "content" => sent.content = wire::Content::Other(value.clone()).into(),
+            // What the message is, is ours to say.
+            "role" | "tool_calls" | "tool_call_id" => {}
+            _ => _ = sent.extra.insert(field.clone(), value.clone()),
+        }
+    }
     sent
 }
 

@@ -10,7 +10,7 @@ use crate::wire::{ChatRequest, Extra, Field, Float, ResponseFormat, Stop, Stream
 ///
 /// `model` is asked for where the request names none. Passages are not sent: they stand in the messages already. Fields of
 /// [`Sampling::vendor`] are sent as they are, beside the others; one that has a type in core and is set there is not
-/// overwritten, and `stream`, `stream_options` and `messages` cannot be set.
+/// overwritten, except for `tools`, where the vendor's form may say more of the same tools; and `stream`, `stream_options` and `messages` cannot be set.
 ///
 /// # Errors
 ///
@@ -25,7 +25,7 @@ pub fn request(request: &InferenceRequest, model: Option<&str>, dialect: &Dialec
     sent.temperature = common.temperature;
     sent.top_p = common.top_p;
     sent.stop = common.stop;
-    if !request.tools.is_empty() {
+    if !request.tools.is_empty() && !common.extra.contains_key("tools") {
         sent.tools = request.tools.iter().map(message::tool).collect::<Vec<_>>().into();
     }
     sent.response_format = common.response_format;
@@ -61,7 +61,6 @@ impl Common {
             ("temperature", temperature.is_some()),
             ("top_p", top_p.is_some()),
             ("stop", !stop.is_empty()),
-            ("tools", !request.tools.is_empty()),
             ("response_format", response_format.is_some()),
             ("seed", seed.is_some()),
         ]);

@@ -1,0 +1,179 @@
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use orchestrator_core::error::{Error, ErrorKind, RefuseReason, WorkerErrorKind};
+
+/// Why a client gets no answer, whatever the words in which its API says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) kind: FaultKind,
+    pub(crate) message: String,
+    /// The field of the request that is wrong.
+    pub(crate) param: Option<String>,
+    pub(crate) retry_after: Option<Duration>,
+    /// What is behind it, where that is not for the client.
+    pub(crate) cause: Option<String>,
+}
+
+/// What kind of fault it is: decides the status, and the names that the APIs have for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    /// The request is not valid.
+    Invalid,
+    /// The prompt is longer than the model's context.
+    ContextLength,
+    /// The server withheld the answer for what it says.
+    ContentFilter,
+    /// No key, or a wrong one.
+    Unauthorized,
+    /// No such model.
+    NoModel,
+    /// No such route.
+    NoRoute,
+    /// The route is there, the method is not.
+    NoMethod,
+    /// The body took too long to come.
+    BodyTimeout,
+    /// The body is too long.
+    BodyTooLarge,
+    /// The client, or the server behind, has used up what it may ask for.
+    RateLimited,
+    /// More is asked for than can be done.
+    Overloaded,
+    /// The service ends, or no server is there.
+    Unavailable,
+    /// The server behind failed.
+    BadGateway,
+    /// The time for the answer was not enough.
+    Timeout,
+    /// Ours.
+    Internal,
+}
+
+impl FaultKind {
+    /// Returns the status of a response that says so.
+    pub(crate) const fn status(self) -> StatusCode {
+        match self {
+            Self::Invalid | Self::ContextLength | Self::ContentFilter => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::NoModel | Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::NoMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::Overloaded | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::BadGateway => StatusCode::BAD_GATEWAY,
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Returns whether a client is told when to come back.
+    pub(crate) const fn is_passing(self) -> bool {
+        matches!(self, Self::RateLimited | Self::Overloaded | Self::Unavailable)
+    }
+}
+
+impl Fault {
+    pub(crate) fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), param: None, retry_after: None, cause: None }
+    }
+
+    /// A request whose field `param` is wrong.
+    pub(crate) fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), ..Self::new(FaultKind::Invalid, message) }
+    }
+
+    /// Returns the seconds after which a client should come back, where it should.
+    pub(crate) fn retry_seconds(&self) -> Option<u64> {
+        let seconds = |after: Duration| after.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1);
+        self.kind.is_passing().then(|| self.retry_after.map_or(1, seconds))
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        let kind = kind(&error);
+        let param = error.field().map(str::to_owned);
+        Self {
+            kind,
+            message: message(&error, kind),
+            param,
+            retry_after: error.retry_after(),
+            cause: Some(chain(&error)),
+        }
+    }
+}
+
+fn kind(error: &Error) -> FaultKind {
+    use ErrorKind as K;
+    use RefuseReason as R;
+    match error.kind() {
+        K::Refused(R::Invalid) => FaultKind::Invalid,
+        K::Stage if error.field().is_some() => FaultKind::Invalid,
+        K::Refused(R::RateLimited) => FaultKind::RateLimited,
+        K::Refused(R::Draining | R::Unavailable) | K::Cancelled | K::ReaderStalled => FaultKind::Unavailable,
+        _ if error.is_timeout() => FaultKind::Timeout,
+        K::Refused(_) | K::Shed(_) => FaultKind::Overloaded,
+        K::Worker(kind) => of_worker(kind),
+        _ => FaultKind::Internal,
+    }
+}
+
+const fn of_worker(kind: WorkerErrorKind) -> FaultKind {
+    use WorkerErrorKind as W;
+    match kind {
+        W::InvalidRequest => FaultKind::Invalid,
+        W::ContextLength { .. } => FaultKind::ContextLength,
+        W::ContentFilter => FaultKind::ContentFilter,
+        W::NotFound => FaultKind::NoModel,
+        W::RateLimited => FaultKind::RateLimited,
+        W::Overloaded => FaultKind::Overloaded,
+        // A key of ours that the server does not take is no fault of the client's.
+        _ => FaultKind::BadGateway,
+    }
+}
+
+/// An error and all that is behind it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let behind = std::iter::successors(error.source(), |error| error.source());
+    behind.fold(error.to_string(), |told, error| format!("{told}: {error}"))
+}
+
+/// What the client is told: what a server said of its request in full, and of everything else what it needs.
+fn message(error: &Error, kind: FaultKind) -> String {
+    let source = || std::error::Error::source(error).map(ToString::to_string);
+    match (error.worker_error(), kind) {
+        (Some(_), FaultKind::BadGateway) => "the model server failed".to_owned(),
+        (Some(worker), _) => worker.message().to_owned(),
+        (None, FaultKind::Invalid) => source().unwrap_or_else(|| error.to_string()),
+        (None, FaultKind::Internal) => "something went wrong in the service".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Marks a response as one that has yet to be put into the words of the client's API.
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let mut response = Response::default();
+        *response.status_mut() = self.kind.status();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_shall_come_back_is_told_when_in_whole_seconds() {
+        let mut fault = Fault::new(FaultKind::Overloaded, "");
+        assert_eq!(fault.retry_seconds(), Some(1));
+        fault.retry_after = Some(Duration::from_millis(2001));
+        assert_eq!(fault.retry_seconds(), Some(3));
+        fault.kind = FaultKind::Timeout;
+        assert_eq!(fault.retry_seconds(), None);
+    }
+}

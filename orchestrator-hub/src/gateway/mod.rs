@@ -1,0 +1,17 @@
+//! What stands between HTTP and the pipelines: who asks, what for, and in whose words the answer is.
+
+mod asked;
+mod caller;
+mod figures;
+mod front;
+mod journal;
+mod reply;
+mod routes;
+mod site;
+
+pub(crate) use asked::Asked;
+pub(crate) use caller::Caller;
+pub use front::Gateway;
+pub(crate) use reply::{events, object};
+pub use routes::Figures;
+pub(crate) use site::Site;

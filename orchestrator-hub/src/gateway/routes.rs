@@ -1,0 +1,99 @@
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::{get, post};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+
+use crate::fault::{Fault, FaultKind};
+use crate::gateway::Site;
+use crate::{anthropic, openai};
+
+/// What renders the figures of the process for whoever scrapes them.
+pub type Figures = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// A route as it is counted, and in whose words its faults are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) path: &'static str,
+    pub(super) dialect: Dialect,
+    /// Whether it asks for a key, where keys are asked for.
+    pub(super) is_guarded: bool,
+}
+
+/// Whose API a route belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    OpenAi,
+    Anthropic,
+}
+
+const fn guarded(path: &'static str) -> Route {
+    Route { path, dialect: Dialect::OpenAi, is_guarded: true }
+}
+
+const fn open(path: &'static str) -> Route {
+    Route { path, dialect: Dialect::OpenAi, is_guarded: false }
+}
+
+const fn messages(path: &'static str) -> Route {
+    Route { path, dialect: Dialect::Anthropic, is_guarded: true }
+}
+
+/// All routes; the last one stands for every path that is none of them.
+pub(super) const ROUTES: [Route; 10] = [
+    guarded("/v1/chat/completions"),
+    guarded("/v1/completions"),
+    guarded("/v1/embeddings"),
+    messages("/v1/messages"),
+    guarded("/v1/models"),
+    guarded("/v1/models/{id}"),
+    guarded("/metrics"),
+    open("/healthz"),
+    open("/readyz"),
+    guarded("other"),
+];
+
+/// Returns the number of the route that a path belongs to.
+pub(super) fn of_path(path: &str) -> usize {
+    let known = |path: &str| ROUTES.iter().position(|route| route.path == path);
+    let of_model = || path.starts_with("/v1/models/").then(|| known("/v1/models/{id}")).flatten();
+    known(path).or_else(of_model).unwrap_or(ROUTES.len() - 1)
+}
+
+pub(super) fn router(site: Site, figures: Option<Figures>) -> Router {
+    let mut router = Router::new()
+        .route("/v1/chat/completions", post(openai::chat))
+        .route("/v1/completions", post(openai::completion))
+        .route("/v1/embeddings", post(openai::embeddings))
+        .route("/v1/messages", post(anthropic::messages))
+        .route("/v1/models", get(openai::models))
+        .route("/v1/models/{*id}", get(openai::model))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready));
+    if let Some(figures) = figures {
+        router = router.route("/metrics", get(move || async move { metrics(&figures) }));
+    }
+    router
+        .fallback(|| async { Fault::new(FaultKind::NoRoute, "there is no such route") })
+        .method_not_allowed_fallback(|| async { Fault::new(FaultKind::NoMethod, "the route takes another method") })
+        .with_state(site)
+}
+
+fn metrics(figures: &Figures) -> Response {
+    let mut response = Response::new(figures().into());
+    let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+/// Whether requests are taken: not while the service ends, and not while nothing answers.
+async fn ready(State(site): State<Site>) -> (StatusCode, &'static str) {
+    match (site.is_draining(), site.is_served()) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "no model server takes requests\n"),
+        (false, true) => (StatusCode::OK, "ready\n"),
+    }
+}

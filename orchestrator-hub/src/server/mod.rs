@@ -1,0 +1,85 @@
+//! What listens: connections over HTTP/1 and HTTP/2, their limits, and how they end.
+
+mod connection;
+mod listen;
+mod patience;
+mod response;
+mod socket;
+mod streams;
+mod traffic;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use orchestrator_config::file::Limits;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::gateway::Gateway;
+
+/// Listens, and hands what comes to a [`Gateway`].
+#[derive(Debug)]
+pub struct Server {
+    listeners: Vec<TcpListener>,
+    limits: Limits,
+}
+
+impl Server {
+    /// Opens the listeners; port 0 has the system choose one.
+    ///
+    /// # Errors
+    ///
+    /// Where an address cannot be listened at; which one, the message says.
+    pub async fn bind(addresses: &[SocketAddr], limits: Limits) -> io::Result<Self> {
+        let named = |address: &SocketAddr, error: io::Error| {
+            io::Error::new(error.kind(), format!("cannot listen at {address}: {error}"))
+        };
+        let listen = |address: &SocketAddr| listen::listen(*address).map_err(|error| named(address, error));
+        Ok(Self { listeners: addresses.iter().map(listen).collect::<io::Result<_>>()?, limits })
+    }
+
+    /// Returns where it listens.
+    ///
+    /// # Errors
+    ///
+    /// Where the system does not say.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.iter().map(TcpListener::local_addr).collect()
+    }
+
+    /// Serves until `stop` is cancelled, and then ends.
+    ///
+    /// Connections are still taken then, but what is asked on them is refused as unavailable. Requests that were there before are
+    /// finished within the grace period; what is left of them then is cancelled, and told so. The last step is to close the
+    /// connections. It returns when no task is left.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it closes all connections at once.
+    pub async fn run(self, gateway: Gateway, stop: CancellationToken) {
+        let shared = listen::Shared::new(gateway.clone(), &self.limits);
+        let _killed = shared.kill.clone().drop_guard();
+        for listener in self.listeners {
+            shared.tasks.spawn(listen::accept(listener, shared.clone()));
+        }
+        stop.cancelled().await;
+        gateway.close();
+        shared.work.close();
+        let grace: Duration = self.limits.grace.into();
+        if timeout(grace, shared.work.wait()).await.is_err() {
+            gateway.end().await;
+        }
+        shared.leave.cancel();
+        shared.tasks.close();
+        // Everybody has been told; whoever does not read that is not waited for.
+        if timeout(LAST_WORDS, shared.tasks.wait()).await.is_err() {
+            shared.kill.cancel();
+            shared.tasks.wait().await;
+        }
+    }
+}
+
+/// How long the last words are waited for to be read.
+const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -189,6 +189,12 @@ impl Wording for Chunks {
     }
 }
 
+/// Returns the model that a server's frame says it is of.
+pub(super) fn model(frame: &[u8]) -> Option<String> {
+    let frame: Frame = serde_json::from_slice(frame).ok()?;
+    frame.model.filter(|model| !model.is_empty())
+}
+
 #[derive(Serialize)]
 struct Chunk<'a> {
     id: &'a str,

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use orchestrator_config::file::Limits;
-use orchestrator_core::prelude::*;
-use orchestrator_core::testing::server::{Reply, ScriptedServer, Seen};
+use orchestrator_core::testing::server::{Reply, Request, ScriptedServer, Seen};
 use orchestrator_core::worker::Timeouts;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -16,7 +15,7 @@ use workers_openai::OpenAi;
 use workers_pool::policy::Ordered;
 use workers_pool::{FailOver, Member, Pace, Pool, Retry};
 
-use crate::rig::{Rig, ask, count};
+use crate::rig::{CHAT, Rig, ask, count};
 
 const WORDS: [&str; 4] = ["to ", "be ", "or ", "not"];
 
@@ -133,7 +132,13 @@ async fn played(model: &'static str, acts: &'static [Act]) -> Played {
         return Played { server: None, url: format!("http://{}/v1", free.local_addr().expect("an address")) };
     }
     let calls = AtomicUsize::new(0);
-    let script = move |_: &_| reply(model, acts[calls.fetch_add(1, Ordering::SeqCst).min(acts.len() - 1)]);
+    let script = move |request: &Request| {
+        if request.path() != CHAT {
+            // It has no other routes: whether it is well is not known.
+            return Reply::json(404, r#"{"error":{"message":"no such route","type":"not_found_error","code":404}}"#);
+        }
+        reply(model, acts[calls.fetch_add(1, Ordering::SeqCst).min(acts.len() - 1)])
+    };
     let server = ScriptedServer::start(script).await.expect("a port");
     let url = format!("{}/v1", server.base_url());
     Played { server: Some(server), url }

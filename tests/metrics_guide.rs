@@ -1,4 +1,4 @@
-//! The table of metrics in `docs/observability.md` says what a pipeline publishes: every name, type, label, value and unit.
+//! The tables of metrics in `docs/observability.md` say what pipelines and pools publish: every name, type, label, value and unit.
 //!
 //! One test per file: the recorder is one per process.
 
@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use prompt_orchestrator::pool::{Member, Pool};
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::testing::{MockWorker, Script};
 
@@ -82,7 +83,7 @@ impl Recorder for Catalogue {
 impl Metric {
     /// The labels as the table has them: those that every metric has left out, and the values of those that a user names.
     fn labels(&self) -> String {
-        let labels = self.labels.iter().filter(|(name, _)| name != "pipeline");
+        let labels = self.labels.iter().filter(|(name, _)| !["pipeline", "pool", "member"].contains(&&**name));
         let labels = labels.map(|(name, values)| match &**name {
             "stage" => "`stage`".to_owned(),
             _ => format!("`{name}`: {}", values.join(", ")),
@@ -91,33 +92,44 @@ impl Metric {
     }
 }
 
+/// The rows of the guide's tables by name: type, further labels, unit and meaning.
+fn listed() -> BTreeMap<&'static str, [&'static str; 4]> {
+    let mut listed = BTreeMap::new();
+    for row in GUIDE.lines().filter(|line| line.starts_with("| `orchestrator_")) {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [name, kind, labels, unit, meaning] = cells[..] else { panic!("a row of another shape: {row}") };
+        let known = listed.insert(name.trim_matches('`'), [kind, labels, unit, meaning]);
+        assert!(known.is_none(), "listed twice: {row}");
+    }
+    listed
+}
+
 #[tokio::test]
 async fn the_guide_lists_what_is_published() {
     let catalogue = Catalogue::default();
     metrics::set_global_recorder(catalogue.clone()).map_err(drop).expect("the first recorder");
+    let worker = Member::new("only", MockWorker::new(Script::answering("a")));
+    let pool = Pool::builder("listed").member(worker).build().expect("builds");
     let pipeline = Pipeline::builder("listed")
-        .stage(InferenceStage::new(MockWorker::new(Script::answering("a"))))
+        .stage(InferenceStage::new(pool.clone()))
         .stage(StreamStage::default())
         .build()
         .expect("builds");
     let mut answer = pipeline.submit(PromptRequest::new("?")).await.expect("let in");
     assert_eq!(answer.text().await.expect("answered"), "a");
     pipeline.drain(Duration::from_secs(5)).await;
+    orchestrator_telemetry::record_pools(&[("listed".into(), pool)]);
 
-    let rows = GUIDE.lines().filter(|line| line.starts_with("| `orchestrator_"));
-    let mut listed = BTreeMap::new();
-    for row in rows {
-        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
-        let [name, kind, labels, unit, meaning] = cells[..] else { panic!("a row of another shape: {row}") };
-        let known = listed.insert(name.trim_matches('`').to_owned(), (kind, labels.to_owned(), unit, meaning));
-        assert!(known.is_none(), "listed twice: {row}");
-    }
+    let mut listed = listed();
+    // What the server publishes of its connections is held against the guide where the server is.
+    listed.retain(|name, _| !name.starts_with("orchestrator_http_"));
     let published = catalogue.0.lock().expect("not poisoned").clone();
     assert_eq!(listed.keys().collect::<Vec<_>>(), published.keys().collect::<Vec<_>>());
     for (name, metric) in &published {
-        assert!(metric.labels.iter().any(|(label, values)| label == "pipeline" && values == &["listed"]), "{name}");
-        let (kind, labels, unit, meaning) = &listed[name];
-        assert_eq!((*kind, &**labels, *unit), (metric.kind, &*metric.labels(), &*metric.unit), "{name}");
+        let of = if name.starts_with("orchestrator_pool_") { "pool" } else { "pipeline" };
+        assert!(metric.labels.iter().any(|(label, values)| label == of && values == &["listed"]), "{name}");
+        let [kind, labels, unit, meaning] = listed[&**name];
+        assert_eq!((kind, labels, unit), (metric.kind, &*metric.labels(), &*metric.unit), "{name}");
         assert!(meaning.starts_with(&metric.description), "{name} is described as {}", metric.description);
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
-use orchestrator_core::retrieval::Embedder;
+use orchestrator_core::retrieval::{Embedded, Embedder};
 use orchestrator_core::worker::{Slot, Slots};
 use tokio::sync::Mutex;
 use tokio::task::{JoinError, JoinSet};
@@ -45,7 +45,8 @@ impl LlamaEmbedder {
         Self { client, model, slots, pins, exchange }
     }
 
-    async fn embed_one(&self, text: &str) -> Result<Vec<f32>, WorkerError> {
+    /// Embeds a text, and says how many tokens it had.
+    async fn embed_one(&self, text: &str) -> Result<(Vec<f32>, Option<u64>), WorkerError> {
         let mut exchange = self.exchange.lock().await;
         // What a caller that has gone has left here.
         while exchange.join_next().await.is_some() {}
@@ -53,9 +54,11 @@ impl LlamaEmbedder {
         let request = EmbeddingRequest::new(self.name(), EmbeddingInput::Text(text.to_owned()));
         exchange.spawn(self.clone().exchange(request, slot));
         let answer = exchange.join_next().await.expect("it has just been started").unwrap_or_else(broken_off)?;
+        let tokens = answer.usage.get().and_then(|usage| usage.prompt_tokens.get().copied());
         let vector = answer.data.into_option().and_then(|vectors| vectors.into_iter().next());
         let vector = vector.ok_or_else(|| wrong("the server sent no vector for a text".to_owned()))?;
-        vector.embedding.to_f32().map_err(|error| wrong(error.to_string()))
+        let vector = vector.embedding.to_f32().map_err(|error| wrong(error.to_string()))?;
+        Ok((vector, tokens))
     }
 
     /// Sends a text and waits for its vector; slot and embedder are kept for as long.
@@ -76,11 +79,17 @@ impl Embedder for LlamaEmbedder {
     }
 
     async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, WorkerError> {
-        let mut vectors = Vec::with_capacity(texts.len());
+        self.embed_counted(texts).await.map(|embedded| embedded.vectors)
+    }
+
+    async fn embed_counted(&self, texts: &[&str]) -> Result<Embedded, WorkerError> {
+        let (mut vectors, mut tokens) = (Vec::with_capacity(texts.len()), Some(0_u64));
         for text in texts {
-            vectors.push(self.embed_one(text).await?);
+            let (vector, counted) = self.embed_one(text).await?;
+            vectors.push(vector);
+            tokens = tokens.zip(counted).map(|(sum, more)| sum.saturating_add(more));
         }
-        Ok(vectors)
+        Ok(Embedded::new(vectors).tokens(tokens))
     }
 }
 

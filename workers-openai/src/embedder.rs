@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use async_trait::async_trait;
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
-use orchestrator_core::retrieval::Embedder;
+use orchestrator_core::retrieval::{Embedded, Embedder};
 use orchestrator_core::worker::Slots;
 
 use crate::client::Client;
@@ -71,7 +71,7 @@ impl OpenAiEmbedder {
         self
     }
 
-    async fn embed_batch(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, WorkerError> {
+    async fn embed_batch(&self, texts: &[&str]) -> Result<Embedded, WorkerError> {
         let slots = Slots::known(self.client.server());
         let _slot = match &slots {
             Some(slots) => Some(slots.acquire().await),
@@ -82,7 +82,9 @@ impl OpenAiEmbedder {
         request.dimensions = self.dimensions.map(NonZeroU32::get).into();
         request.encoding_format = self.base64.then(|| "base64".to_owned()).into();
         let response: EmbeddingResponse = self.client.post_json(&self.client.route("embeddings"), &request).await?;
-        in_order(response.data.into_option().unwrap_or_default(), texts.len())
+        let tokens = response.usage.get().and_then(|usage| usage.prompt_tokens.get().copied());
+        let vectors = in_order(response.data.into_option().unwrap_or_default(), texts.len())?;
+        Ok(Embedded::new(vectors).tokens(tokens))
     }
 
     /// All vectors have the same length, and the one that was asked for.
@@ -103,12 +105,18 @@ impl Embedder for OpenAiEmbedder {
     }
 
     async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, WorkerError> {
-        let mut vectors = Vec::with_capacity(texts.len());
+        self.embed_counted(texts).await.map(|embedded| embedded.vectors)
+    }
+
+    async fn embed_counted(&self, texts: &[&str]) -> Result<Embedded, WorkerError> {
+        let (mut vectors, mut tokens) = (Vec::with_capacity(texts.len()), Some(0_u64));
         for batch in texts.chunks(self.batch.get()) {
-            vectors.extend(self.embed_batch(batch).await?);
+            let embedded = self.embed_batch(batch).await?;
+            vectors.extend(embedded.vectors);
+            tokens = tokens.zip(embedded.tokens).map(|(sum, more)| sum.saturating_add(more));
         }
         self.check(&vectors)?;
-        Ok(vectors)
+        Ok(Embedded::new(vectors).tokens(tokens))
     }
 }
 

@@ -11,7 +11,7 @@ use super::Time;
 #[serde(deny_unknown_fields)]
 pub struct Listener {
     /// IP address and port. Anything but loopback needs API keys, or `public`.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "socket-address"))]
     pub address: SocketAddr,
     /// Listen beyond loopback without API keys: whoever reaches the address may use every model.
     #[serde(default)]

@@ -43,8 +43,8 @@ impl JsonSchema for Time {
     fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
+            "format": "time-span",
             "description": "A length of time: a number and its unit, such as 250ms, 10s or 2m 30s.",
-            "pattern": r"^\s*(\d+\s*(ns|us|ms|s|sec|secs|m|min|mins|h|hr|hours?|days?)\s*)+$",
             "examples": ["250ms", "10s", "2m 30s"],
         })
     }

@@ -33,6 +33,12 @@ impl Fault {
     pub const fn field(&self) -> &'static str {
         self.field
     }
+
+    /// Returns what is wrong with it, worded so that it follows the setting's name.
+    #[must_use]
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
 }
 
 impl fmt::Display for Fault {

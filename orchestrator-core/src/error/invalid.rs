@@ -23,4 +23,10 @@ impl InvalidInput {
     pub const fn field(&self) -> &'static str {
         self.field
     }
+
+    /// Returns what is wrong with it, worded so that it follows the field's name.
+    #[must_use]
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
 }

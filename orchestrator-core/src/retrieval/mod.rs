@@ -7,7 +7,7 @@ mod filter;
 mod passage;
 mod retriever;
 
-pub use embedder::Embedder;
+pub use embedder::{Embedded, Embedder};
 pub use filter::Filter;
 pub use passage::{Passage, Passages, Source};
 pub use retriever::{Query, Retriever};

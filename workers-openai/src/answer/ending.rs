@@ -1,8 +1,10 @@
 use bytes::Bytes;
 use orchestrator_core::error::WorkerError;
 use orchestrator_core::token::{Finish, FinishReason, Usage};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::fields::Fields;
 use super::reason::{Meaning, meaning};
 use crate::chunk;
 
@@ -57,8 +59,8 @@ impl Ending {
         let mut finish = Finish::new(reason, self.usage);
         let mut vendor = Map::new();
         let same = self.with_usage == self.with_reason;
-        take_vendor(&mut vendor, self.with_reason, true);
-        take_vendor(&mut vendor, self.with_usage.filter(|_| !same), false);
+        take_vendor(&mut vendor, self.with_reason.as_ref(), true);
+        take_vendor(&mut vendor, self.with_usage.as_ref().filter(|_| !same), false);
         vendor.extend(self.word.map(|word| ("finish_reason".to_owned(), word.into())));
         finish.vendor = (!vendor.is_empty()).then(|| Box::new(vendor));
         Ok(finish)
@@ -67,22 +69,19 @@ impl Ending {
 
 /// Takes what has no place of its own: of the chunk and its choice as they are called there, of the usage below `usage`. The
 /// probabilities of text belong to its own event, but for the text that comes with the reason.
-fn take_vendor(vendor: &mut Map<String, Value>, frame: Option<Bytes>, has_reason: bool) {
-    // It has been read once already.
-    let chunk = frame.and_then(|frame| serde_json::from_slice::<Map<String, Value>>(&frame).ok());
-    let Some(mut chunk) = chunk else { return };
-    let choice = chunk.get_mut("choices").and_then(|choices| choices.get_mut(0)).map(Value::take);
-    let usage = chunk.get_mut("usage").map(Value::take);
-    vendor.extend(unknown(chunk, OF_CHUNK));
-    if let Some(Value::Object(choice)) = choice {
-        vendor.extend(unknown(choice, OF_CHOICE).filter(|(name, _)| has_reason || name != "logprobs"));
+fn take_vendor(vendor: &mut Map<String, Value>, frame: Option<&Bytes>, has_reason: bool) {
+    let Some(chunk) = frame.and_then(|frame| Fields::of(frame)) else { return };
+    vendor.extend(chunk.unknown(OF_CHUNK));
+    if let Some(choice) = chunk.get("choices").and_then(first).and_then(|choice| Fields::of(choice.get().as_bytes())) {
+        vendor.extend(choice.unknown(OF_CHOICE).filter(|(name, _)| has_reason || name != "logprobs"));
     }
-    if let Some(Value::Object(usage)) = usage {
-        let beyond: Map<_, _> = unknown(usage, OF_USAGE).collect();
+    if let Some(usage) = chunk.get("usage").and_then(|usage| Fields::of(usage.get().as_bytes())) {
+        let beyond: Map<_, _> = usage.unknown(OF_USAGE).collect();
         vendor.extend((!beyond.is_empty()).then(|| ("usage".to_owned(), beyond.into())));
     }
 }
 
-fn unknown(fields: Map<String, Value>, known: &'static [&'static str]) -> impl Iterator<Item = (String, Value)> {
-    fields.into_iter().filter(|(name, value)| !known.contains(&name.as_str()) && !value.is_null())
+fn first(list: &RawValue) -> Option<&RawValue> {
+    let choices: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
+    choices.first().copied()
 }

@@ -5,6 +5,7 @@
 
 mod calls;
 mod ending;
+mod fields;
 mod pieces;
 mod reading;
 mod reason;

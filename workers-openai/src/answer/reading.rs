@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use orchestrator_core::error::WorkerError;
 use orchestrator_core::token::{Pulse, TokenEvent, TokenStream};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use super::ending::Ending;
 use super::pieces::{Pieces, Unread};
@@ -52,7 +52,7 @@ pub fn tokens(frames: Frames) -> TokenStream {
         ending: Ending::default(),
         pulse: pulse.clone(),
         is_done: false,
-        patience: None,
+        patience: Patience::default(),
     };
     TokenStream::from_stream(reading).with_pulse(pulse)
 }
@@ -64,8 +64,31 @@ struct Reading {
     pulse: Pulse,
     /// `[DONE]` has come.
     is_done: bool,
-    /// How long what comes behind the finish reason, or behind `[DONE]`, is still waited for.
-    patience: Option<Pin<Box<Sleep>>>,
+    patience: Patience,
+}
+
+/// How long what comes behind the finish reason, or behind `[DONE]`, is still waited for.
+///
+/// The time begins with the first wait. Mostly there is none, as all of it comes at once: then a timer, which would be the next
+/// one to fire, and have the runtime wake itself for that, is never set.
+#[derive(Debug, Default)]
+struct Patience {
+    limit: Option<Duration>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    fn limit(&mut self, limit: Duration) {
+        self.limit = Some(limit);
+        self.timer = None;
+    }
+
+    /// Returns whether it is at its end; never where there is no limit.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(limit) = self.limit else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        timer.as_mut().poll(cx)
+    }
 }
 
 impl Reading {
@@ -94,7 +117,7 @@ impl Reading {
         }
         if frame == DONE {
             self.is_done = true;
-            self.wait(LAST_CHUNK);
+            self.patience.limit(LAST_CHUNK);
             return Ok(None);
         }
         let was_known = self.ending.is_known();
@@ -106,16 +129,9 @@ impl Reading {
             self.pulse.beat();
         }
         if self.ending.is_known() && !was_known {
-            self.wait(LAST_WORDS);
+            self.patience.limit(LAST_WORDS);
         }
         Ok(event)
-    }
-
-    fn wait(&mut self, patience: Duration) {
-        match &mut self.patience {
-            Some(sleep) => sleep.as_mut().reset(Instant::now() + patience),
-            None => self.patience = Some(Box::pin(tokio::time::sleep(patience))),
-        }
     }
 
     fn finish(&mut self) -> Result<TokenEvent, WorkerError> {
@@ -145,9 +161,6 @@ impl Stream for Reading {
             return Poll::Ready(Some(event));
         }
         // What is there already is read, however late it is asked for.
-        match &mut this.patience {
-            Some(patience) => patience.as_mut().poll(cx).map(|()| Some(this.finish())),
-            None => Poll::Pending,
-        }
+        this.patience.poll_end(cx).map(|()| Some(this.finish()))
     }
 }

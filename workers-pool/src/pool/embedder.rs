@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
-use orchestrator_core::retrieval::Embedder;
+use orchestrator_core::retrieval::{Embedded, Embedder};
 use tokio::time::Instant;
 
 use crate::consequence::Consequence;
@@ -97,9 +97,13 @@ impl Embedder for PoolEmbedder {
     }
 
     async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, WorkerError> {
+        self.embed_counted(texts).await.map(|embedded| embedded.vectors)
+    }
+
+    async fn embed_counted(&self, texts: &[&str]) -> Result<Embedded, WorkerError> {
         let mut round = self.round();
         while let Some(embedder) = round.next() {
-            if let Some(done) = round.heed(embedder.embed(texts).await) {
+            if let Some(done) = round.heed(embedder.embed_counted(texts).await) {
                 return done;
             }
         }

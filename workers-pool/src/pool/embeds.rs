@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use orchestrator_core::error::{Phase, WorkerError};
-use orchestrator_core::retrieval::Embedder;
+use orchestrator_core::retrieval::{Embedded, Embedder};
 use orchestrator_core::worker::Timeouts;
 
 use crate::breaker::{BreakerConfig, Guard};
@@ -44,6 +44,10 @@ impl Embedder for Guarded {
 
     async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, WorkerError> {
         self.call(self.embedder.embed(texts)).await
+    }
+
+    async fn embed_counted(&self, texts: &[&str]) -> Result<Embedded, WorkerError> {
+        self.call(self.embedder.embed_counted(texts)).await
     }
 
     async fn embed_query(&self, question: &str) -> Result<Vec<f32>, WorkerError> {

@@ -61,6 +61,19 @@ pub enum MemberState {
     Ejected,
 }
 
+impl MemberState {
+    /// Returns its name: `serving`, `draining`, `unavailable` or `ejected`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Serving => "serving",
+            Self::Draining => "draining",
+            Self::Unavailable => "unavailable",
+            Self::Ejected => "ejected",
+        }
+    }
+}
+
 impl PoolStats {
     pub(super) fn read(roster: &Roster) -> Self {
         let now = Instant::now();

@@ -1,0 +1,35 @@
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the service tells of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// How log lines are written.
+    pub logs: Logs,
+    /// What is logged: `error`, `warn`, `info`, `debug` or `trace`, or levels by module, such as `info,orchestrator_core=debug`.
+    pub level: String,
+    /// Whether `/metrics` tells figures, in Prometheus' format.
+    pub metrics: bool,
+    /// Whether each request is a log line.
+    pub access_log: bool,
+    /// Whether logs may hold what was asked and answered.
+    pub prompts: bool,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { logs: Logs::default(), level: "info".to_owned(), metrics: true, access_log: false, prompts: false }
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Logs {
+    /// For people.
+    #[default]
+    Pretty,
+    /// One JSON object per line.
+    Json,
+}

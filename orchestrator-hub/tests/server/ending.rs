@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::http2::Http2;
 use crate::raw::{Raw, get, post, status};
 use crate::rig::{CHAT, Gated, Rig, ask, chat, json_of, millis, until};
-use crate::unread::endless;
+use crate::unread::{Flood, endless_chat};
 
 const EACH: usize = 8;
 
@@ -77,9 +77,9 @@ async fn what_is_left_behind_the_grace_period_is_told_so() {
 
 #[tokio::test]
 async fn who_does_not_read_its_last_words_is_not_waited_for() {
-    let rig = Rig::of(MockWorker::new(endless()), Limits { grace: millis(50), ..Limits::default() }).await;
+    let rig = Rig::of(Flood::new(None), Limits { grace: millis(50), ..Limits::default() }).await;
     let mut stalled = Raw::narrow(rig.address).await;
-    stalled.send(post(CHAT, &chat(true))).await;
+    stalled.send(post(CHAT, &endless_chat())).await;
     let _idle = Raw::connect(rig.address).await;
     until("it is there", || rig.in_flight() == 1).await;
     let started = Instant::now();

@@ -14,12 +14,14 @@
 //! - `secrets`: keys, which are nowhere to be found.
 
 mod ending;
+mod faults;
 
 mod forms;
 mod http2;
 mod leaving;
 mod raw;
 mod rig;
+mod secrets;
 
 mod silent;
 mod unread;

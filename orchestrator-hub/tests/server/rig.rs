@@ -61,9 +61,9 @@ impl Rig {
     }
 }
 
-/// A service of one model, `mock`. Who finds all slots taken waits.
+/// A service of one model, `mock`. Who finds all slots taken waits; where there are none nobody does.
 pub(crate) fn service(worker: impl ModelWorker, limits: &Limits) -> Service {
-    let patient = StageConfig::new().shed(ShedPolicy::Backpressure);
+    let patient = StageConfig::new().shed(ShedPolicy::Backpressure).concurrency(4096);
     let pipeline = Pipeline::builder("mock")
         .stage_with(InferenceStage::new(worker), patient)
         .stage(StreamStage::default().direct().reader_stall(limits.reader_stall.into()))

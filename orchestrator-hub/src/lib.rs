@@ -3,6 +3,7 @@
 //! [`Gateway`] turns requests into responses; [`server`] is what listens.
 
 mod answer;
+mod anthropic;
 mod fault;
 mod gateway;
 mod json;

@@ -52,6 +52,7 @@ impl Asides {
         let nothing_left = arguments.is_empty() && call.id.is_none() && call.name.is_none();
         let mut call = call.clone();
         call.arguments = arguments;
+        call.raw = None;
         Some((!nothing_left).then(|| TokenEvent::ToolCall(Box::new(call))))
     }
 

@@ -113,6 +113,8 @@ pub struct ToolCallDelta {
     pub name: Option<String>,
     /// A piece of the arguments, JSON text.
     pub arguments: String,
+    /// The frame in which the server sent it, where it is known and still says the same; whoever changes the others clears it.
+    pub raw: Option<Bytes>,
 }
 
 impl ToolCallDelta {

@@ -1,6 +1,7 @@
 //! From the events of an answer to the bytes of a response, whatever the words in which an API puts them.
 
 mod events;
+pub(crate) mod sse;
 mod whole;
 
 pub(crate) use events::{Events, Wording, begin};

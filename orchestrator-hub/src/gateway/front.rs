@@ -20,7 +20,7 @@ use super::routes::{Dialect, Figures, ROUTES, Route, of_path, router};
 use crate::fault::{Fault, FaultKind};
 use crate::gateway::{Caller, Site};
 use crate::keys::{Key, Keys};
-use crate::{openai, request_id};
+use crate::{anthropic, openai, request_id};
 
 /// A [`Service`] as HTTP requests and responses, wherever they come from.
 ///
@@ -163,6 +163,10 @@ fn worded(mut response: Response, route: &Route, id: &HeaderValue) -> Response {
     let Some(fault) = response.extensions_mut().remove::<Fault>() else { return response };
     let body = match route.dialect {
         Dialect::OpenAi => openai::fault_body(&fault),
+        Dialect::Anthropic => {
+            *response.status_mut() = anthropic::fault_status(fault.kind);
+            anthropic::fault_body(&fault, id.to_str().ok())
+        }
     };
     tell(&fault, route, id);
     let headers = response.headers_mut();

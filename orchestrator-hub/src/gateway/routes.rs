@@ -9,7 +9,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::fault::{Fault, FaultKind};
 use crate::gateway::Site;
-use crate::openai;
+use crate::{anthropic, openai};
 
 /// What renders the figures of the process for whoever scrapes them.
 pub type Figures = Arc<dyn Fn() -> String + Send + Sync>;
@@ -27,6 +27,7 @@ pub(super) struct Route {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
     OpenAi,
+    Anthropic,
 }
 
 const fn guarded(path: &'static str) -> Route {
@@ -37,10 +38,16 @@ const fn open(path: &'static str) -> Route {
     Route { path, dialect: Dialect::OpenAi, is_guarded: false }
 }
 
+const fn messages(path: &'static str) -> Route {
+    Route { path, dialect: Dialect::Anthropic, is_guarded: true }
+}
+
 /// All routes; the last one stands for every path that is none of them.
-pub(super) const ROUTES: [Route; 8] = [
+pub(super) const ROUTES: [Route; 10] = [
     guarded("/v1/chat/completions"),
     guarded("/v1/completions"),
+    guarded("/v1/embeddings"),
+    messages("/v1/messages"),
     guarded("/v1/models"),
     guarded("/v1/models/{id}"),
     guarded("/metrics"),
@@ -60,6 +67,8 @@ pub(super) fn router(site: Site, figures: Option<Figures>) -> Router {
     let mut router = Router::new()
         .route("/v1/chat/completions", post(openai::chat))
         .route("/v1/completions", post(openai::completion))
+        .route("/v1/embeddings", post(openai::embeddings))
+        .route("/v1/messages", post(anthropic::messages))
         .route("/v1/models", get(openai::models))
         .route("/v1/models/{*id}", get(openai::model))
         .route("/healthz", get(|| async { "ok\n" }))

@@ -2,10 +2,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use orchestrator_config::file::Limits;
-use orchestrator_config::{Model, ModelName, Service};
+use orchestrator_config::{Embeddings, Model, ModelName, Service, Texts};
 use orchestrator_core::answer::{Answer, Tokens};
 use orchestrator_core::pipeline::Pipeline;
-use orchestrator_core::request::PromptRequest;
+use orchestrator_core::request::{PromptRequest, RequestOptions};
 use tokio::time::Instant;
 use workers_pool::{BreakerState, MemberState, MemberStats};
 
@@ -71,6 +71,61 @@ impl Site {
         };
         Ok(ChatModel { asked, model, pipeline })
     }
+
+    /// Finds what embeds texts for a model.
+    ///
+    /// # Errors
+    ///
+    /// Where no such model is there, or it only generates text.
+    pub(crate) fn embedding_model<'a>(&'a self, asked: &'a str) -> Result<EmbeddingModel<'a>, Fault> {
+        let model = self.service().model(asked).ok_or_else(|| openai::unknown(asked))?;
+        let Some(pipeline) = &model.embeddings else {
+            return Err(Fault::invalid("model", format!("the model `{asked}` does not embed texts")));
+        };
+        Ok(EmbeddingModel { asked, model, pipeline })
+    }
+}
+
+/// What a model is called at the server behind.
+fn upstream(model: &Model, asked: &str) -> Arc<str> {
+    match (&model.upstream, &model.name) {
+        (Some(upstream), _) => upstream.clone(),
+        (None, ModelName::Exact(name)) => name.clone(),
+        (None, ModelName::Pattern { .. }) => asked.into(),
+    }
+}
+
+/// How a request is to be treated.
+fn options(model: &Model, caller: &Caller, user: Option<&str>) -> RequestOptions {
+    let options = caller.options(user);
+    match model.deadline {
+        Some(deadline) => options.within(deadline),
+        None => options,
+    }
+}
+
+/// A model that embeds texts, as it was asked for.
+pub(crate) struct EmbeddingModel<'a> {
+    asked: &'a str,
+    model: &'a Model,
+    pipeline: &'a Pipeline<Texts, Embeddings>,
+}
+
+impl EmbeddingModel<'_> {
+    /// Has texts embedded on behalf of a caller.
+    ///
+    /// # Errors
+    ///
+    /// Says why they were not.
+    pub(crate) async fn embed(&self, texts: Texts, caller: &Caller, user: Option<&str>) -> Result<Embeddings, Fault> {
+        let mut answer = self.pipeline.submit_with(texts, options(self.model, caller, user)).await?;
+        Ok(answer.output().await?)
+    }
+
+    /// Returns the name of what embeds.
+    pub(crate) fn shown(&self) -> Arc<str> {
+        upstream(self.model, self.asked)
+    }
 }
 
 /// A model that answers prompts, as it was asked for.
@@ -93,24 +148,12 @@ impl ChatModel<'_> {
         user: Option<&str>,
     ) -> Result<Answer<Tokens>, Fault> {
         caller.asks_for(self.asked);
-        let mut options = caller.options(user);
-        if let Some(deadline) = self.model.deadline {
-            options = options.within(deadline);
-        }
-        let prompt = prompt.model(self.upstream());
-        Ok(self.pipeline.submit_with(prompt, options).await?)
+        let prompt = prompt.model(upstream(self.model, self.asked));
+        Ok(self.pipeline.submit_with(prompt, options(self.model, caller, user)).await?)
     }
 
     /// Returns the name under which it answers, as far as that is known before it does.
     pub(crate) fn shown(&self) -> String {
-        self.upstream().to_string()
-    }
-
-    fn upstream(&self) -> Arc<str> {
-        match (&self.model.upstream, &self.model.name) {
-            (Some(upstream), _) => upstream.clone(),
-            (None, ModelName::Exact(name)) => name.clone(),
-            (None, ModelName::Pattern { .. }) => self.asked.into(),
-        }
+        upstream(self.model, self.asked).to_string()
     }
 }

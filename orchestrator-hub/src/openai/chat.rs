@@ -1,13 +1,12 @@
 use axum::extract::State;
 use axum::response::Response;
-use bytes::Bytes;
-use orchestrator_core::answer::{Answer, Tokens};
-use orchestrator_core::token::TextDelta;
-use serde_json::{Map, Value, json};
 
 use super::body::Body;
-use super::chunks::{self, Chunks, Head, Route};
-use crate::answer::{Call, Events, Whole, begin, whole};
+use super::chunks::Chunks;
+use super::head::{Head, Route};
+use super::logprobs::Logprobs;
+use super::object::{CallPiece, ChatChoice, Message, Object, Others, Said, reason};
+use crate::answer::{Events, Whole, begin, whole};
 use crate::fault::Fault;
 use crate::gateway::{Asked, Site, events, object};
 use crate::json;
@@ -20,7 +19,7 @@ pub(crate) async fn chat(State(site): State<Site>, request: Asked) -> Result<Res
     let model = site.chat_model(&asked)?;
     let streams = body.streams();
     let include_usage = body.includes_usage();
-    let wants_logprobs = body.vendor.get("logprobs") == Some(&Value::Bool(true));
+    let wants_logprobs = Logprobs::are_asked_for(&body.vendor);
     let user = body.user.clone();
     let mut answer = model.submit(body.into_chat()?, &caller, user.as_deref()).await?;
     let head = Head::new(Route::Chat, model.shown());
@@ -28,68 +27,30 @@ pub(crate) async fn chat(State(site): State<Site>, request: Asked) -> Result<Res
         let first = begin(&mut answer).await?;
         return Ok(events(Events::new(answer, first, Chunks::new(Route::Chat, head, include_usage))));
     }
-    let answered = collect(&mut answer, wants_logprobs).await?;
-    Ok(object(completion(head, answered)))
-}
-
-async fn collect(answer: &mut Answer<Tokens>, wants_logprobs: bool) -> Result<Whole<Vec<Value>>, Fault> {
-    let look = |delta: &TextDelta, seen: &mut Vec<Value>| {
-        if wants_logprobs && let Some(raw) = delta.raw() {
-            seen.append(&mut logprobs(raw));
+    let look = |delta: &_, seen: &mut Logprobs| {
+        if wants_logprobs {
+            seen.look(delta);
         }
     };
-    Ok(whole(answer, look).await?)
+    Ok(completion(&head, whole(&mut answer, look).await?))
 }
 
-/// What a frame says of how likely its tokens were.
-fn logprobs(frame: &Bytes) -> Vec<Value> {
-    let mut frame: Value = serde_json::from_slice(frame).unwrap_or_default();
-    match frame.pointer_mut("/choices/0/logprobs/content").map(Value::take) {
-        Some(Value::Array(tokens)) => tokens,
-        _ => Vec::new(),
-    }
-}
-
-fn completion(head: Head, answered: Whole<Vec<Value>>) -> Value {
-    let finish = &answered.finish;
-    let (mut of_choice, of_answer) = chunks::vendor(finish);
-    let mut tokens = answered.seen;
-    if let Some(Value::Array(last)) = of_choice.get_mut("logprobs").and_then(|last| last.get_mut("content")) {
-        tokens.append(last);
-    }
-    let logprobs = (!tokens.is_empty()).then(|| json!({"content": tokens}));
-    of_choice.insert("logprobs".to_owned(), logprobs.unwrap_or_default());
-    let mut choice = Map::from_iter([("index".to_owned(), Value::from(0))]);
-    choice.extend(of_choice);
-    choice.insert("finish_reason".to_owned(), chunks::reason(finish).into());
-    choice.insert("message".to_owned(), message(answered.text, answered.reasoning, answered.calls));
-    let model = finish.origin.as_ref().and_then(|origin| origin.model.clone()).unwrap_or(head.model);
-    let mut completion = json!({
-        "id": head.id,
-        "object": "chat.completion",
-        "created": head.created,
-        "model": model,
-        "choices": [choice],
-        "usage": chunks::usage(finish),
-    });
-    if let Some(completion) = completion.as_object_mut() {
-        completion.extend(of_answer);
-    }
-    completion
-}
-
-fn message(text: String, reasoning: String, calls: Vec<Call>) -> Value {
-    let content = if text.is_empty() && !calls.is_empty() { Value::Null } else { text.into() };
-    let mut message = json!({"role": "assistant", "content": content, "refusal": null});
-    if !reasoning.is_empty() {
-        message["reasoning_content"] = reasoning.into();
-    }
-    if !calls.is_empty() {
-        let call = |call: Call| {
-            let function = json!({"name": call.name, "arguments": call.arguments});
-            json!({"id": call.id, "type": "function", "function": function})
-        };
-        message["tool_calls"] = calls.into_iter().map(call).collect();
-    }
-    message
+fn completion(head: &Head, answered: Whole<Logprobs>) -> Response {
+    let Whole { text, reasoning, calls, finish, seen } = answered;
+    let message = Message {
+        role: "assistant",
+        content: (!text.is_empty() || calls.is_empty()).then_some(&*text),
+        refusal: None,
+        reasoning_content: (!reasoning.is_empty()).then_some(&*reasoning),
+        tool_calls: calls.iter().map(CallPiece::from).collect(),
+    };
+    let choice = ChatChoice {
+        index: 0,
+        said: Said::Message(message),
+        // `null` where there are none.
+        logprobs: Some(seen.whole(&finish)),
+        others: Others::of_choice(&finish),
+        finish_reason: Some(reason(&finish)),
+    };
+    object(Object::new("chat.completion", head, [choice]).whole(&finish))
 }

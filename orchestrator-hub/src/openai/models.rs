@@ -6,10 +6,12 @@ use serde_json::{Value, json};
 use crate::fault::{Fault, FaultKind};
 use crate::gateway::{Site, object};
 
-/// `GET /v1/models`. Patterns are no models: what fits them is not known.
+/// `GET /v1/models`, in a form that clients of Anthropic's API understand, too. Patterns are no models: what fits them is not known.
 pub(crate) async fn models(State(site): State<Site>) -> Response {
     let data: Vec<Value> = site.service().models.iter().filter_map(named).map(shown).collect();
-    object(json!({"object": "list", "data": data}))
+    let id = |model: Option<&Value>| model.map(|model| model["id"].clone());
+    let (first, last) = (id(data.first()), id(data.last()));
+    object(json!({"object": "list", "data": data, "has_more": false, "first_id": first, "last_id": last}))
 }
 
 /// `GET /v1/models/{id}`. A name that fits a pattern is there, as requests for it are taken.
@@ -32,7 +34,15 @@ fn named(model: &Model) -> Option<&str> {
 }
 
 fn shown(name: &str) -> Value {
-    json!({"id": name, "object": "model", "created": 0, "owned_by": "prompt-orchestrator"})
+    json!({
+        "id": name,
+        "object": "model",
+        "created": 0,
+        "owned_by": "prompt-orchestrator",
+        "type": "model",
+        "display_name": name,
+        "created_at": "1970-01-01T00:00:00Z",
+    })
 }
 
 /// What is said of a model that is not there.

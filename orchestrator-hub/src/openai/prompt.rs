@@ -41,6 +41,12 @@ impl Body {
         if self.best_of.is_some_and(|best_of| best_of != 1) {
             return Err(Fault::invalid("best_of", "`best_of` must be 1: there is one answer for each request"));
         }
+        if self.vendor.get("echo") == Some(&Value::Bool(true)) {
+            return Err(Fault::invalid("echo", "`echo` must be false: the answer does not repeat the prompt"));
+        }
+        if self.vendor.get("suffix").is_some_and(|suffix| !suffix.is_null() && suffix != "") {
+            return Err(Fault::invalid("suffix", "`suffix` must be empty: texts are only gone on with"));
+        }
         let text = match self.prompt.take() {
             Some(wire::Prompt::Text(text)) => text,
             Some(wire::Prompt::Texts(mut texts)) if texts.len() == 1 => texts.remove(0),

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use orchestrator_config::file::{Limits, Time};
 use orchestrator_config::{Model, Service};
 use orchestrator_core::prelude::*;
+use orchestrator_core::worker::WorkerInfo;
 use orchestrator_hub::server::Server;
-use orchestrator_hub::{Gateway, Keys};
+use orchestrator_hub::{Figures, Gateway, Keys};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -30,15 +32,15 @@ pub(crate) struct Rig {
 impl Rig {
     /// Serves a model, `mock`, whose answers are the worker's.
     pub(crate) async fn of(worker: impl ModelWorker, limits: Limits) -> Self {
-        Self::serving(service(worker, &limits), Keys::default(), limits).await
+        Self::serving(service(worker, &limits), Keys::default(), limits, None).await
     }
 
-    pub(crate) async fn serving(service: Service, keys: Keys, limits: Limits) -> Self {
+    pub(crate) async fn serving(service: Service, keys: Keys, limits: Limits, figures: Option<Figures>) -> Self {
         let address = "127.0.0.1:0".parse().expect("an address");
         let server = Server::bind(&[address], limits.clone()).await.expect("a listener");
         let address = server.addresses().expect("an address")[0];
         let stop = CancellationToken::new();
-        let gateway = Gateway::new(service.clone(), keys, limits, None);
+        let gateway = Gateway::new(service.clone(), keys, limits, figures).access_log();
         let running = tokio::spawn(server.run(gateway, stop.clone()));
         Self { address, service, stop, running }
     }
@@ -72,6 +74,45 @@ pub(crate) fn service(worker: impl ModelWorker, limits: &Limits) -> Service {
     Service::new(vec![model], Vec::new())
 }
 
+/// A worker that says "to ", and " be" when it is told to.
+#[derive(Clone, Default)]
+pub(crate) struct Gated {
+    open: CancellationToken,
+}
+
+impl Gated {
+    /// Lets all answers come to their end.
+    pub(crate) fn open(&self) {
+        self.open.cancel();
+    }
+}
+
+#[async_trait]
+impl ModelWorker for Gated {
+    async fn infer(&self, _request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        let open = self.open.clone();
+        Ok(TokenStream::generate(async move |mut out| {
+            out.emit(TokenEvent::text_delta("to ")).await;
+            open.cancelled().await;
+            out.emit(TokenEvent::text_delta("be")).await;
+            out.emit(TokenEvent::finish(FinishReason::Stop, Usage::new(1, 2))).await;
+            Ok(())
+        }))
+    }
+
+    fn info(&self) -> WorkerInfo {
+        WorkerInfo::new("gated")
+    }
+}
+
+/// Lets this process have as many connections as it may.
+pub(crate) fn many_connections() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("up to the maximum anybody may go");
+}
+
 /// What a client asks.
 pub(crate) fn chat(streams: bool) -> String {
     json!({"model": "mock", "stream": streams, "messages": [{"role": "user", "content": "hello"}]}).to_string()
@@ -95,7 +136,7 @@ pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("it never came true: {what}"));
 }
 
-/// Asks over a connection of its own.
+/// Asks for an answer.
 pub(crate) async fn ask(client: &reqwest::Client, rig: &Rig, streams: bool) -> reqwest::Result<reqwest::Response> {
     client.post(rig.url(CHAT)).body(chat(streams)).send().await
 }

@@ -8,7 +8,7 @@ use crate::raw::{Raw, post};
 use crate::rig::{CHAT, Rig, ask, chat, count, json_of, millis, until};
 
 /// More than the system takes of a connection that is not read.
-fn endless() -> Script {
+pub(crate) fn endless() -> Script {
     let word = "word ".repeat(1_000);
     let script = (0..2_000).fold(Script::new().streaming(), |script, _| script.text(&word));
     script.finish()

@@ -1,4 +1,7 @@
+use bytes::Bytes;
 use orchestrator_core::token::ToolCallDelta;
+
+use serde_json::Value;
 
 use crate::chunk;
 
@@ -13,8 +16,9 @@ impl Calls {
     /// Makes a piece of a call of what came; `None` where it says nothing.
     ///
     /// Id and name are handed on in a call's first piece only, however often a server repeats them. A piece without an index
-    /// opens another call if it has an id or a name, and else belongs to the last one: some servers send whole calls so.
-    pub(super) fn piece(&mut self, came: &chunk::ToolCallDelta<'_>) -> Option<ToolCallDelta> {
+    /// opens another call if it has an id or a name, and else belongs to the last one: some servers send whole calls so. Its frame stays with
+    /// a piece that says what the frame does, no more and no less.
+    pub(super) fn piece(&mut self, came: &chunk::ToolCallDelta<'_>, frame: Option<&Bytes>) -> Option<ToolCallDelta> {
         let id = came.id().filter(|id| !id.is_empty());
         let name = came.name().filter(|name| !name.is_empty());
         let opens = id.is_some() || name.is_some();
@@ -27,7 +31,20 @@ impl Calls {
             piece.id = id.map(str::to_owned);
             piece.name = name.map(str::to_owned);
         }
+        let is_same =
+            came.index() == Some(index.into()) && came.id() == piece.id.as_deref() && name == piece.name.as_deref();
+        piece.raw = frame.filter(|frame| is_same && is_plain(frame)).cloned();
         let says_something = piece.id.is_some() || piece.name.is_some() || !piece.arguments.is_empty();
         says_something.then_some(piece)
     }
+}
+
+/// Whether a frame's only call is put as the API has it: some servers send arguments as an object, or a number for an id.
+fn is_plain(frame: &[u8]) -> bool {
+    let frame: Value = serde_json::from_slice(frame).unwrap_or_default();
+    let call = frame.pointer("/choices/0/delta/tool_calls/0").unwrap_or(&Value::Null);
+    let is_text = |value: Option<&Value>| value.is_none_or(|value| value.is_string() || value.is_null());
+    let function = call.get("function");
+    let of_function = |name: &str| function.and_then(|function| function.get(name));
+    is_text(call.get("id")) && is_text(of_function("name")) && is_text(of_function("arguments"))
 }

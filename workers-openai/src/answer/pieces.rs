@@ -67,18 +67,21 @@ impl Pieces {
             }
             return Ok(self.text(choice.content(), choice.token_ids(), raw).map(TokenEvent::Text));
         }
-        Ok(self.several(choice))
+        let parts = [choice.reasoning(), choice.content()].iter().filter(|text| !text.is_empty()).count();
+        let says_one_thing = parts + choice.tool_calls().len() == 1 && chunk.choices().len() == 1;
+        Ok(self.several(choice, Some(frame).filter(|_| says_one_thing && reason.is_none())))
     }
 
     /// Reasoning comes before what it led to. Which of the frame's tokens are whose is not told: all are of what comes first.
-    fn several(&mut self, choice: &Choice<'_>) -> Option<TokenEvent> {
+    /// `raw` is there where there is only one of all this.
+    fn several(&mut self, choice: &Choice<'_>, raw: Option<&Bytes>) -> Option<TokenEvent> {
         let ids = choice.token_ids();
         let (of_reasoning, of_text) = if choice.reasoning().is_empty() { (&[][..], ids) } else { (ids, &[][..]) };
-        let reasoning = self.text(choice.reasoning(), of_reasoning, None);
+        let reasoning = self.text(choice.reasoning(), of_reasoning, raw);
         self.more.extend(reasoning.map(TokenEvent::Reasoning));
         let text = self.text(choice.content(), of_text, None);
         self.more.extend(text.map(TokenEvent::Text));
-        let calls = choice.tool_calls().iter().filter_map(|call| self.calls.piece(call));
+        let calls = choice.tool_calls().iter().filter_map(|call| self.calls.piece(call, raw));
         self.more.extend(calls.map(|call| TokenEvent::ToolCall(Box::new(call))));
         self.next()
     }

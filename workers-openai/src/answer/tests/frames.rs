@@ -28,7 +28,11 @@ impl Answer {
 
     fn calls(&self) -> Vec<ToolCallDelta> {
         let call = |event: &TokenEvent| match event {
-            TokenEvent::ToolCall(call) => Some((**call).clone()),
+            TokenEvent::ToolCall(call) => {
+                let mut call = (**call).clone();
+                call.raw = None;
+                Some(call)
+            }
             _ => None,
         };
         self.events.iter().filter_map(call).collect()
@@ -120,6 +124,35 @@ async fn reasoning_comes_before_the_text_of_its_frame() {
     let read = answer(&[delta(&json!({"content": "yes", "reasoning_content": "hm"})), end("stop")]).await;
     assert!(matches!(&read.events[0], TokenEvent::Reasoning(text) if text.text() == "hm"));
     assert_eq!(read.events[1].text(), "yes");
+}
+
+#[tokio::test]
+async fn reasoning_and_calls_come_with_a_frame_that_says_the_same() {
+    let call = |call: Value| delta(&json!({"tool_calls": [call]}));
+    let opening = json!({"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{"}});
+    let same = [
+        delta(&json!({"reasoning_content": "hm"})),
+        call(opening.clone()),
+        call(json!({"index": 0, "function": {"arguments": "}"}})),
+    ];
+    // Names that come again, an index that is missing, arguments that are an object, and two calls at once.
+    let other = [
+        call(opening.clone()),
+        call(json!({"id": "d", "function": {"name": "f", "arguments": ""}})),
+        call(json!({"index": 2, "id": "e", "function": {"name": "f", "arguments": {"a": 1}}})),
+        delta(&json!({"tool_calls": [opening.clone(), opening]})),
+    ];
+    let read = answer(&[&same[..], &other[..], &[end("tool_calls")]].concat()).await;
+    let raw = |event: &TokenEvent| match event {
+        TokenEvent::Text(text) | TokenEvent::Reasoning(text) => text.raw().cloned(),
+        TokenEvent::ToolCall(call) => call.raw.clone(),
+        TokenEvent::Reset | TokenEvent::Finish(_) => None,
+    };
+    let frames: Vec<_> = read.events.iter().map(raw).collect();
+    assert!(frames.len() > same.len() + 2 && frames[same.len()..].iter().all(Option::is_none), "{frames:?}");
+    for (frame, sent) in frames.iter().zip(same) {
+        assert_eq!(frame.as_deref(), Some(sent.to_string().as_bytes()));
+    }
 }
 
 #[tokio::test]

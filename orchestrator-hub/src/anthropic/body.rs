@@ -1,0 +1,128 @@
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::tools::{Choice, Tool};
+
+/// The body of a request for a message.
+#[derive(Deserialize)]
+pub(super) struct Body {
+    pub(super) model: String,
+    pub(super) max_tokens: u64,
+    pub(super) messages: Vec<Turn>,
+    pub(super) system: Option<Content>,
+    pub(super) stop_sequences: Option<Vec<String>>,
+    pub(super) stream: Option<bool>,
+    pub(super) temperature: Option<f32>,
+    pub(super) top_p: Option<f32>,
+    pub(super) top_k: Option<u64>,
+    pub(super) tools: Option<Vec<Tool>>,
+    pub(super) tool_choice: Option<Choice>,
+    pub(super) metadata: Option<Metadata>,
+    pub(super) thinking: Option<Thinking>,
+    pub(super) output_config: Option<OutputConfig>,
+    /// Everything else, for the server behind.
+    #[serde(flatten)]
+    pub(super) vendor: Map<String, Value>,
+}
+
+/// One turn of the conversation.
+#[derive(Deserialize)]
+pub(super) struct Turn {
+    pub(super) role: Role,
+    pub(super) content: Content,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Role {
+    User,
+    Assistant,
+    /// In the middle of a conversation, where the model's server knows such.
+    System,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "`content` must be a text or a list of blocks, each with its `type` and what belongs to that"
+)]
+pub(super) enum Content {
+    Text(String),
+    Blocks(Vec<Block>),
+}
+
+/// A part of a turn. Marks for a cache, and citations of what is no document here, are passed over.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Block {
+    Text {
+        text: String,
+    },
+    Image {
+        source: Source,
+    },
+    ToolUse {
+        id: String,
+        name: String,
+        input: Value,
+    },
+    ToolResult {
+        tool_use_id: String,
+        content: Option<Content>,
+    },
+    Thinking {
+        thinking: String,
+    },
+    /// Nobody but its author can read it.
+    RedactedThinking {},
+}
+
+/// Where a picture is.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Source {
+    Base64 { media_type: String, data: String },
+    Url { url: String },
+}
+
+#[derive(Deserialize)]
+pub(super) struct Metadata {
+    pub(super) user_id: Option<String>,
+}
+
+/// Whether the client wants to read the model's reasoning. How much there is of it is the server's affair.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub(super) enum Thinking {
+    Enabled,
+    Adaptive,
+    Disabled,
+}
+
+#[derive(Deserialize)]
+pub(super) struct OutputConfig {
+    pub(super) format: Option<Format>,
+}
+
+/// The shape that the answer must have.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Format {
+    JsonSchema { schema: Value },
+}
+
+impl Body {
+    pub(super) fn streams(&self) -> bool {
+        self.stream == Some(true)
+    }
+
+    /// Returns whether reasoning is shown.
+    pub(super) fn shows_thinking(&self) -> bool {
+        self.thinking.is_some_and(|thinking| thinking != Thinking::Disabled)
+    }
+
+    /// Returns whom the client names, which is a session here.
+    pub(super) fn user(&self) -> Option<String> {
+        self.metadata.as_ref()?.user_id.clone()
+    }
+}

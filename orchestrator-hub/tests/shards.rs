@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 const CORES: NonZeroUsize = NonZeroUsize::new(3).expect("above zero");
 
@@ -24,19 +25,22 @@ const CORES: NonZeroUsize = NonZeroUsize::new(3).expect("above zero");
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Says on which thread it was asked, and goes on when it is told to.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Whereabouts {
     open: CancellationToken,
+    /// Its answers that have neither ended nor been dropped.
+    answers: TaskTracker,
 }
 
 #[async_trait]
 impl ModelWorker for Whereabouts {
     async fn infer(&self, _request: InferenceRequest) -> Result<TokenStream, WorkerError> {
         let thread = thread::current().name().unwrap_or_default().to_owned();
-        let open = self.open.clone();
+        let (open, answer) = (self.open.clone(), self.answers.token());
         Ok(TokenStream::generate(async move |mut out| {
             out.emit(TokenEvent::text_delta(thread)).await;
             open.cancelled().await;
+            drop(answer);
             out.emit(TokenEvent::finish(FinishReason::Stop, Usage::new(1, 1))).await;
             Ok(())
         }))
@@ -96,7 +100,7 @@ impl Rig {
 }
 
 fn open() -> Whereabouts {
-    let worker = Whereabouts { open: CancellationToken::new() };
+    let worker = Whereabouts::default();
     worker.open.cancel();
     worker
 }
@@ -138,7 +142,7 @@ async fn requests_of_a_connection_run_where_it_was_accepted() {
 
 #[tokio::test]
 async fn what_runs_anywhere_is_finished_before_it_ends() {
-    let worker = Whereabouts { open: CancellationToken::new() };
+    let worker = Whereabouts::default();
     let rig = Rig::of(&worker, Placement::Session);
     let mut running = JoinSet::new();
     for number in 0..24 {
@@ -160,12 +164,24 @@ async fn what_runs_anywhere_is_finished_before_it_ends() {
 
 #[tokio::test]
 async fn a_client_that_leaves_stops_what_runs_on_another_core() {
-    let worker = Whereabouts { open: CancellationToken::new() };
+    let worker = Whereabouts::default();
     let rig = Rig::of(&worker, Placement::Session);
-    for number in 0..6 {
-        let asked = rig.ask(&reqwest::Client::new(), &format!("session {number}"), true).await;
-        drop(asked);
+    for number in 0..12 {
+        let (client, session) = (reqwest::Client::new(), format!("session {number}"));
+        let asked = rig.ask(&client, &session, number % 2 == 0);
+        // One that streams has begun, one that does not is still waiting for its answer.
+        tokio::select! {
+            response = asked => drop(response),
+            () = until(|| worker.answers.len() > 0) => {}
+        }
+        timeout(PATIENCE, until(|| worker.answers.is_empty())).await.expect("its answer is dropped");
     }
-    // Nothing is ever let finish, so it ends only because nothing runs any more: long before the grace period is over.
     rig.end().await;
+}
+
+/// Looks until it is so.
+async fn until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        tokio::task::yield_now().await;
+    }
 }

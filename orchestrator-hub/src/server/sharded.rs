@@ -133,7 +133,8 @@ fn around(gateways: &[Gateway], shard: usize) -> Vec<Gateway> {
 }
 
 /// What each core may take, so that all of them together take what one client may.
-fn share(limits: Limits, cores: NonZeroUsize) -> Limits {
+fn share(mut limits: Limits, cores: NonZeroUsize) -> Limits {
     let connections = limits.connections.get().div_ceil(cores.get());
-    Limits { connections: NonZeroUsize::new(connections).unwrap_or(NonZeroUsize::MIN), ..limits }
+    limits.connections = NonZeroUsize::new(connections).unwrap_or(NonZeroUsize::MIN);
+    limits
 }

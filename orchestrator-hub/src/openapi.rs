@@ -39,7 +39,7 @@ fn document() -> Value {
 }
 
 fn paths() -> Value {
-    let stream = "events, each with a piece of the answer, where `stream` is true";
+    let stream = "Events, each with a piece of the answer, where `stream` is true.";
     let id = json!({"name": "id", "in": "path", "required": true, "schema": {"type": "string", "minLength": 1}});
     let embeds = "Embeds texts.";
     json!({
@@ -62,7 +62,8 @@ fn paths() -> Value {
 fn asks(summary: &str, request: &str, answer: &str, fault: &str, stream: Option<&str>) -> Value {
     let mut content = json!({"application/json": {"schema": named(answer)}});
     if let Some(stream) = stream {
-        content["text/event-stream"] = json!({"schema": {"type": "string", "description": stream}});
+        let event = json!({"data": {"type": "string"}, "event": {"type": "string"}});
+        content["text/event-stream"] = json!({"schema": described(object(&["data"], &event), stream)});
     }
     // Anthropic's API says by a status of its own that there is too much to do.
     let overloaded = if fault == "MessageError" { 529 } else { 503 };
@@ -131,6 +132,11 @@ fn schemas() -> Value {
 /// An object with these fields, of which those must be there.
 fn object(required: &[&str], properties: &Value) -> Value {
     json!({"type": "object", "required": required, "properties": properties})
+}
+
+fn described(mut schema: Value, description: &str) -> Value {
+    schema["description"] = description.into();
+    schema
 }
 
 /// A field that may also be `null`.

@@ -13,6 +13,8 @@ pub(crate) struct Fault {
     /// The field of the request that is wrong.
     pub(crate) param: Option<String>,
     pub(crate) retry_after: Option<Duration>,
+    /// What is behind it, where that is not for the client.
+    pub(crate) cause: Option<String>,
 }
 
 /// What kind of fault it is: decides the status, and the names that the APIs have for it.
@@ -76,7 +78,7 @@ impl FaultKind {
 
 impl Fault {
     pub(crate) fn new(kind: FaultKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), param: None, retry_after: None }
+        Self { kind, message: message.into(), param: None, retry_after: None, cause: None }
     }
 
     /// A request whose field `param` is wrong.
@@ -96,7 +98,13 @@ impl From<Error> for Fault {
         let kind = kind(&error);
         let of_server = || error.worker_error().filter(|_| kind == FaultKind::Invalid).and_then(WorkerError::body);
         let param = error.field().map(str::to_owned).or_else(|| param(of_server()?));
-        Self { kind, message: message(&error, kind), param, retry_after: error.retry_after() }
+        Self {
+            kind,
+            message: message(&error, kind),
+            param,
+            retry_after: error.retry_after(),
+            cause: Some(chain(&error)),
+        }
     }
 }
 
@@ -134,6 +142,12 @@ const fn of_worker(kind: WorkerErrorKind) -> FaultKind {
         // A key of ours that the server does not take is no fault of the client's.
         _ => FaultKind::BadGateway,
     }
+}
+
+/// An error and all that is behind it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let behind = std::iter::successors(error.source(), |error| error.source());
+    behind.fold(error.to_string(), |told, error| format!("{told}: {error}"))
 }
 
 /// What the client is told: what a server said of its request in full, and of everything else what it needs.

@@ -30,7 +30,11 @@ fn settings(at: &Path, worker: &Worker) -> Vec<Problem> {
             "header" => "headers",
             other => other,
         };
-        Problem::new(at.key(field), fault.problem())
+        let problem = Problem::new(at.key(field), fault.problem());
+        if field != "url" || !fault.problem().starts_with("needs TLS") {
+            return problem;
+        }
+        Problem::new(at.key(field), "needs TLS, which this program was built without").expected("`http://`")
     };
     worker_faults(worker).into_iter().map(problem).collect()
 }

@@ -64,16 +64,19 @@ fn step_into(node: &Node, step: &str, path: &Path) -> Result<Step, Problem> {
             let known = entries.keys().find(|key| same(key, step)).cloned();
             Ok(Step::Key(known.unwrap_or_else(|| step.to_lowercase())))
         }
-        Value::List(items) => {
-            let index = step.parse().ok().filter(|index| *index <= items.len());
-            let expected = || format!("a number from 0 to {}", items.len());
-            index.map(Step::Index).ok_or_else(|| {
-                Problem::new(path.clone(), format!("`{step}` is no place in the list")).expected(expected())
-            })
+        Value::List(items) => place_in_list(step, items.len(), path),
+        _ if step.bytes().all(|byte| byte.is_ascii_digit()) && !path.steps().is_empty() && !is_named(path) => {
+            place_in_list(step, 0, path)
         }
-        _ if step == "0" && !path.steps().is_empty() && !is_named(path) => Ok(Step::Index(0)),
         _ => Ok(Step::Key(step.to_lowercase())),
     }
+}
+
+/// The place that a number means, the one behind the last among them.
+fn place_in_list(step: &str, length: usize, path: &Path) -> Result<Step, Problem> {
+    let index = step.parse().ok().filter(|index| *index <= length);
+    let problem = || Problem::new(path.clone(), format!("`{step}` is no place in the list"));
+    index.map(Step::Index).ok_or_else(|| problem().expected(format!("a number from 0 to {length}")))
 }
 
 /// Whether the names there are the user's, so that `0` may be one.

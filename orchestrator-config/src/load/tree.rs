@@ -135,6 +135,26 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// The same of places that are counted in characters.
+pub(super) struct CharLines {
+    /// Where each line begins.
+    starts: Vec<usize>,
+    length: usize,
+}
+
+impl CharLines {
+    pub(super) fn new(text: &str) -> Self {
+        let behind = text.chars().enumerate().filter(|(_, c)| *c == '\n').map(|(at, _)| at + 1);
+        Self { starts: [0].into_iter().chain(behind).collect(), length: text.chars().count() }
+    }
+
+    pub(super) fn place(&self, at: usize) -> Place {
+        let at = at.min(self.length);
+        let line = self.starts.partition_point(|start| *start <= at).max(1);
+        Place::File { line, column: at - self.starts[line - 1] + 1 }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +164,9 @@ mod tests {
         let lines = Lines::new("a = 1\nö = \"x\"\n");
         assert_eq!(lines.place(0), Place::File { line: 1, column: 1 });
         assert_eq!(lines.place("a = 1\nö".len()), Place::File { line: 2, column: 2 });
+        assert_eq!(lines.place(usize::MAX), Place::File { line: 3, column: 1 });
+        let lines = CharLines::new("a = 1\nö = \"x\"\n");
+        assert_eq!(lines.place(7), Place::File { line: 2, column: 2 });
         assert_eq!(lines.place(usize::MAX), Place::File { line: 3, column: 1 });
     }
 }

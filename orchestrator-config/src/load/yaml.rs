@@ -6,7 +6,7 @@ use std::collections::btree_map::Entry as Slot;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
 use serde_json::Number;
 
-use super::tree::{Entry, Node, Value};
+use super::tree::{CharLines, Entry, Node, Value};
 use crate::fault::{Fault, Place, Problem};
 use crate::path::Path;
 
@@ -17,8 +17,13 @@ const MOST_NODES: usize = 100_000;
 const DEEPEST: usize = 64;
 
 pub(super) fn parse(text: &str) -> Result<Node, Vec<Fault>> {
-    let mut reader =
-        Reader { events: Parser::new_from_str(text), anchors: BTreeMap::new(), nodes: 0, faults: Vec::new() };
+    let mut reader = Reader {
+        events: Parser::new_from_str(text),
+        lines: CharLines::new(text),
+        anchors: BTreeMap::new(),
+        nodes: 0,
+        faults: Vec::new(),
+    };
     match reader.document() {
         Ok(tree) if reader.faults.is_empty() => Ok(tree),
         Ok(_) => Err(reader.faults),
@@ -28,6 +33,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Vec<Fault>> {
 
 struct Reader<'a> {
     events: Parser<'a, StrInput<'a>>,
+    lines: CharLines,
     /// What aliases may repeat, and how many values that is.
     anchors: BTreeMap<usize, (Node, usize)>,
     nodes: usize,
@@ -37,10 +43,19 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<(Event<'a>, Place), Fault> {
         match self.events.next_event() {
-            Some(Ok((event, span))) => Ok((event, place(span.start))),
-            Some(Err(error)) => Err(no_yaml(&error)),
+            Some(Ok((event, span))) => Ok((event, self.place(span.start))),
+            Some(Err(error)) => Err(self.no_yaml(&error)),
             None => Ok((Event::StreamEnd, Place::File { line: 1, column: 1 })),
         }
+    }
+
+    /// By the characters before it: what the parser takes for the end of a line is more than editors do.
+    fn place(&self, marker: Marker) -> Place {
+        self.lines.place(marker.index())
+    }
+
+    fn no_yaml(&self, error: &ScanError) -> Fault {
+        fault(self.place(*error.marker()), format!("is no YAML: {}", error.info()))
     }
 
     fn document(&mut self) -> Result<Node, Fault> {
@@ -157,14 +172,6 @@ fn integer(text: &str) -> Option<Number> {
         Some("0o") => based(&text[2..], 8),
         _ => text.parse::<i64>().ok().map(Number::from),
     }
-}
-
-fn place(marker: Marker) -> Place {
-    Place::File { line: marker.line().max(1), column: marker.col() + 1 }
-}
-
-fn no_yaml(error: &ScanError) -> Fault {
-    fault(place(*error.marker()), format!("is no YAML: {}", error.info()))
 }
 
 fn fault(place: Place, problem: impl Into<String>) -> Fault {

@@ -43,6 +43,8 @@ pub(crate) struct Events<W> {
     first: Option<TokenEvent>,
     buffer: BytesMut,
     is_over: bool,
+    /// The request's, which is left before its answer is read.
+    span: tracing::Span,
 }
 
 /// Where a piece of the body is long enough to be sent, though more may be ready.
@@ -50,7 +52,14 @@ const ENOUGH: usize = 16 * 1024;
 
 impl<W: Wording> Events<W> {
     pub(crate) fn new(answer: Answer<Tokens>, first: TokenEvent, wording: W) -> Self {
-        Self { answer, wording, first: Some(first), buffer: BytesMut::new(), is_over: false }
+        Self {
+            answer,
+            wording,
+            first: Some(first),
+            buffer: BytesMut::new(),
+            is_over: false,
+            span: tracing::Span::current(),
+        }
     }
 
     /// Writes all that is ready.
@@ -86,7 +95,9 @@ impl<W: Wording> Events<W> {
     }
 
     fn break_off(&mut self, fault: &Fault) {
-        tracing::warn!(status = fault.kind.status().as_u16(), message = fault.message, "an answer broke off");
+        let Fault { message, cause, .. } = fault;
+        let status = fault.kind.status().as_u16();
+        self.span.in_scope(|| tracing::warn!(status, message, cause, "an answer broke off"));
         self.wording.fault(fault, &mut self.buffer);
         self.is_over = true;
     }

@@ -3,10 +3,16 @@ use std::sync::Arc;
 use http::HeaderMap;
 use orchestrator_core::request::{Priority, RequestOptions};
 
+use super::journal::{self, AskedModel};
 use crate::keys::Key;
 
 /// The header in which a client names its conversation.
 const SESSION: &str = "x-session-id";
+
+/// The conversation that a request belongs to, as far as its headers tell.
+pub(crate) fn session(headers: &HeaderMap) -> Option<&str> {
+    headers.get(SESSION).and_then(|session| session.to_str().ok()).filter(|session| !session.is_empty())
+}
 
 /// Who asks: what is known of a client before its request is read.
 #[derive(Debug, Clone)]
@@ -14,16 +20,24 @@ pub(crate) struct Caller {
     pub(crate) session: Option<Arc<str>>,
     pub(crate) tenant: Option<Arc<str>>,
     pub(crate) priority: Priority,
+    /// Where the model that it asks for is noted, if anywhere.
+    pub(super) model: Option<AskedModel>,
 }
 
 impl Caller {
     pub(crate) fn new(headers: &HeaderMap, key: Option<&Key>) -> Self {
-        let session =
-            headers.get(SESSION).and_then(|session| session.to_str().ok()).filter(|session| !session.is_empty());
         Self {
-            session: session.map(Arc::from),
+            session: session(headers).map(Arc::from),
             tenant: key.and_then(|key| key.tenant.clone()),
             priority: key.map_or(Priority::Normal, |key| key.priority),
+            model: None,
+        }
+    }
+
+    /// Notes which model it asks for.
+    pub(crate) fn asks_for(&self, model: &str) {
+        if let Some(asked) = &self.model {
+            journal::note(asked, model);
         }
     }
 

@@ -15,6 +15,7 @@ use tower_service::Service as _;
 use tracing::Instrument;
 
 use super::figures::HttpFigures;
+use super::journal::Entry;
 use super::routes::{Dialect, Figures, ROUTES, Route, of_path, router};
 use crate::fault::{Fault, FaultKind};
 use crate::gateway::{Caller, Site};
@@ -31,6 +32,7 @@ pub struct Gateway {
     router: Router,
     keys: Keys,
     figures: Arc<HttpFigures>,
+    writes_journal: bool,
 }
 
 impl Gateway {
@@ -39,12 +41,25 @@ impl Gateway {
     pub fn new(service: Service, keys: Keys, limits: Limits, figures: Option<Figures>) -> Self {
         let site = Site::new(service, limits);
         let router = router(site.clone(), figures);
-        Self { site, router, keys, figures: Arc::new(HttpFigures::new()) }
+        Self { site, router, keys, figures: Arc::new(HttpFigures::new()), writes_journal: false }
+    }
+
+    /// Writes an event of level INFO for each request that is over: its id, its route, status, milliseconds, model and tenant, and
+    /// nothing of what was said.
+    #[must_use]
+    pub const fn access_log(mut self) -> Self {
+        self.writes_journal = true;
+        self
     }
 
     /// Takes nothing more: what is asked from now on is refused as unavailable, and `/readyz` says so.
     pub fn close(&self) {
         self.site.drain();
+    }
+
+    /// Returns whether it takes nothing more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.site.is_draining()
     }
 
     /// Cancels what is still running; each request is told so. Returns when nothing of it is left.
@@ -72,20 +87,29 @@ impl Gateway {
         let id = request_id::of(request.headers());
         let number = of_path(request.uri().path());
         let route = &ROUTES[number];
-        let span = tracing::info_span!("http", request_id = id.to_str().unwrap_or_default(), route = route.path);
-        let response = self.answer(request.map(Body::new), route).instrument(span).await;
-        let mut response = worded(response, route.dialect, &id);
+        let mut entry = self.writes_journal.then(|| Entry::new(id.clone(), route.path, started));
+        // Of the highest level, so that whatever is told of a request tells its id.
+        let span = tracing::error_span!("http", request_id = id.to_str().unwrap_or_default(), route = route.path);
+        let response = self.answer(request.map(Body::new), route, entry.as_mut()).instrument(span).await;
+        let mut response = worded(response, route, &id);
         response.headers_mut().insert(request_id::HEADER, id);
         self.figures.count(number, response.status().as_u16(), started.elapsed());
-        response
+        match entry {
+            Some(entry) => entry.follow(response),
+            None => response,
+        }
     }
 
-    async fn answer(&self, mut request: Request, route: &Route) -> Response {
+    async fn answer(&self, mut request: Request, route: &Route, entry: Option<&mut Entry>) -> Response {
         let key = match self.admit(request.headers(), route) {
             Ok(key) => key,
             Err(fault) => return axum::response::IntoResponse::into_response(fault),
         };
-        let caller = Caller::new(request.headers(), key);
+        let mut caller = Caller::new(request.headers(), key);
+        if let Some(entry) = entry {
+            entry.tenant(caller.tenant.clone());
+            caller.model = Some(entry.model());
+        }
         request.extensions_mut().insert(caller);
         let Ok(response) = self.router.clone().call(request).await;
         response
@@ -122,17 +146,29 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     bearer.or_else(|| headers.get("x-api-key").map(HeaderValue::as_bytes))
 }
 
+/// Failures that are not the client's are told to whoever runs the service, with their cause.
+fn tell(fault: &Fault, route: &Route, id: &HeaderValue) {
+    let (status, request_id) = (fault.kind.status(), id.to_str().unwrap_or_default());
+    let Fault { message, cause, .. } = fault;
+    if status.is_server_error() {
+        let status = status.as_u16();
+        tracing::warn!(request_id, route = route.path, status, message, cause, "a request failed");
+    } else {
+        tracing::debug!(request_id, route = route.path, status = status.as_u16(), message, "refused");
+    }
+}
+
 /// Puts a fault into the words of its API; any other response stays as it is.
-fn worded(mut response: Response, dialect: Dialect, id: &HeaderValue) -> Response {
+fn worded(mut response: Response, route: &Route, id: &HeaderValue) -> Response {
     let Some(fault) = response.extensions_mut().remove::<Fault>() else { return response };
-    let body = match dialect {
+    let body = match route.dialect {
         Dialect::OpenAi => openai::fault_body(&fault),
         Dialect::Anthropic => {
             *response.status_mut() = anthropic::fault_status(fault.kind);
             anthropic::fault_body(&fault, id.to_str().ok())
         }
     };
-    tracing::debug!(status = fault.kind.status().as_u16(), message = fault.message, "refused");
+    tell(&fault, route, id);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     // It was told before there was a body.

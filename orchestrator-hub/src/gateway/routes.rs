@@ -99,5 +99,9 @@ fn metrics(figures: &Figures) -> Response {
 
 /// Whether requests are taken: not while the service ends, and not while nothing answers.
 async fn ready(State(site): State<Site>) -> (StatusCode, &'static str) {
-    if site.is_draining() { (StatusCode::SERVICE_UNAVAILABLE, "draining\n") } else { (StatusCode::OK, "ready\n") }
+    match (site.is_draining(), site.is_served()) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "no model server takes requests\n"),
+        (false, true) => (StatusCode::OK, "ready\n"),
+    }
 }

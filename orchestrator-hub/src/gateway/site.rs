@@ -6,6 +6,8 @@ use orchestrator_config::{Embeddings, Model, ModelName, Service, Texts};
 use orchestrator_core::answer::{Answer, Tokens};
 use orchestrator_core::pipeline::Pipeline;
 use orchestrator_core::request::{PromptRequest, RequestOptions};
+use tokio::time::Instant;
+use workers_pool::{BreakerState, MemberState, MemberStats};
 
 use crate::fault::Fault;
 use crate::gateway::Caller;
@@ -41,6 +43,20 @@ impl Site {
 
     pub(crate) fn drain(&self) {
         self.0.is_draining.store(true, Ordering::Release);
+    }
+
+    /// Returns whether anybody answers: a member of a pool that takes requests, where there are pools.
+    pub(super) fn is_served(&self) -> bool {
+        let pools = &self.service().pools;
+        let takes = |member: &MemberStats| {
+            let is_tried = match member.breaker.state {
+                // A server that may be asked to show that it is well again needs requests for that.
+                BreakerState::Open { probe_at } => probe_at <= Instant::now(),
+                _ => true,
+            };
+            member.state == MemberState::Serving && is_tried
+        };
+        pools.is_empty() || pools.iter().any(|(_, pool)| pool.stats().members.iter().any(takes))
     }
 
     /// Finds what answers prompts for a model.
@@ -102,6 +118,7 @@ impl EmbeddingModel<'_> {
     ///
     /// Says why they were not.
     pub(crate) async fn embed(&self, texts: Texts, caller: &Caller, user: Option<&str>) -> Result<Embeddings, Fault> {
+        caller.asks_for(self.asked);
         let mut answer = self.pipeline.submit_with(texts, options(self.model, caller, user)).await?;
         Ok(answer.output().await?)
     }
@@ -131,6 +148,7 @@ impl ChatModel<'_> {
         caller: &Caller,
         user: Option<&str>,
     ) -> Result<Answer<Tokens>, Fault> {
+        caller.asks_for(self.asked);
         let prompt = prompt.model(upstream(self.model, self.asked));
         Ok(self.pipeline.submit_with(prompt, options(self.model, caller, user)).await?)
     }

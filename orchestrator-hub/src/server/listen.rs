@@ -1,78 +1,159 @@
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto::Builder;
 use orchestrator_config::file::Limits;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection;
+use super::socket::Times;
+use super::streams::Streams;
+use super::way::Way;
 use crate::gateway::Gateway;
+
+/// How much the system takes of a connection whose client does not read; Linux takes twice as much. Left to itself it takes
+/// megabytes.
+const SEND_BUFFER: u32 = 256 * 1024;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// How much of a stream over HTTP/2 waits in this process for its client to make room.
+const STREAM_BUFFER: usize = 64 * 1024;
+
+/// How much of a body a client may send ahead over HTTP/2.
+const STREAM_WINDOW: u32 = 256 * 1024;
+
+/// How many requests there may be at once on one connection over HTTP/2.
+pub(super) const STREAMS: u32 = 256;
+
+/// What a client is told for whom there is no room.
+const NO_ROOM: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
 
 /// What all connections share.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) gateway: Gateway,
-    pub(super) http: Arc<Builder<TokioExecutor>>,
+    pub(super) way: Way,
+    pub(super) http: Arc<Builder<Streams>>,
+    pub(super) times: Times,
     /// Connections that there may still be.
     room: Arc<Semaphore>,
-    /// Take nothing new.
-    pub(super) stop: CancellationToken,
+    /// All tasks: listeners, connections and streams.
+    pub(super) tasks: TaskTracker,
+    /// Requests that were there before the server was told to end.
+    pub(super) work: TaskTracker,
+    /// Take no connections, and close those that there are as soon as nothing is asked on them.
+    pub(super) leave: CancellationToken,
     /// End now.
     pub(super) kill: CancellationToken,
 }
 
 impl Shared {
-    pub(super) fn new(gateway: Gateway, limits: &Limits, stop: CancellationToken, kill: CancellationToken) -> Self {
+    pub(super) fn new(gateway: Gateway, limits: &Limits) -> Self {
         let room = Arc::new(Semaphore::new(limits.connections.get().min(Semaphore::MAX_PERMITS)));
-        Self { gateway, http: Arc::new(http(limits)), room, stop, kill }
+        let (tasks, times, kill) = (TaskTracker::new(), Times::new(limits), CancellationToken::new());
+        let http = Arc::new(http(limits, Streams::new(tasks.clone(), times.stall)));
+        Self {
+            gateway,
+            way: Way::Here,
+            http,
+            times,
+            room,
+            tasks,
+            work: TaskTracker::new(),
+            leave: kill.child_token(),
+            kill,
+        }
     }
 }
 
-fn http(limits: &Limits) -> Builder<TokioExecutor> {
-    let mut http = Builder::new(TokioExecutor::new());
-    http.http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from(limits.header_time))
-        .max_buf_size(limits.headers.get().max(8192));
+/// HTTP/1 needs no timer: its headers, and the time between requests, are the socket's.
+fn http(limits: &Limits, streams: Streams) -> Builder<Streams> {
+    let mut http = Builder::new(streams);
+    // It bounds what waits to be written as well.
+    http.http1().header_read_timeout(None).max_buf_size(limits.headers.get().max(8192));
     http.http2()
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(limits.headers.get()).unwrap_or(u32::MAX))
+        .max_concurrent_streams(STREAMS)
+        .max_send_buf_size(STREAM_BUFFER)
+        .initial_stream_window_size(STREAM_WINDOW)
         .keep_alive_interval(Duration::from(limits.idle_time));
     http
 }
 
-/// Accepts connections until the server stops.
-pub(super) async fn accept(listener: TcpListener, shared: Shared, connections: TaskTracker) {
-    while let Some(Ok(room)) = shared.stop.run_until_cancelled(shared.room.clone().acquire_owned()).await {
-        let Some(accepted) = shared.stop.run_until_cancelled(listener.accept()).await else { break };
+/// Listens at an address.
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    open(address, |_| Ok(()))
+}
+
+/// Listens at an address beside others of this process; the system gives each connection to one of them.
+pub(super) fn share(address: SocketAddr) -> io::Result<StdListener> {
+    let listener = open(address, share_port);
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen at {address}: {error}"));
+    listener.and_then(TcpListener::into_std).map_err(named)
+}
+
+#[cfg(unix)]
+fn share_port(socket: &TcpSocket) -> io::Result<()> {
+    socket.set_reuseport(true)
+}
+
+#[cfg(not(unix))]
+fn share_port(_socket: &TcpSocket) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "listeners do not share a port on this system"))
+}
+
+fn open(address: SocketAddr, prepare: impl FnOnce(&TcpSocket) -> io::Result<()>) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // Elsewhere it would let others take the address.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    prepare(&socket)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Accepts connections until the server leaves.
+pub(super) async fn accept(listener: TcpListener, shared: Shared) {
+    while let Some(accepted) = shared.leave.run_until_cancelled(listener.accept()).await {
         match accepted {
-            Ok((stream, _)) => {
-                let shared = shared.clone();
-                connections.spawn(async move {
-                    connection::serve(stream, shared).await;
-                    drop(room);
-                });
-            }
+            Ok((stream, _)) => take(stream, &shared),
             Err(error) => pause(&error).await,
         }
     }
 }
 
+/// Serves a connection where there is room for it, and refuses it where not.
+fn take(stream: TcpStream, shared: &Shared) {
+    let Ok(room) = shared.room.clone().try_acquire_owned() else {
+        // The buffer of a new connection has room for it; if not, the client sees that the connection ends.
+        drop(stream.try_write(NO_ROOM));
+        return;
+    };
+    // Where it cannot be set, the connection is slower, and no worse.
+    drop(stream.set_nodelay(true));
+    let shared = shared.clone();
+    shared.tasks.clone().spawn(async move {
+        connection::serve(stream, shared).await;
+        drop(room);
+    });
+}
+
 /// A connection that is gone again is nobody's fault; where the system has no room, it is asked again in a moment.
-async fn pause(error: &std::io::Error) {
-    use std::io::ErrorKind as K;
+async fn pause(error: &io::Error) {
+    use io::ErrorKind as K;
     if !matches!(error.kind(), K::ConnectionAborted | K::ConnectionReset | K::Interrupted) {
         tracing::warn!(%error, "connections cannot be accepted now");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-/// Sets what all connections have in common.
-pub(super) fn prepare(stream: &TcpStream) {
-    // Where it cannot be set, the connection is slower, and no worse.
-    drop(stream.set_nodelay(true));
 }

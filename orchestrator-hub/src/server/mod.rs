@@ -2,24 +2,42 @@
 
 mod connection;
 mod listen;
+mod patience;
+mod response;
+mod sharded;
+mod socket;
+mod streams;
+mod traffic;
+mod way;
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use orchestrator_config::file::Limits;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+
+pub use sharded::ShardedServer;
 
 use crate::gateway::Gateway;
+use listen::Shared;
+use way::Way;
 
 /// Listens, and hands what comes to a [`Gateway`].
 #[derive(Debug)]
 pub struct Server {
-    listeners: Vec<TcpListener>,
+    entrances: Vec<Entrance>,
     limits: Limits,
+}
+
+/// A listener, and where what comes by it goes.
+#[derive(Debug)]
+struct Entrance {
+    listener: TcpListener,
+    way: Way,
 }
 
 impl Server {
@@ -29,15 +47,14 @@ impl Server {
     ///
     /// Where an address cannot be listened at; which one, the message says.
     pub async fn bind(addresses: &[SocketAddr], limits: Limits) -> io::Result<Self> {
-        let mut listeners = Vec::new();
-        for address in addresses {
-            let listener = TcpListener::bind(address).await;
-            listeners.push(
-                listener
-                    .map_err(|error| io::Error::new(error.kind(), format!("cannot listen at {address}: {error}")))?,
-            );
-        }
-        Ok(Self { listeners, limits })
+        let named = |address: &SocketAddr, error: io::Error| {
+            io::Error::new(error.kind(), format!("cannot listen at {address}: {error}"))
+        };
+        let listen = |address: &SocketAddr| {
+            let listener = listen::listen(*address).map_err(|error| named(address, error))?;
+            Ok(Entrance { listener, way: Way::Here })
+        };
+        Ok(Self { entrances: addresses.iter().map(listen).collect::<io::Result<_>>()?, limits })
     }
 
     /// Returns where it listens.
@@ -46,34 +63,45 @@ impl Server {
     ///
     /// Where the system does not say.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.iter().map(TcpListener::local_addr).collect()
+        self.entrances.iter().map(|entrance| entrance.listener.local_addr()).collect()
     }
 
-    /// Serves until `stop` is cancelled, and then ends: nothing new is taken, what runs is finished within the grace period, and
-    /// what is left then is cancelled and told so.
+    /// Serves until `stop` is cancelled, and then ends.
+    ///
+    /// Connections are still taken then, but what is asked on them is refused as unavailable. Requests that were there before are
+    /// finished within the grace period; what is left of them then is cancelled, and told so. The last step is to close the
+    /// connections. It returns when no task is left.
     ///
     /// # Cancel safety
     ///
     /// Dropped, it closes all connections at once.
     pub async fn run(self, gateway: Gateway, stop: CancellationToken) {
-        let connections = TaskTracker::new();
-        let kill = CancellationToken::new();
-        let _killed = kill.clone().drop_guard();
-        let shared = listen::Shared::new(gateway.clone(), &self.limits, stop.clone(), kill.clone());
-        for listener in self.listeners {
-            connections.spawn(listen::accept(listener, shared.clone(), connections.clone()));
+        self.run_among(vec![gateway], stop).await;
+    }
+
+    /// Serves with the first of the gateways. Requests of its connections may run on any of them: it lets all of them end.
+    async fn run_among(self, gateways: Vec<Gateway>, stop: CancellationToken) {
+        let Some(gateway) = gateways.first().cloned() else { return };
+        let shared = Shared::new(gateway, &self.limits);
+        let _killed = shared.kill.clone().drop_guard();
+        for Entrance { listener, way } in self.entrances {
+            let mut shared = shared.clone();
+            shared.way = way;
+            shared.tasks.clone().spawn(listen::accept(listener, shared));
         }
         stop.cancelled().await;
-        gateway.close();
-        connections.close();
+        gateways.iter().for_each(Gateway::close);
+        shared.work.close();
         let grace: Duration = self.limits.grace.into();
-        if timeout(grace, connections.wait()).await.is_err() {
-            gateway.end().await;
-            // Everybody has been told; whoever does not read that is not waited for.
-            if timeout(LAST_WORDS, connections.wait()).await.is_err() {
-                kill.cancel();
-                connections.wait().await;
-            }
+        if timeout(grace, shared.work.wait()).await.is_err() {
+            join_all(gateways.iter().map(Gateway::end)).await;
+        }
+        shared.leave.cancel();
+        shared.tasks.close();
+        // Everybody has been told; whoever does not read that is not waited for.
+        if timeout(LAST_WORDS, shared.tasks.wait()).await.is_err() {
+            shared.kill.cancel();
+            shared.tasks.wait().await;
         }
     }
 }

@@ -1,0 +1,117 @@
+//! A server that is told to end.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use orchestrator_config::file::Limits;
+use orchestrator_core::testing::{MockWorker, Script};
+use tokio::time::Instant;
+
+use crate::http2::Http2;
+use crate::raw::{Raw, get, post, status};
+use crate::rig::{CHAT, Gated, Rig, ask, chat, json_of, millis, until};
+use crate::unread::{Flood, endless_chat};
+
+const EACH: usize = 8;
+
+#[tokio::test]
+async fn what_runs_is_finished_while_what_comes_is_refused() {
+    let worker = Gated::default();
+    let rig = Rig::of(worker.clone(), Limits::default()).await;
+    let client = reqwest::Client::new();
+    let running = join_all((0..2 * EACH).map(|number| ask(&client, &rig, number % 2 == 0)));
+    let mut waiting = Raw::connect(rig.address).await;
+    let others = async {
+        until("all are there", || rig.in_flight() == 2 * EACH as u64).await;
+        rig.stop.cancel();
+        until("it takes nothing more", || rig.stop.is_cancelled()).await;
+        waiting.send(get("/readyz")).await;
+        assert_eq!(status(&waiting.head().await), 503);
+        for asked in [post(CHAT, &chat(true)), post(CHAT, &chat(false))] {
+            let mut new = Raw::connect(rig.address).await;
+            new.send(asked).await;
+            let refused = new.rest().await;
+            assert_eq!(status(&refused), 503, "{refused}");
+            assert!(refused.contains("retry-after: 1") && refused.contains("connection: close"), "{refused}");
+        }
+        assert_eq!(rig.in_flight(), 2 * EACH as u64, "what runs goes on");
+        worker.open();
+    };
+    let (answers, ()) = tokio::join!(running, others);
+    for (number, answer) in answers.into_iter().enumerate() {
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status().as_u16(), 200);
+        let text = answer.text().await.expect("the whole answer");
+        assert!(if number % 2 == 0 { text.ends_with("data: [DONE]\n\n") } else { text.contains("to be") }, "{text}");
+    }
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn what_is_left_behind_the_grace_period_is_told_so() {
+    let rig = Rig::of(Gated::default(), Limits { grace: millis(200), ..Limits::default() }).await;
+    let service = rig.service.clone();
+    let client = reqwest::Client::new();
+    let http2 = Http2::connect(rig.address).await;
+    let running = join_all((0..2 * EACH).map(|number| ask(&client, &rig, number % 2 == 0)));
+    let over_http2 = http2.ask(chat(false));
+    let stop = async {
+        until("all are there", || rig.in_flight() == 2 * EACH as u64 + 1).await;
+        rig.stop.cancel();
+    };
+    let (answers, over_http2, ()) = tokio::join!(running, over_http2, stop);
+    assert_eq!(over_http2.expect("an answer").status().as_u16(), 503);
+    for (number, answer) in answers.into_iter().enumerate() {
+        let answer = answer.expect("an answer");
+        if number % 2 == 0 {
+            let text = answer.text().await.expect("a whole body");
+            assert!(text.contains("\"error\"") && !text.contains("[DONE]"), "{text}");
+        } else {
+            assert_eq!((answer.status().as_u16(), answer.headers()["retry-after"].as_bytes()), (503, b"1".as_slice()));
+            assert_eq!(json_of(answer).await["error"]["type"], "server_error");
+        }
+    }
+    rig.end().await;
+    assert_eq!(service.models[0].chat.as_ref().expect("a pipeline").stats().in_flight, 0);
+}
+
+#[tokio::test]
+async fn who_does_not_read_its_last_words_is_not_waited_for() {
+    let rig = Rig::of(Flood::new(None), Limits { grace: millis(50), ..Limits::default() }).await;
+    let mut stalled = Raw::narrow(rig.address).await;
+    stalled.send(post(CHAT, &endless_chat())).await;
+    let _idle = Raw::connect(rig.address).await;
+    until("it is there", || rig.in_flight() == 1).await;
+    let started = Instant::now();
+    rig.end().await;
+    assert!(started.elapsed() < Duration::from_secs(6), "much less than `reader_stall`");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn under_load_everybody_is_answered_or_refused() {
+    let script = Script::new().delay(Duration::from_millis(5)).text("to ").text("be").finish();
+    let rig = Rig::of(MockWorker::new(script), Limits::default()).await;
+    let client = reqwest::Client::new();
+    let one = async |number: usize| {
+        loop {
+            let is_stopping = rig.stop.is_cancelled();
+            match ask(&client, &rig, number % 2 == 0).await {
+                Ok(response) if response.status().as_u16() == 200 => {
+                    let text = response.text().await.expect("a whole answer");
+                    assert!(text.contains("[DONE]") || text.contains("to be"), "{text}");
+                }
+                Ok(response) => break assert_eq!(response.status().as_u16(), 503),
+                // When everything is done the listener is closed.
+                Err(error) => break assert!(is_stopping, "{error:?}"),
+            }
+        }
+    };
+    let load = join_all((0..2 * EACH).map(one));
+    let stop = async {
+        let chat = rig.service.models[0].chat.as_ref().expect("a pipeline");
+        until("there is load", || chat.stats().answered > 200).await;
+        rig.stop.cancel();
+    };
+    tokio::join!(load, stop);
+    rig.end().await;
+}

@@ -1,0 +1,27 @@
+//! What a server does with clients that are slow, silent, wrong or gone, and how it ends.
+//!
+//! Real sockets and the running clock: limits that shall pass are a few hundred milliseconds, and those that shall not are many
+//! seconds.
+//!
+//! - `rig`: a server to be tested, and what is asked of it;
+//! - `raw`, `http2`: a client that sends bytes as they are, and one that speaks HTTP/2;
+//! - `silent`: connections on which nothing comes, or too slowly;
+//! - `unread`: clients that do not read what they are sent;
+//! - `forms`: requests that are wrong, or more than one server could read in more than one way;
+//! - `leaving`: clients that leave;
+//! - `ending`: a server that is told to end;
+//! - `faults`: what model servers do to a request, with a fallback and without;
+//! - `secrets`: keys, which are nowhere to be found.
+
+mod ending;
+mod faults;
+
+mod forms;
+mod http2;
+mod leaving;
+mod raw;
+mod rig;
+mod secrets;
+
+mod silent;
+mod unread;

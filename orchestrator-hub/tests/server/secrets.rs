@@ -1,0 +1,121 @@
+//! Keys, which are nowhere to be found.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+use orchestrator_config::file::Limits;
+use orchestrator_core::testing::server::{Reply, Request, ScriptedServer};
+use orchestrator_hub::{Figures, Gateway, Key, Keys};
+use sha2::{Digest, Sha256};
+use tracing_subscriber::fmt::MakeWriter;
+use workers_openai::OpenAi;
+
+use crate::raw::Raw;
+use crate::rig::{CHAT, Rig, chat, service};
+
+/// The key of a client, and of the model server.
+const OF_CLIENT: &str = "sk-canary-of-client-4f81";
+const OF_SERVER: &str = "sk-canary-of-server-93d2";
+
+/// All that is logged.
+#[derive(Clone, Default)]
+struct Logs(Arc<Mutex<Vec<u8>>>);
+
+impl Logs {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+impl io::Write for Logs {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Logs {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// A server that repeats the key that it was given in whatever it says.
+async fn indiscreet() -> ScriptedServer {
+    let calls = std::sync::atomic::AtomicUsize::new(0);
+    let script = move |request: &Request| {
+        let key = request.header("authorization").unwrap_or_default().to_owned();
+        let error = format!(r#"{{"error":{{"message":"{key} is not liked","type":"x"}}}}"#);
+        match calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) % 7 {
+            0 => Reply::json(401, error),
+            1 => Reply::json(429, error),
+            2 => Reply::json(500, error),
+            3 => Reply::json(400, error),
+            4 => Reply::chunked(200, "text/event-stream").chunk(format!("data: {error}\n\n")).last_chunk(),
+            5 => Reply::raw().bytes(key).close(),
+            _ => Reply::raw().reset(),
+        }
+    };
+    ScriptedServer::start(script).await.expect("a port")
+}
+
+#[tokio::test]
+async fn no_key_is_in_a_response_a_log_a_metric_or_debug_output() {
+    let logs = Logs::default();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(logs.clone()).finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let metrics = PrometheusBuilder::new().install_recorder().expect("no other test installs one");
+    let figures: Figures = Arc::new(move || metrics.render());
+    let server = indiscreet().await;
+    let worker = OpenAi::builder().base_url(format!("{}/v1", server.base_url())).key(OF_SERVER);
+    let service = service(worker.build().expect("settings that fit"), &Limits::default());
+    let key =
+        Key { sha256: Sha256::digest(OF_CLIENT).into(), tenant: Some("acme".into()), priority: Default::default() };
+    let keys = Keys::from_iter([key]);
+    let gateway = Gateway::new(service.clone(), keys.clone(), Limits::default(), Some(figures.clone()));
+    let mut told = format!("{gateway:?} {service:?} {keys:?}");
+    let rig = Rig::serving(service, keys, Limits::default(), Some(figures)).await;
+
+    let client = reqwest::Client::new();
+    let wrong = [OF_CLIENT, "x"].concat();
+    for (key, expected) in [(wrong.as_str(), 401), (&OF_CLIENT[..20], 401)] {
+        let asked = client.post(rig.url(CHAT)).bearer_auth(key).body(chat(false));
+        let response = asked.send().await.expect("a response");
+        assert_eq!(response.status().as_u16(), expected);
+        told += &format!("{:?} {}", response.headers().clone(), response.text().await.expect("a body"));
+    }
+    for number in 0..28 {
+        let body = if number == 27 { "{".to_owned() } else { chat(number % 2 == 0) };
+        let asked = client.post(rig.url(CHAT)).header("x-api-key", OF_CLIENT).body(body);
+        let response = asked.send().await.expect("a response");
+        assert_ne!(response.status().as_u16(), 401, "the key is right");
+        told += &format!("{:?} {}", response.headers().clone(), response.text().await.expect("a body"));
+    }
+    let mut broken = Raw::connect(rig.address).await;
+    broken.send(format!("POST {CHAT} HTTP/1.1\r\nhost : x\r\nauthorization: Bearer {OF_CLIENT}\r\n\r\n")).await;
+    told += &broken.rest().await;
+    let metrics = client.get(rig.url("/metrics")).bearer_auth(OF_CLIENT).send().await.expect("a response");
+    let metrics = metrics.text().await.expect("a body");
+    assert!(metrics.contains("orchestrator_http_requests_total"), "{metrics}");
+    told += &metrics;
+    rig.end().await;
+
+    let logged = logs.text();
+    let failures = logged.lines().filter(|line| line.contains("a request failed"));
+    assert!(failures.count() >= 8 && logged.contains("tenant=\"acme\""), "the failures are logged");
+    let ours = |line: &&str| !line.contains("hyper") && !line.contains("h2::");
+    for secret in [OF_CLIENT, OF_SERVER] {
+        assert!(!told.contains(secret), "{told}");
+        let found: Vec<&str> = logged.lines().filter(|line| line.contains(secret)).filter(ours).collect();
+        assert!(found.is_empty(), "{found:#?}");
+        let foreign: Vec<&str> = logged.lines().filter(|line| line.contains(secret)).collect();
+        assert!(foreign.is_empty(), "{foreign:#?}");
+    }
+}

@@ -32,7 +32,7 @@ static SITE: LazyLock<(Runtime, Gateway)> = LazyLock::new(|| {
 /// # Panics
 ///
 /// Where a response is neither an answer nor a fault of the client's.
-pub fn check_input(input: &[u8]) {
+pub(crate) fn check_input(input: &[u8]) {
     let (runtime, gateway) = &*SITE;
     for route in ROUTES {
         let request = http::Request::post(route).body(Full::new(input.to_vec().into())).expect("a request");

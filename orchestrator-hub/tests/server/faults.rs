@@ -58,7 +58,7 @@ const TOO_LONG: &str =
 const STORIES: &[(&[Act], End, End)] = &[
     (&[Answers], Whole("primary"), Whole("primary")),
     (&[Slow], Whole("primary"), Whole("primary")),
-    (&[IsGone], Whole("fallback"), Fails(502)),
+    (&[IsGone], Whole("fallback"), Fails(503)),
     (&[Refuses(500, "it broke", None)], Whole("fallback"), Fails(502)),
     (&[Refuses(503, "busy", None)], Whole("fallback"), Fails(503)),
     (&[Refuses(503, "busy", Some(60))], Whole("fallback"), Fails(503)),

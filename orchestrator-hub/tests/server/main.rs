@@ -11,8 +11,7 @@
 //! - `bodies`: what fuzzing of the parsers of requests begins with;
 //! - `leaving`: clients that leave;
 //! - `ending`: a server that is told to end;
-//! - `faults`: what model servers do to a request, with a fallback and without;
-//! - `secrets`: keys, which are nowhere to be found.
+//! - `faults`: what model servers do to a request, with a fallback and without.
 
 mod bodies;
 mod ending;
@@ -21,9 +20,10 @@ mod faults;
 mod forms;
 mod http2;
 mod leaving;
+#[path = "../common/raw.rs"]
 mod raw;
+#[path = "../common/rig.rs"]
 mod rig;
-mod secrets;
 
 mod silent;
 mod unread;

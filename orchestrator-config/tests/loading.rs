@@ -117,7 +117,8 @@ fn variables_in_texts_may_mean_numbers() {
 #[test]
 fn no_secret_is_shown() {
     let file = "[workers.a]\nkind = \"ollama\"\nkey = \"${SECRET}\"\nheaders = { x-key = \"${SECRET}\" }\n\
-        [workers.b]\nkind = \"vllm\"\nurl = \"http://127.0.0.1:1\"\ncache_salt = \"${SECRET}-0123456789\"";
+        [workers.b]\nkind = \"vllm\"\nurl = \"http://127.0.0.1:1\"\ncache_salt = \"${SECRET}-0123456789\"\n\
+        [workers.c]\nkind = \"auto\"\nurl = \"http://127.0.0.1:1/?key=${SECRET}\"";
     let config = toml(file, &[("SECRET", CANARY)]);
     assert!(!format!("{config:?} {config:#?}").contains(CANARY));
     // Whatever a secret is put in place of: it is in no message.
@@ -143,8 +144,13 @@ fn no_secret_is_shown() {
 #[test]
 fn the_examples_of_the_repository_can_be_used() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/config");
-    let environment =
-        [("MAC_URL", "http://127.0.0.1:1"), ("GPU_URL", "http://127.0.0.1:2"), ("CLOUD_KEY", "k"), ("DOCS", "docs")];
+    let environment = [
+        ("MAC_URL", "http://127.0.0.1:1"),
+        ("GPU_URL", "http://127.0.0.1:2"),
+        ("CLOUD_URL", "http://127.0.0.1:3"),
+        ("CLOUD_KEY", "k"),
+        ("DOCS", "docs"),
+    ];
     let mut names: Vec<_> = std::fs::read_dir(&folder)
         .expect("they are there")
         .map(|entry| entry.expect("it can be listed").file_name().into_string().expect("a name"))

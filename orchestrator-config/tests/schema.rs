@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use orchestrator_config::schema;
+use orchestrator_config::file::Config;
+use orchestrator_config::{Format, schema};
 use serde_json::Value;
 
 fn docs(file: &str) -> PathBuf {
@@ -45,7 +46,7 @@ fn tables(guide: &str) -> BTreeMap<String, Vec<(String, String)>> {
             let setting = cells.next().unwrap_or_default().trim_end_matches('`').to_owned();
             let default = cells.next().unwrap_or_default().trim_matches('`').to_owned();
             tables.entry(name.clone()).or_default().push((setting, default));
-        } else if line.starts_with('#') {
+        } else if !line.starts_with('|') {
             current = None;
         }
     }
@@ -112,5 +113,15 @@ fn the_tables_of_the_guide_name_every_setting_and_its_default() {
                 assert!(written.contains(name), "the guide's table of `{table}` has no `{name}`");
             }
         }
+    }
+}
+
+#[test]
+fn the_files_in_the_guide_can_be_used() {
+    let guide = read("configuration.md");
+    let blocks: Vec<_> = guide.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        Config::parse("guide", block, Format::Toml, []).unwrap_or_else(|faults| panic!("{faults}\n{block}"));
     }
 }

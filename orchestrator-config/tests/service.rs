@@ -192,15 +192,21 @@ async fn a_server_that_is_down_at_first_is_taken_in_when_it_is_there() {
     let refused = ask(&service, "a").await.expect_err("it is down");
     assert!(!refused.is_empty());
     up.store(true, Ordering::SeqCst);
+    server
+        .wait_for("its version", |seen| {
+            seen.exchanges.iter().any(|ask| ask.request.path() == "/version" && ask.outcome.is_some())
+        })
+        .await;
     let answered = async {
         loop {
             match ask(&service, "a").await {
                 Ok(text) => break text,
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                // It is about to read what the server has said.
+                Err(_) => tokio::task::yield_now().await,
             }
         }
     };
-    let text = tokio::time::timeout(Duration::from_secs(20), answered).await.expect("it is asked again");
+    let text = tokio::time::timeout(Duration::from_secs(20), answered).await.expect("it is taken in");
     assert_eq!(text, "here");
 }
 

@@ -6,6 +6,8 @@
 //!
 //! The lines of requests lie in spans of level INFO. At WARN and above there are no such spans, and no ids.
 
+mod json;
+
 use std::io::{self, IsTerminal};
 
 use tracing::subscriber::SetGlobalDefaultError;
@@ -63,9 +65,11 @@ where
     let lines = fmt::layer().with_writer(writer);
     let lines = match format {
         Format::Pretty => lines.with_ansi(colours).boxed(),
-        Format::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
+        // Colours would come as text into the fields.
+        Format::Json => lines.with_ansi(false).fmt_fields(json::Fields).event_format(json::Line).boxed(),
     };
-    registry().with(lines.with_filter(targets))
+    // For all that listens, and not for this layer alone, which would have each span asked for it.
+    registry().with(targets).with(lines)
 }
 
 #[cfg(test)]

@@ -129,3 +129,14 @@ async fn each_batch_takes_one_of_the_slots_that_a_worker_of_the_server_has_told_
     embedder(&server).batch(NonZeroUsize::MIN).embed(&["1", "2"]).await.expect("vectors");
     assert_eq!(slots.free(), 1);
 }
+
+#[tokio::test]
+async fn tokens_are_counted_over_all_batches_where_the_server_tells() {
+    let server = server(backwards).await;
+    let embedded = embedder(&server).batch(NonZeroUsize::MIN).embed_counted(&["1", "2", "3"]).await.expect("vectors");
+    assert_eq!((embedded.vectors.len(), embedded.tokens), (3, Some(3)));
+
+    let silent = self::server(|_| Reply::json(200, r#"{"data": [{"index": 0, "embedding": [0.5]}]}"#)).await;
+    let embedded = embedder(&silent).embed_counted(&["1"]).await.expect("a vector");
+    assert_eq!(embedded.tokens, None);
+}

@@ -18,16 +18,20 @@ use Goal::{AtLeast, AtMost, Open};
 struct Line(&'static str, &'static str, Goal);
 
 /// All figures, in the order in which they are printed.
-const LINES: [Line; 22] = [
+const LINES: [Line; 26] = [
     Line("answers/ours", "1/s", AtLeast(15_000.0)),
     Line("answers/nginx", "1/s", Open),
     Line("answers/direct", "1/s", Open),
     Line("answers/ours over nginx", "", AtLeast(0.35)),
+    Line("answers/ours, processor", "us", Open),
+    Line("answers/nginx, processor", "us", Open),
     Line("answers/ours, core busy", "", Open),
     Line("answers/nginx, core busy", "", Open),
     Line("events/ours", "1/s", AtLeast(100_000.0)),
     Line("events/nginx", "1/s", Open),
     Line("events/direct", "1/s", Open),
+    Line("events/ours, processor", "us", Open),
+    Line("events/nginx, processor", "us", Open),
     Line("events/ours, core busy", "", Open),
     Line("events/nginx, core busy", "", Open),
     Line("paced/ours", "us", Open),

@@ -102,7 +102,7 @@ impl Later {
     fn there(&self) -> Result<&Connected, WorkerError> {
         self.there.get().ok_or_else(|| {
             let why = self.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            let message = format!("worker `{}` is not there yet: {why}", self.absent.info.name);
+            let message = format!("worker `{}` is not there yet: {}", self.absent.info.name, why.message());
             WorkerError::new(WorkerErrorKind::Transient, message).with_source(why)
         })
     }
@@ -131,7 +131,7 @@ impl ModelWorker for Lazy {
     async fn health(&self) -> Health {
         match self.later.there() {
             Ok(there) => there.worker.health().await,
-            Err(error) => Health::unavailable(error.to_string()),
+            Err(error) => Health::unavailable(error.message()),
         }
     }
 }
@@ -172,5 +172,83 @@ impl Embedder for LazyEmbedder {
 
     async fn embed_query(&self, question: &str) -> Result<Vec<f32>, WorkerError> {
         self.there()?.embed_query(question).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::FutureExt;
+    use orchestrator_core::context::Context;
+    use orchestrator_core::request::RequestOptions;
+    use orchestrator_core::worker::HealthStatus;
+    use tokio::time::Instant;
+    use workers_embedded::Extractive;
+
+    use super::*;
+
+    fn absent() -> Absent {
+        let slots = Slots::new(NonZeroUsize::MIN);
+        Absent { info: WorkerInfo::new("w"), slots, tells_slots: false, embeddings: None }
+    }
+
+    /// Fails so many times, and counts its calls.
+    fn failing(times: usize, kind: WorkerErrorKind) -> (Connect, Arc<AtomicUsize>) {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = calls.clone();
+        let connect: Connect = Box::new(move || {
+            let call = counted.fetch_add(1, Ordering::SeqCst);
+            let answer = match call < times {
+                true => Err(WorkerError::new(kind, "it is down")),
+                false => Ok(Connected { worker: Arc::new(Extractive::default()), embedder: None }),
+            };
+            async move { answer }.boxed()
+        });
+        (connect, calls)
+    }
+
+    async fn lazy(times: usize) -> (Connected, Arc<AtomicUsize>) {
+        let (attempt, calls) = failing(times, WorkerErrorKind::Transient);
+        (connect(|| Ok(absent()), attempt).await.expect("it is tried again"), calls)
+    }
+
+    fn request() -> InferenceRequest {
+        InferenceRequest::new("?".into(), Context::standalone(RequestOptions::new()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_down_is_asked_again_and_refuses_until_then() {
+        let (connected, calls) = lazy(3).await;
+        let worker = connected.worker;
+        let error = worker.infer(request()).await.expect_err("it is down");
+        assert_eq!(error.kind(), WorkerErrorKind::Transient);
+        assert_eq!(error.message(), "worker `w` is not there yet: it is down");
+        assert_eq!(worker.health().await.status, HealthStatus::Unavailable);
+        assert_eq!(worker.slots().map(|slots| slots.total()), Some(1));
+
+        let started = Instant::now();
+        while !worker.health().await.is_ready() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(calls.load(Ordering::SeqCst), 4);
+        assert!((3_500..=3_700).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
+        assert!(worker.infer(request()).await.is_ok());
+        assert_eq!((worker.info().name.as_str(), worker.slots().map(|slots| slots.total())), ("extractive", Some(256)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_asks_when_nobody_holds_the_worker() {
+        let (connected, calls) = lazy(usize::MAX).await;
+        drop(connected);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn settings_that_cannot_be_used_are_not_tried_again() {
+        let (attempt, calls) = failing(1, WorkerErrorKind::InvalidRequest);
+        assert!(connect(|| Ok(absent()), attempt).await.is_err());
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
     }
 }

@@ -13,6 +13,9 @@ use super::workers::Connected;
 use crate::file::{self, Config, Model};
 use crate::service::ModelName;
 
+/// The worker of a route, and the pool that was made for it, if one was.
+pub(super) type Routed = (Arc<dyn ModelWorker>, Option<Pool>);
+
 /// Workers and pools that are there, by name.
 pub(super) struct Fleet<'a> {
     pub(super) config: &'a Config,
@@ -88,7 +91,7 @@ pub(crate) fn find<'a>(name: &str, models: &'a [Model]) -> Option<&'a Model> {
 
 impl Fleet<'_> {
     /// Makes the worker of a route; where that takes a pool of its own, that is returned, too.
-    pub(super) fn worker(&self, route: &Route) -> Result<Option<(Arc<dyn ModelWorker>, Option<Pool>)>, BuildError> {
+    pub(super) fn worker(&self, route: &Route) -> Result<Option<Routed>, BuildError> {
         if !route.fallbacks.is_empty() {
             return self.with_fallbacks(route).map(Some);
         }
@@ -102,7 +105,7 @@ impl Fleet<'_> {
         }))
     }
 
-    fn with_fallbacks(&self, route: &Route) -> Result<(Arc<dyn ModelWorker>, Option<Pool>), BuildError> {
+    fn with_fallbacks(&self, route: &Route) -> Result<Routed, BuildError> {
         let legs = [&route.first].into_iter().chain(&route.fallbacks);
         let mut builder = Pool::builder(format!("{} and its fallbacks", route.first.model)).policy(Ordered::new());
         for leg in legs {

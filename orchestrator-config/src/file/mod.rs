@@ -15,6 +15,7 @@ mod stage;
 mod telemetry;
 mod tenant;
 mod time;
+mod url;
 mod worker;
 
 pub use config::{Config, Shards};
@@ -29,4 +30,5 @@ pub use stage::{Assemble, Infer, Mode, Post, Question, Rag, Redact, Stage, Strea
 pub use telemetry::{Logs, Telemetry};
 pub use tenant::{Key, Priority, RateLimit, Tenant};
 pub use time::Time;
+pub use url::Url;
 pub use worker::{Auto, Extractive, LlamaCpp, OpenAi, OpenAiCompatible, Route, Timeouts, Vllm, Worker};

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Secret, Time};
+use super::{Secret, Time, Url};
 
 /// A model server, or what answers in the place of one.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -60,8 +60,7 @@ impl Default for Extractive {
 #[serde(deny_unknown_fields)]
 pub struct LlamaCpp {
     /// Where it is, such as `http://127.0.0.1:8081`.
-    #[schemars(extend("format" = "http-url"))]
-    pub url: String,
+    pub url: Url,
     /// Its key.
     #[serde(default)]
     pub key: Option<Secret>,
@@ -91,7 +90,7 @@ const fn yes() -> bool {
 
 impl LlamaCpp {
     /// Names a server, with what is set unless said otherwise.
-    pub fn new(url: impl Into<String>) -> Self {
+    pub fn new(url: impl Into<Url>) -> Self {
         Self {
             url: url.into(),
             key: None,
@@ -121,8 +120,7 @@ pub enum Route {
 #[serde(deny_unknown_fields)]
 pub struct Vllm {
     /// Where it is, such as `http://127.0.0.1:8000`.
-    #[schemars(extend("format" = "http-url"))]
-    pub url: String,
+    pub url: Url,
     /// Its key.
     #[serde(default)]
     pub key: Option<Secret>,
@@ -161,8 +159,7 @@ pub struct Vllm {
 #[serde(deny_unknown_fields)]
 pub struct Auto {
     /// Where it is.
-    #[schemars(extend("format" = "http-url"))]
-    pub url: String,
+    pub url: Url,
     /// Its key.
     #[serde(default)]
     pub key: Option<Secret>,
@@ -182,7 +179,7 @@ pub struct Auto {
 
 impl Auto {
     /// Names a server, with what is set unless said otherwise.
-    pub fn new(url: impl Into<String>) -> Self {
+    pub fn new(url: impl Into<Url>) -> Self {
         Self { url: url.into(), ..Self::default() }
     }
 }
@@ -192,8 +189,7 @@ impl Auto {
 #[serde(deny_unknown_fields)]
 pub struct OpenAiCompatible {
     /// Where it is: routes are below `/v1`, or below the URL's path where it has one.
-    #[schemars(extend("format" = "http-url"))]
-    pub url: String,
+    pub url: Url,
     /// Its key.
     #[serde(default)]
     pub key: Option<Secret>,
@@ -226,8 +222,7 @@ pub struct OpenAiCompatible {
 #[serde(deny_unknown_fields, default)]
 pub struct OpenAi {
     /// Where it is; where it usually is unless set.
-    #[schemars(extend("format" = "http-url"))]
-    pub url: Option<String>,
+    pub url: Option<Url>,
     /// Its key.
     pub key: Option<Secret>,
     /// Headers of every request.

@@ -97,9 +97,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_written_is_said() {
-        assert_eq!(written("${B}").unwrap_err(), "the variable `B` is not set");
-        assert_eq!(written("${A").unwrap_err(), "`${` is not closed");
-        assert_eq!(written("${}").unwrap_err(), "`` is no name of a variable");
-        assert_eq!(written("${1A}").unwrap_err(), "`1A` is no name of a variable");
+        assert_eq!(written("${B}"), Err("the variable `B` is not set".to_owned()));
+        assert_eq!(written("${A"), Err("`${` is not closed".to_owned()));
+        assert_eq!(written("${}"), Err("`` is no name of a variable".to_owned()));
+        assert_eq!(written("${1A}"), Err("`1A` is no name of a variable".to_owned()));
     }
 }

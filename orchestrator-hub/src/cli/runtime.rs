@@ -12,10 +12,15 @@ use tokio::runtime::{Builder, Runtime};
 ///
 /// Where the system refuses.
 pub(super) fn all_cores() -> io::Result<Runtime> {
-    match thread::available_parallelism().map_or(1, NonZeroUsize::get) {
+    match cores().get() {
         1 => one_core(),
         cores => Builder::new_multi_thread().worker_threads(cores).enable_all().build(),
     }
+}
+
+/// Returns how many cores this process may use, by its affinity and its container's quota.
+pub(super) fn cores() -> NonZeroUsize {
+    thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Makes a runtime of the calling thread.

@@ -1,7 +1,11 @@
-use orchestrator_config::file::{Config, Logs};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use orchestrator_config::file::{self, Config, Logs, Shards};
 use orchestrator_config::{Parts, Service};
-use orchestrator_hub::server::Server;
-use orchestrator_hub::{Figures, Gateway, Key, Keys};
+use orchestrator_hub::server::{Server, ShardedServer};
+use orchestrator_hub::{Gateway, Key, Keys};
+use orchestrator_telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
 use super::args::ServeArgs;
@@ -21,7 +25,12 @@ pub(super) fn serve(args: ServeArgs) -> Result<(), Failure> {
         Some(file) => load::file(file)?,
         None => load::nothing()?,
     };
-    let runtime = runtime::all_cores().map_err(Failure::of)?;
+    let runtime = match config.shards {
+        Shards::None => runtime::all_cores(),
+        // Each core has a thread of its own; here is what they share.
+        Shards::PerCore => runtime::one_core(),
+    };
+    let runtime = runtime.map_err(Failure::of)?;
     let served = runtime.block_on(async {
         let mut config = match args.file {
             Some(_) => config,
@@ -30,35 +39,74 @@ pub(super) fn serve(args: ServeArgs) -> Result<(), Failure> {
         load::listeners(&mut config, &args)?;
         config.check()?;
         telemetry::logs(&config.telemetry)?;
-        plain(&config).await
+        until_told(&config).await
     });
     // What still blocks, such as a look at a folder, is not worth waiting for.
     runtime.shutdown_background();
     served
 }
 
-async fn plain(config: &Config) -> Result<(), Failure> {
+async fn until_told(config: &Config) -> Result<(), Failure> {
     let signals = Signals::take().map_err(Failure::of)?;
-    let metrics = telemetry::metrics(&config.telemetry)?;
-    let addresses: Vec<_> = config.listeners.iter().map(|listener| listener.address).collect();
-    let server = Server::bind(&addresses, config.limits.clone()).await.map_err(Failure::of)?;
-    let service = Parts::connect(config).await.map_err(Failure::of)?.service().map_err(Failure::of)?;
-    welcome(config, &server.addresses().map_err(Failure::of)?, &service);
-    let figures = metrics.map(|metrics| telemetry::figures(&metrics, &service));
-    let gateway = gateway(config, service, figures);
     let stop = CancellationToken::new();
+    let serving = async {
+        match config.shards {
+            Shards::None => on_all_cores(config, stop.clone()).await,
+            Shards::PerCore => on_each_core(config, stop.clone()).await,
+        }
+    };
     tokio::select! {
-        () = server.run(gateway, stop.clone()) => Ok(()),
-        () = signals.heed(stop) => Err(Failure::of("ended before all requests were finished")),
+        served = serving => served,
+        () = signals.heed(stop.clone()) => Err(Failure::of("ended before all requests were finished")),
     }
 }
 
-fn gateway(config: &Config, service: Service, figures: Option<Figures>) -> Gateway {
-    let gateway = Gateway::new(service, keys(config), config.limits.clone(), figures);
-    if config.telemetry.access_log { gateway.access_log() } else { gateway }
+async fn on_all_cores(config: &Config, stop: CancellationToken) -> Result<(), Failure> {
+    let addresses: Vec<_> = config.listeners.iter().map(|listener| listener.address).collect();
+    let server = Server::bind(&addresses, config.limits.clone()).await.map_err(Failure::of)?;
+    let makings = Makings::open(config).await?;
+    let service = makings.service()?;
+    welcome(config, &server.addresses().map_err(Failure::of)?, &service);
+    server.run(makings.gateway(service), stop).await;
+    Ok(())
 }
 
-fn welcome(config: &Config, addresses: &[std::net::SocketAddr], service: &Service) {
+async fn on_each_core(config: &Config, stop: CancellationToken) -> Result<(), Failure> {
+    let cores = runtime::cores();
+    let server = ShardedServer::bind(&config.listeners, config.limits.clone(), cores).map_err(Failure::of)?;
+    let makings = Makings::open(config).await?;
+    let services = (0..cores.get()).map(|_| makings.service()).collect::<Result<Vec<_>, _>>()?;
+    welcome(config, server.addresses(), &services[0]);
+    let gateways = services.into_iter().map(|service| makings.gateway(service)).collect();
+    server.run(gateways, stop).await.map_err(Failure::of)
+}
+
+/// What gateways are made of.
+struct Makings<'a> {
+    config: &'a Config,
+    metrics: Option<Arc<Metrics>>,
+    parts: Parts,
+}
+
+impl<'a> Makings<'a> {
+    async fn open(config: &'a Config) -> Result<Self, Failure> {
+        let metrics = telemetry::metrics(&config.telemetry)?;
+        let parts = Parts::connect(config).await.map_err(Failure::of)?;
+        Ok(Self { config, metrics, parts })
+    }
+
+    fn service(&self) -> Result<Service, Failure> {
+        self.parts.service().map_err(Failure::of)
+    }
+
+    fn gateway(&self, service: Service) -> Gateway {
+        let figures = self.metrics.as_ref().map(|metrics| telemetry::figures(metrics, &service));
+        let gateway = Gateway::new(service, keys(self.config), self.config.limits.clone(), figures);
+        if self.config.telemetry.access_log { gateway.access_log() } else { gateway }
+    }
+}
+
+fn welcome(config: &Config, addresses: &[SocketAddr], service: &Service) {
     let welcome = Welcome { addresses, config, service };
     match config.telemetry.logs {
         Logs::Pretty => eprint!("{welcome}"),
@@ -67,7 +115,7 @@ fn welcome(config: &Config, addresses: &[std::net::SocketAddr], service: &Servic
 }
 
 fn keys(config: &Config) -> Keys {
-    let key = |key: &orchestrator_config::file::Key| Key {
+    let key = |key: &file::Key| Key {
         sha256: key.sha256.0,
         tenant: key.tenant.as_deref().map(Into::into),
         priority: key.priority.into(),

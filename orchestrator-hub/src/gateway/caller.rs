@@ -9,6 +9,11 @@ use crate::keys::Key;
 /// The header in which a client names its conversation.
 const SESSION: &str = "x-session-id";
 
+/// The conversation that a request belongs to, as far as its headers tell.
+pub(crate) fn session(headers: &HeaderMap) -> Option<&str> {
+    headers.get(SESSION).and_then(|session| session.to_str().ok()).filter(|session| !session.is_empty())
+}
+
 /// Who asks: what is known of a client before its request is read.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
@@ -21,10 +26,8 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn new(headers: &HeaderMap, key: Option<&Key>) -> Self {
-        let session =
-            headers.get(SESSION).and_then(|session| session.to_str().ok()).filter(|session| !session.is_empty());
         Self {
-            session: session.map(Arc::from),
+            session: session(headers).map(Arc::from),
             tenant: key.and_then(|key| key.tenant.clone()),
             priority: key.map_or(Priority::Normal, |key| key.priority),
             model: None,

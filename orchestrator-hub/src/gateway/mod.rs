@@ -10,7 +10,7 @@ mod routes;
 mod site;
 
 pub(crate) use asked::Asked;
-pub(crate) use caller::Caller;
+pub(crate) use caller::{Caller, session};
 pub use front::Gateway;
 pub(crate) use reply::{events, object};
 pub use routes::Figures;

@@ -44,8 +44,11 @@ async fn answer(request: Request<Incoming>, shared: &Shared, traffic: &Arc<Traff
     let (of_connection, of_server) = (traffic.enter(), shared.work.token());
     let of_server = (!shared.gateway.is_closed()).then_some(of_server);
     let version = request.version();
-    let mut response =
-        if names_a_host(&request) { shared.gateway.call(request).await } else { status(StatusCode::BAD_REQUEST) };
+    let mut response = if names_a_host(&request) {
+        shared.way.call(&shared.gateway, request).await
+    } else {
+        status(StatusCode::BAD_REQUEST)
+    };
     if version < Version::HTTP_2 && (shared.gateway.is_closed() || leaves_body(response.status())) {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

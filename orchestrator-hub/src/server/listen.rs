@@ -1,5 +1,5 @@
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::connection;
 use super::socket::Times;
 use super::streams::Streams;
+use super::way::Way;
 use crate::gateway::Gateway;
 
 /// How much the system takes of a connection whose client does not read; Linux takes twice as much. Left to itself it takes
@@ -30,7 +31,7 @@ const STREAM_BUFFER: usize = 64 * 1024;
 const STREAM_WINDOW: u32 = 256 * 1024;
 
 /// How many requests there may be at once on one connection over HTTP/2.
-const STREAMS: u32 = 256;
+pub(super) const STREAMS: u32 = 256;
 
 /// What a client is told for whom there is no room.
 const NO_ROOM: &[u8] =
@@ -40,6 +41,7 @@ const NO_ROOM: &[u8] =
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) gateway: Gateway,
+    pub(super) way: Way,
     pub(super) http: Arc<Builder<Streams>>,
     pub(super) times: Times,
     /// Connections that there may still be.
@@ -59,7 +61,17 @@ impl Shared {
         let room = Arc::new(Semaphore::new(limits.connections.get().min(Semaphore::MAX_PERMITS)));
         let (tasks, times, kill) = (TaskTracker::new(), Times::new(limits), CancellationToken::new());
         let http = Arc::new(http(limits, Streams::new(tasks.clone(), times.stall)));
-        Self { gateway, http, times, room, tasks, work: TaskTracker::new(), leave: kill.child_token(), kill }
+        Self {
+            gateway,
+            way: Way::Here,
+            http,
+            times,
+            room,
+            tasks,
+            work: TaskTracker::new(),
+            leave: kill.child_token(),
+            kill,
+        }
     }
 }
 
@@ -80,11 +92,33 @@ fn http(limits: &Limits, streams: Streams) -> Builder<Streams> {
 
 /// Listens at an address.
 pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    open(address, |_| Ok(()))
+}
+
+/// Listens at an address beside others of this process; the system gives each connection to one of them.
+pub(super) fn share(address: SocketAddr) -> io::Result<StdListener> {
+    let listener = open(address, share_port);
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen at {address}: {error}"));
+    listener.and_then(TcpListener::into_std).map_err(named)
+}
+
+#[cfg(unix)]
+fn share_port(socket: &TcpSocket) -> io::Result<()> {
+    socket.set_reuseport(true)
+}
+
+#[cfg(not(unix))]
+fn share_port(_socket: &TcpSocket) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "listeners do not share a port on this system"))
+}
+
+fn open(address: SocketAddr, prepare: impl FnOnce(&TcpSocket) -> io::Result<()>) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // Elsewhere it would let others take the address.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.set_send_buffer_size(SEND_BUFFER)?;
+    prepare(&socket)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }

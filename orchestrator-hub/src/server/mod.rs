@@ -4,26 +4,40 @@ mod connection;
 mod listen;
 mod patience;
 mod response;
+mod sharded;
 mod socket;
 mod streams;
 mod traffic;
+mod way;
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use orchestrator_config::file::Limits;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+pub use sharded::ShardedServer;
+
 use crate::gateway::Gateway;
+use listen::Shared;
+use way::Way;
 
 /// Listens, and hands what comes to a [`Gateway`].
 #[derive(Debug)]
 pub struct Server {
-    listeners: Vec<TcpListener>,
+    entrances: Vec<Entrance>,
     limits: Limits,
+}
+
+/// A listener, and where what comes by it goes.
+#[derive(Debug)]
+struct Entrance {
+    listener: TcpListener,
+    way: Way,
 }
 
 impl Server {
@@ -36,8 +50,11 @@ impl Server {
         let named = |address: &SocketAddr, error: io::Error| {
             io::Error::new(error.kind(), format!("cannot listen at {address}: {error}"))
         };
-        let listen = |address: &SocketAddr| listen::listen(*address).map_err(|error| named(address, error));
-        Ok(Self { listeners: addresses.iter().map(listen).collect::<io::Result<_>>()?, limits })
+        let listen = |address: &SocketAddr| {
+            let listener = listen::listen(*address).map_err(|error| named(address, error))?;
+            Ok(Entrance { listener, way: Way::Here })
+        };
+        Ok(Self { entrances: addresses.iter().map(listen).collect::<io::Result<_>>()?, limits })
     }
 
     /// Returns where it listens.
@@ -46,7 +63,7 @@ impl Server {
     ///
     /// Where the system does not say.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.iter().map(TcpListener::local_addr).collect()
+        self.entrances.iter().map(|entrance| entrance.listener.local_addr()).collect()
     }
 
     /// Serves until `stop` is cancelled, and then ends.
@@ -59,17 +76,25 @@ impl Server {
     ///
     /// Dropped, it closes all connections at once.
     pub async fn run(self, gateway: Gateway, stop: CancellationToken) {
-        let shared = listen::Shared::new(gateway.clone(), &self.limits);
+        self.run_among(vec![gateway], stop).await;
+    }
+
+    /// Serves with the first of the gateways. Requests of its connections may run on any of them: it lets all of them end.
+    async fn run_among(self, gateways: Vec<Gateway>, stop: CancellationToken) {
+        let Some(gateway) = gateways.first().cloned() else { return };
+        let shared = Shared::new(gateway, &self.limits);
         let _killed = shared.kill.clone().drop_guard();
-        for listener in self.listeners {
-            shared.tasks.spawn(listen::accept(listener, shared.clone()));
+        for Entrance { listener, way } in self.entrances {
+            let mut shared = shared.clone();
+            shared.way = way;
+            shared.tasks.clone().spawn(listen::accept(listener, shared));
         }
         stop.cancelled().await;
-        gateway.close();
+        gateways.iter().for_each(Gateway::close);
         shared.work.close();
         let grace: Duration = self.limits.grace.into();
         if timeout(grace, shared.work.wait()).await.is_err() {
-            gateway.end().await;
+            join_all(gateways.iter().map(Gateway::end)).await;
         }
         shared.leave.cancel();
         shared.tasks.close();

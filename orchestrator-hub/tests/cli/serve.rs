@@ -78,3 +78,31 @@ async fn an_address_that_others_reach_needs_keys_or_a_word() {
     let ended = served.ended().await;
     assert!(ended.status.success() && ended.err.contains("listening on http://0.0.0.0:"), "{}", ended.err);
 }
+
+#[tokio::test]
+async fn with_a_server_on_each_core_it_answers_and_ends_as_with_one() {
+    let file = |placement: &str| {
+        format!(
+            "shards = 'per-core'\n\n[[listeners]]\naddress = '127.0.0.1:0'\nplacement = '{placement}'\n\n\
+             [workers.quotes]\nkind = 'extractive'\n\n[pipelines.assistant]\nstages = [\
+             {{ stage = 'rag', docs = 'docs' }}, {{ stage = 'assemble' }}, {{ stage = 'infer', worker = 'quotes' }}]\n"
+        )
+    };
+    let files =
+        [("docs/clock.md", CLOCK), ("session.toml", &file("session")), ("connection.toml", &file("connection"))];
+    let folder = folder(&files);
+    for file in ["session.toml", "connection.toml"] {
+        let served = Served::start(&folder, &[file], &[]).await;
+        for session in ["anna", "bela", "carl", "dora"] {
+            let asked = served.chat("assistant", true).header("x-session-id", session);
+            let text = asked.send().await.expect("a response").text().await.expect("a body");
+            assert!(text.contains("battery") && text.ends_with("data: [DONE]\n\n"), "{text}");
+        }
+        let metrics = served.get("/metrics").await.text().await.expect("a body");
+        let counted = "orchestrator_http_requests_total{route=\"/v1/chat/completions\",status=\"200\"} 4";
+        assert!(metrics.contains(counted), "all cores are counted together: {metrics}");
+        served.signal(Signal::TERM);
+        let ended = served.ended().await;
+        assert_eq!(ended.status.code(), Some(0), "{}", ended.err);
+    }
+}

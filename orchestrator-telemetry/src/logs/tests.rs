@@ -67,6 +67,29 @@ fn a_line_of_json_has_its_fields_and_the_id_of_the_request() {
 }
 
 #[test]
+fn a_line_of_json_can_be_read_whatever_its_fields_hold() {
+    let (written, lines) = logging(Format::Json, "info", false);
+    let odd = "a \"quoted\\ line\nand \u{1b}[31mé";
+    with_default(lines, || {
+        let span = tracing::info_span!("http", odd, later = tracing::field::Empty);
+        span.record("later", odd);
+        let _http = span.entered();
+        tracing::info!(odd, debugged = ?odd, least = i64::MIN, most = u64::MAX, is = true, half = 0.5, no = f64::NAN, "{odd}");
+    });
+    let text = written.text();
+    assert_eq!(text.lines().count(), 1, "{text}");
+    let line: Value = serde_json::from_str(&text).expect("one object");
+    assert_eq!((&line["odd"], &line["message"]), (&odd.into(), &odd.into()));
+    assert_eq!(line["debugged"], format!("{odd:?}"));
+    assert_eq!((line["least"].as_i64(), line["most"].as_u64()), (Some(i64::MIN), Some(u64::MAX)));
+    assert_eq!(
+        (line["is"].as_bool(), line["half"].as_f64(), line["no"].as_str()),
+        (Some(true), Some(0.5), Some("NaN"))
+    );
+    assert_eq!((&line["spans"][0]["odd"], &line["spans"][0]["later"]), (&odd.into(), &odd.into()));
+}
+
+#[test]
 fn a_line_of_text_has_the_id_and_colours_only_where_they_are_shown() {
     let plain = logged(Format::Pretty, "info", false);
     assert!(

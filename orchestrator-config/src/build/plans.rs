@@ -1,0 +1,133 @@
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use orchestrator_core::retrieval::Embedder;
+use orchestrator_core::worker::{ModelWorker, Slots};
+use workers_pool::Pool;
+
+use super::embed::EmbedPlan;
+use super::parts::Inner;
+use super::retrieval::Shelves;
+use super::route::{Fleet, Route};
+use super::{ConnectError, rate};
+use crate::file::{self, Config, Infer, Stage};
+
+/// What a model is made of; pipelines by their numbers.
+pub(super) struct ModelPlan {
+    pub(super) name: String,
+    pub(super) upstream: Option<Arc<str>>,
+    pub(super) deadline: Option<Duration>,
+    pub(super) chat: Option<usize>,
+    pub(super) embeddings: Option<usize>,
+}
+
+/// What a pipeline of prompts is built of.
+pub(super) struct ChatPlan {
+    pub(super) name: String,
+    pub(super) stages: Vec<Stage>,
+    pub(super) worker: Arc<dyn ModelWorker>,
+}
+
+/// Plans while they are made.
+#[derive(Default)]
+pub(super) struct Plans {
+    models: Vec<ModelPlan>,
+    chats: Vec<ChatPlan>,
+    embeddings: Vec<EmbedPlan>,
+    pools: Vec<(Arc<str>, Pool)>,
+    /// Which pipeline runs these stages this way.
+    known: HashMap<(String, Route), usize>,
+}
+
+impl Plans {
+    /// Plans every model that is offered.
+    pub(super) fn of(mut self, fleet: &Fleet<'_>) -> Result<Self, ConnectError> {
+        let models = fleet.config.offered();
+        for model in &models {
+            let pipeline = model.pipeline.as_ref().and_then(|name| fleet.config.pipelines.get(name));
+            let upstream = model.upstream.as_deref().map(Arc::from);
+            let chat = self.chat(model, &models, fleet)?;
+            let embeddings = model.embeddings.as_deref().and_then(|name| self.embeddings(name, fleet));
+            let deadline = model.deadline.or_else(|| pipeline?.deadline).map(Duration::from);
+            self.models.push(ModelPlan { name: model.name.clone(), upstream, deadline, chat, embeddings });
+        }
+        Ok(self)
+    }
+
+    fn chat(
+        &mut self,
+        model: &file::Model,
+        models: &[file::Model],
+        fleet: &Fleet<'_>,
+    ) -> Result<Option<usize>, ConnectError> {
+        let Some(route) = Route::of(model, models, fleet.config) else { return Ok(None) };
+        let (base, stages) = stages(model, fleet.config);
+        let key = (base, route);
+        if let Some(number) = self.known.get(&key) {
+            return Ok(Some(*number));
+        }
+        let Some((worker, pool)) = fleet.worker(&key.1)? else { return Ok(None) };
+        self.pools.extend(pool.map(|pool| (Arc::from(pool_name(&model.name)), pool)));
+        let is_first = !self.chats.iter().any(|plan| plan.name == key.0);
+        let name = if is_first { key.0.clone() } else { format!("{}/{}", key.0, model.name) };
+        self.chats.push(ChatPlan { name, stages, worker });
+        self.known.insert(key, self.chats.len() - 1);
+        Ok(Some(self.chats.len() - 1))
+    }
+
+    fn embeddings(&mut self, worker: &str, fleet: &Fleet<'_>) -> Option<usize> {
+        let name = format!("{worker}/embeddings");
+        if let Some(number) = self.embeddings.iter().position(|plan| *plan.name == *name) {
+            return Some(number);
+        }
+        let (embedder, slots) = embedder(worker, fleet)?;
+        let slots = slots.and_then(|slots| NonZeroUsize::new(slots.total()));
+        self.embeddings.push(EmbedPlan { name: name.into(), embedder, slots });
+        Some(self.embeddings.len() - 1)
+    }
+
+    /// Keeps what the pipelines will be built of.
+    pub(super) fn finish(self, fleet: &Fleet<'_>, shelves: Shelves) -> Inner {
+        let named = fleet.pools.iter().map(|(name, pool)| (Arc::from(name.as_str()), pool.clone()));
+        Inner {
+            models: self.models,
+            chats: self.chats,
+            embeddings: self.embeddings,
+            pools: named.chain(self.pools).collect(),
+            shelves,
+            tenants: rate::tenants(fleet.config),
+            reader_stall: fleet.config.limits.reader_stall.into(),
+        }
+    }
+}
+
+/// What a pool of a model and its fallbacks is called.
+fn pool_name(model: &str) -> String {
+    format!("{model}/fallbacks")
+}
+
+/// The stages of a model, and what their pipeline is called: after the file's pipeline, or else the worker.
+fn stages(model: &file::Model, config: &Config) -> (String, Vec<Stage>) {
+    match (&model.pipeline, &model.worker) {
+        (Some(name), _) => {
+            let pipeline = config.pipelines.get(name);
+            (name.clone(), pipeline.map(|pipeline| pipeline.stages.clone()).unwrap_or_default())
+        }
+        (None, worker) => {
+            let worker = worker.clone().unwrap_or_default();
+            (worker.clone(), vec![Stage::Infer(Infer { worker, queue: None })])
+        }
+    }
+}
+
+fn embedder(name: &str, fleet: &Fleet<'_>) -> Option<(Arc<dyn Embedder>, Option<Slots>)> {
+    match fleet.pools.get(name) {
+        Some(pool) => Some((Arc::new(pool.embedder()?), pool.slots())),
+        None => {
+            let worker = fleet.workers.get(name)?;
+            Some((worker.embedder.clone()?, worker.worker.slots()))
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! A server with a model of each kind that the clients' tests ask for.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use orchestrator_config::file::Limits;
+use orchestrator_config::{Embeddings, Model, Service, Texts};
+use orchestrator_core::prelude::*;
+use orchestrator_core::retrieval::Embedder;
+use orchestrator_core::testing::{MockWorker, Script};
+use orchestrator_core::token::ToolCallDelta;
+use orchestrator_hub::server::Server;
+use orchestrator_hub::{Gateway, Key, Keys};
+use sha2::Digest;
+use test_peers::{LlamaServer, Peer};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+use workers_llamacpp::LlamaCpp;
+
+/// The key that the server takes.
+pub(crate) const KEY: &str = "sk-of-the-clients";
+
+/// The server, and what stands behind it. All of it ends with this.
+pub(crate) struct Front {
+    address: SocketAddr,
+    chat: LlamaServer,
+    _embed: LlamaServer,
+    _runtime: Runtime,
+}
+
+impl Front {
+    pub(crate) fn start() -> io::Result<Self> {
+        let chat = LlamaServer::builder().model(test_peers::Model::Slow).parallel(4).context(8192).start()?;
+        let embed = LlamaServer::builder().embeddings().start()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let serving = serve(chat.base_url(), embed.base_url());
+        let address = runtime.block_on(serving).map_err(io::Error::other)?;
+        Ok(Self { address, chat, _embed: embed, _runtime: runtime })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn llama(&self) -> String {
+        self.chat.base_url()
+    }
+}
+
+impl Peer for Front {
+    fn log(&self) -> String {
+        self.chat.log()
+    }
+}
+
+async fn serve(chat: String, embed: String) -> Result<SocketAddr, Box<dyn std::error::Error + Send + Sync>> {
+    let refuses = || {
+        let error = WorkerError::new(WorkerErrorKind::RateLimited, "too many requests");
+        Script::new().fail(error.with_retry_after(Duration::from_secs(1)))
+    };
+    let asked = AtomicUsize::new(0);
+    let fails_once = MockWorker::with(move |_| match asked.fetch_add(1, Ordering::Relaxed) % 2 {
+        0 => refuses(),
+        _ => Script::answering("there you are"),
+    });
+    let models = vec![
+        answering("slow", LlamaCpp::connect(chat).await?)?,
+        embedding("embed", LlamaCpp::connect(embed).await?)?,
+        answering("caller", MockWorker::with(call))?,
+        answering("fails-once", fails_once)?,
+        answering("limited", MockWorker::with(move |_| refuses()))?,
+        answering("hangs", MockWorker::new(Script::new().hang()))?,
+    ];
+    let limits = Limits::default();
+    let server = Server::bind(&["127.0.0.1:0".parse()?], limits.clone()).await?;
+    let address = server.addresses()?[0];
+    let key = Key { sha256: sha2::Sha256::digest(KEY).into(), tenant: None, priority: Priority::Normal };
+    let gateway = Gateway::new(Service::new(models, Vec::new()), Keys::from_iter([key]), limits, None);
+    // It ends with the runtime.
+    tokio::spawn(server.run(gateway, CancellationToken::new()));
+    Ok(address)
+}
+
+fn answering(name: &str, worker: impl ModelWorker) -> Result<Model, BuildError> {
+    let pipeline = Pipeline::builder(name).stage(InferenceStage::new(worker)).stage(StreamStage::default().direct());
+    let mut model = Model::new(name);
+    model.chat = Some(pipeline.build()?);
+    Ok(model)
+}
+
+fn embedding(name: &str, worker: LlamaCpp) -> Result<Model, BuildError> {
+    let embedder = worker.embedder();
+    let embed = move |_, texts: Texts| {
+        let embedder = embedder.clone();
+        async move {
+            let texts: Vec<&str> = texts.0.iter().map(String::as_str).collect();
+            Ok::<_, WorkerError>(Embeddings { vectors: embedder.embed(&texts).await?, tokens: 0 })
+        }
+    };
+    let mut model = Model::new(name);
+    model.embeddings = Some(Pipeline::builder(name).then("embed", embed).build()?);
+    Ok(model)
+}
+
+/// Calls a tool, and once it has its result, repeats that.
+fn call(request: &InferenceRequest) -> Script {
+    let last = request.messages.last().expect("a prompt has a message");
+    if last.answers().is_some() {
+        return Script::answering(&last.text());
+    }
+    let piece = |piece| TokenEvent::ToolCall(Box::new(piece));
+    Script::new()
+        .event(piece(ToolCallDelta::new(0, "").opening("call-1", "weather")))
+        .event(piece(ToolCallDelta::new(0, "{\"city\":")))
+        .event(piece(ToolCallDelta::new(0, "\"Oslo\"}")))
+        .event(TokenEvent::finish(FinishReason::ToolCalls, Usage::new(1, 1)))
+}

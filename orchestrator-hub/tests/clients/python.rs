@@ -21,7 +21,11 @@ pub(crate) fn missing() -> Option<String> {
 /// Runs a file of tests; what it prints is the message where one fails.
 pub(crate) fn run(front: &Front, tests: &str) -> TestResult {
     let mut command = Command::new(script());
-    command.arg(tests).env("ORCHESTRATOR_URL", front.url()).env("ORCHESTRATOR_KEY", KEY).env("LLAMA_URL", front.llama());
+    command
+        .arg(tests)
+        .env("ORCHESTRATOR_URL", front.url())
+        .env("ORCHESTRATOR_KEY", KEY)
+        .env("LLAMA_URL", front.llama());
     let output = command.output()?;
     if output.status.success() {
         return Ok(());

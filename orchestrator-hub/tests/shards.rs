@@ -71,7 +71,7 @@ struct Rig {
 impl Rig {
     fn of(worker: &Whereabouts, placement: Placement) -> Self {
         let listener = Listener { placement, ..Listener::new("127.0.0.1:0".parse().expect("an address")) };
-        let server = ShardedServer::bind(&[listener], &Limits::default(), CORES).expect("listeners");
+        let server = ShardedServer::bind(&[listener], Limits::default(), CORES).expect("listeners");
         let address = server.addresses()[0];
         let stop = CancellationToken::new();
         let gateways = (0..CORES.get()).map(|_| gateway(worker)).collect();

@@ -73,7 +73,7 @@ async fn on_all_cores(config: &Config, stop: CancellationToken) -> Result<(), Fa
 
 async fn on_each_core(config: &Config, stop: CancellationToken) -> Result<(), Failure> {
     let cores = runtime::cores();
-    let server = ShardedServer::bind(&config.listeners, &config.limits, cores).map_err(Failure::of)?;
+    let server = ShardedServer::bind(&config.listeners, config.limits.clone(), cores).map_err(Failure::of)?;
     let makings = Makings::open(config).await?;
     let services = (0..cores.get()).map(|_| makings.service()).collect::<Result<Vec<_>, _>>()?;
     welcome(config, server.addresses(), &services[0]);

@@ -44,7 +44,7 @@ impl ShardedServer {
     /// # Panics
     ///
     /// Panics outside a Tokio runtime.
-    pub fn bind(listeners: &[Listener], limits: &Limits, cores: NonZeroUsize) -> io::Result<Self> {
+    pub fn bind(listeners: &[Listener], limits: Limits, cores: NonZeroUsize) -> io::Result<Self> {
         let mut addresses: Vec<_> = listeners.iter().map(|listener| listener.address).collect();
         let mut of_cores = Vec::new();
         for _ in 0..cores.get() {
@@ -133,7 +133,8 @@ fn around(gateways: &[Gateway], shard: usize) -> Vec<Gateway> {
 }
 
 /// What each core may take, so that all of them together take what one client may.
-fn share(limits: &Limits, cores: NonZeroUsize) -> Limits {
+fn share(mut limits: Limits, cores: NonZeroUsize) -> Limits {
     let connections = limits.connections.get().div_ceil(cores.get());
-    Limits { connections: NonZeroUsize::new(connections).unwrap_or(NonZeroUsize::MIN), ..limits.clone() }
+    limits.connections = NonZeroUsize::new(connections).unwrap_or(NonZeroUsize::MIN);
+    limits
 }

@@ -172,7 +172,7 @@ async fn a_client_that_leaves_stops_what_runs_on_another_core() {
         // One that streams has begun, one that does not is still waiting for its answer.
         tokio::select! {
             response = asked => drop(response),
-            () = until(|| worker.answers.len() > 0) => {}
+            () = until(|| !worker.answers.is_empty()) => {}
         }
         timeout(PATIENCE, until(|| worker.answers.is_empty())).await.expect("its answer is dropped");
     }

@@ -59,7 +59,7 @@ async fn ask(url: &str) -> Result<Backend, Failure> {
     let told = match asked(url).await {
         Ok(told) => Some(told),
         Err(error) => {
-            let problem = format!("backend {url}: {error}");
+            let problem = format!("backend {}: {error}", shown(url));
             match error.kind() {
                 WorkerErrorKind::InvalidRequest => return Err(Failure::Usage(problem)),
                 WorkerErrorKind::Auth | WorkerErrorKind::NotFound => return Err(Failure::of(problem)),
@@ -69,6 +69,12 @@ async fn ask(url: &str) -> Result<Backend, Failure> {
         }
     };
     Ok(Backend { url: url.to_owned(), told })
+}
+
+/// A URL without what may be a key or a password.
+fn shown(url: &str) -> &str {
+    let path = url.split('?').next().unwrap_or_default();
+    path.rsplit('@').next().unwrap_or_default()
 }
 
 async fn asked(url: &str) -> Result<Told, WorkerError> {
@@ -85,7 +91,7 @@ async fn asked(url: &str) -> Result<Told, WorkerError> {
 fn serving(mut config: Config, backends: &[Backend], docs: Option<&Path>) -> Config {
     config.workers.remove(QUOTES);
     for (number, backend) in backends.iter().enumerate() {
-        config.workers.insert(worker(number), Worker::Auto(Auto::new(&backend.url)));
+        config.workers.insert(worker(number), Worker::Auto(Auto::new(&*backend.url)));
     }
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for model in models(backends) {
@@ -204,6 +210,12 @@ mod tests {
         assert_eq!((config.models[0].name.as_str(), &config.models[0].upstream), ("*", &None));
         assert_eq!(members_of(&config, "*"), ["backend-1"]);
         config.check().expect("a service");
+    }
+
+    #[test]
+    fn what_may_be_a_key_in_a_url_is_not_shown() {
+        assert_eq!(shown("http://127.0.0.1:1/v1?key=secret"), "http://127.0.0.1:1/v1");
+        assert_eq!(shown("http://me:secret@host/v1"), "host/v1");
     }
 
     #[test]

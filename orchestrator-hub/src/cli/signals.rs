@@ -30,8 +30,8 @@ impl Signals {
     /// Cancels `stop` at the first one, and returns at the second.
     pub(super) async fn heed(mut self, stop: CancellationToken) {
         self.next().await;
-        eprintln!("ending: what runs is finished, a second signal ends it at once");
         stop.cancel();
+        eprintln!("ending: what runs is finished, a second signal ends it at once");
         self.next().await;
     }
 

@@ -1,14 +1,12 @@
 //! Signals: what runs is finished, and nobody is left without an answer.
 
-use std::time::Duration;
-
 use orchestrator_core::testing::server::Signal as Raised;
 use rustix::process::Signal;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::backend;
-use crate::process::{Served, folder};
+use crate::process::{PATIENCE, Served, folder};
 
 /// Requests under way when the signal comes.
 const RUNNING: usize = 24;
@@ -26,11 +24,10 @@ async fn a_signal_under_load_lets_what_runs_finish_and_refuses_the_rest() {
     backend.wait_for("all requests are there", |seen| seen.on("/v1/chat/completions").count() == RUNNING).await;
     served.signal(Signal::TERM);
     served.line("ending").await;
+    timeout(PATIENCE, served.until_unready()).await.expect("it says that it ends");
 
     // Until the last one is finished, whoever asks is told so.
-    for path in ["/readyz", "/v1/models"] {
-        assert_eq!(served.get(path).await.status(), 503, "{path}");
-    }
+    assert_eq!(served.get("/v1/models").await.status(), 503);
     let refused = served.chat("one", true).send().await.expect("a response");
     assert!(refused.status() == 503 && refused.headers().contains_key("retry-after"), "{refused:?}");
     go.raise();
@@ -52,7 +49,7 @@ async fn whoever_is_not_finished_after_the_grace_period_is_told_so() {
     let begun = response.chunk().await.expect("a body").expect("the answer has begun");
     served.signal(Signal::TERM);
     let mut rest = String::from_utf8(begun.to_vec()).expect("text");
-    while let Some(more) = timeout(Duration::from_secs(30), response.chunk()).await.expect("it ends").expect("a body") {
+    while let Some(more) = timeout(PATIENCE, response.chunk()).await.expect("it ends").expect("a body") {
         rest.push_str(std::str::from_utf8(&more).expect("text"));
     }
     assert!(rest.contains("\"error\"") && !rest.contains("\"stop\""), "{rest}");

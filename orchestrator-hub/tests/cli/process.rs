@@ -13,7 +13,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::timeout;
 
 /// How long anything is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where chats are asked for.
 pub(crate) const CHAT: &str = "/v1/chat/completions";
@@ -108,6 +108,11 @@ impl Served {
 
     pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
         reqwest::get(format!("{}{path}", self.url)).await.expect("a response")
+    }
+
+    /// Asks until it says that it takes no requests.
+    pub(crate) async fn until_unready(&self) {
+        while self.get("/readyz").await.status() != 503 {}
     }
 
     /// Asks a model, as a request to be sent.

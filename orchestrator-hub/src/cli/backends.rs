@@ -91,7 +91,7 @@ async fn asked(url: &str) -> Result<Told, WorkerError> {
 fn serving(mut config: Config, backends: &[Backend], docs: Option<&Path>) -> Config {
     config.workers.remove(QUOTES);
     for (number, backend) in backends.iter().enumerate() {
-        config.workers.insert(worker(number), Worker::Auto(Auto::new(&*backend.url)));
+        config.workers.insert(worker(number), Worker::Auto(Auto::new(backend.url.as_str())));
     }
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for model in models(backends) {

@@ -95,7 +95,7 @@ async fn under_load_everybody_is_answered_or_refused() {
     let one = async |number: usize| {
         loop {
             let is_stopping = rig.stop.is_cancelled();
-            match ask(&client, &rig, number % 2 == 0).await {
+            match ask(&client, &rig, number.is_multiple_of(2)).await {
                 Ok(response) if response.status().as_u16() == 200 => {
                     let text = response.text().await.expect("a whole answer");
                     assert!(text.contains("[DONE]") || text.contains("to be"), "{text}");

@@ -46,12 +46,12 @@ fn smuggled() -> Vec<Form> {
     vec![
         form(
             "length and chunked: chunked counts",
-            head(&format!("content-length: 4\r\ntransfer-encoding: chunked\r\n"), &chunked(&body)),
+            head("content-length: 4\r\ntransfer-encoding: chunked\r\n", &chunked(&body)),
             &[200],
         ),
         form(
             "chunked and length: chunked counts",
-            head(&format!("transfer-encoding: chunked\r\ncontent-length: 4\r\n"), &chunked(&body)),
+            head("transfer-encoding: chunked\r\ncontent-length: 4\r\n", &chunked(&body)),
             &[200],
         ),
         form(

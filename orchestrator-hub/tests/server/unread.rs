@@ -47,9 +47,11 @@ impl ModelWorker for Flood {
         let is_endless = request.sampling.max_tokens.is_some();
         Ok(TokenStream::generate(async move |mut out| {
             let word = TokenEvent::text_delta("word ".repeat(800));
-            while is_endless {
-                out.emit(word.clone()).await;
-                events.fetch_add(1, Relaxed);
+            if is_endless {
+                loop {
+                    out.emit(word.clone()).await;
+                    events.fetch_add(1, Relaxed);
+                }
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
             out.emit(TokenEvent::text_delta("to be")).await;

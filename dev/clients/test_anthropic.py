@@ -36,7 +36,7 @@ def test_a_message(client):
 
 
 def test_a_message_says_the_same_as_a_stream(client):
-    ask = {"model": "slow", "max_tokens": 12, "messages": HELLO, "temperature": 0, "extra_body": {"seed": 1}}
+    ask = {"model": "slow", "max_tokens": 12, "messages": HELLO, "extra_body": {"temperature": 0, "seed": 1}}
     whole = client.messages.create(**ask)
     with client.messages.stream(**ask) as stream:
         text = "".join(stream.text_stream)

@@ -36,7 +36,9 @@ def test_chat(client):
     assert choice.message.role == "assistant" and choice.finish_reason == "length"
     assert answer.usage.completion_tokens == 8 and answer.usage.prompt_tokens > 0
     assert answer.model == "slow" and answer.id
-    assert len(choice.logprobs.content) == 8 and len(choice.logprobs.content[0].top_logprobs) == 2
+    # A token that is a part of a character has no text of its own, and is not told.
+    likely = choice.logprobs.content
+    assert 1 <= len(likely) <= 8 and all(len(token.top_logprobs) == 2 for token in likely)
 
 
 def test_chat_says_the_same_as_a_stream(client):
@@ -51,9 +53,10 @@ def test_chat_says_the_same_as_a_stream(client):
 
 
 def test_the_helper_for_streams(client):
-    with client.chat.completions.stream(model="slow", messages=HELLO, max_tokens=8) as stream:
+    messages = [*HELLO, {"role": "tool", "tool_call_id": "x", "content": "to be or not"}]
+    with client.chat.completions.stream(model="caller", messages=messages) as stream:
         content = "".join(event.delta for event in stream if event.type == "content.delta")
-    assert stream.get_final_completion().choices[0].message.content == content
+    assert stream.get_final_completion().choices[0].message.content == content == "to be or not"
 
 
 def test_json_schema(client):

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use orchestrator_core::error::{Error, ErrorKind, RefuseReason, WorkerErrorKind};
+use orchestrator_core::error::{Error, ErrorKind, RefuseReason, WorkerError, WorkerErrorKind};
+use serde_json::Value;
 
 /// Why a client gets no answer, whatever the words in which its API says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,7 +96,8 @@ impl Fault {
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         let kind = kind(&error);
-        let param = error.field().map(str::to_owned);
+        let of_server = || error.worker_error().filter(|_| kind == FaultKind::Invalid).and_then(WorkerError::body);
+        let param = error.field().map(str::to_owned).or_else(|| param(of_server()?));
         Self {
             kind,
             message: message(&error, kind),
@@ -104,6 +106,13 @@ impl From<Error> for Fault {
             cause: Some(chain(&error)),
         }
     }
+}
+
+/// The field that a server's refusal names, in OpenAI's form.
+fn param(body: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    let named = body.pointer("/error/param").or_else(|| body.get("param"))?;
+    named.as_str().filter(|param| !param.is_empty()).map(str::to_owned)
 }
 
 fn kind(error: &Error) -> FaultKind {

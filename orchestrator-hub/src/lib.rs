@@ -9,6 +9,7 @@ mod gateway;
 mod json;
 mod keys;
 mod openai;
+mod openapi;
 mod request_id;
 pub mod server;
 

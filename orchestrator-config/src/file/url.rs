@@ -23,12 +23,6 @@ impl From<String> for Url {
     }
 }
 
-impl From<&str> for Url {
-    fn from(url: &str) -> Self {
-        Self(url.to_owned())
-    }
-}
-
 impl fmt::Debug for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.0.split('?').next().unwrap_or_default();

@@ -90,9 +90,9 @@ const fn yes() -> bool {
 
 impl LlamaCpp {
     /// Names a server, with what is set unless said otherwise.
-    pub fn new(url: impl Into<Url>) -> Self {
+    pub fn new(url: impl Into<String>) -> Self {
         Self {
-            url: url.into(),
+            url: Url::from(url.into()),
             key: None,
             headers: BTreeMap::new(),
             connect_timeout: None,
@@ -179,8 +179,8 @@ pub struct Auto {
 
 impl Auto {
     /// Names a server, with what is set unless said otherwise.
-    pub fn new(url: impl Into<Url>) -> Self {
-        Self { url: url.into(), ..Self::default() }
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: Url::from(url.into()), ..Self::default() }
     }
 }
 

@@ -14,4 +14,6 @@ pub(crate) use caller::{Caller, session};
 pub use front::Gateway;
 pub(crate) use reply::{events, object};
 pub use routes::Figures;
+#[cfg(test)]
+pub(crate) use routes::paths;
 pub(crate) use site::Site;

@@ -9,7 +9,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::fault::{Fault, FaultKind};
 use crate::gateway::Site;
-use crate::{anthropic, openai};
+use crate::{anthropic, openai, openapi};
 
 /// What renders the figures of the process for whoever scrapes them.
 pub type Figures = Arc<dyn Fn() -> String + Send + Sync>;
@@ -43,7 +43,7 @@ const fn messages(path: &'static str) -> Route {
 }
 
 /// All routes; the last one stands for every path that is none of them.
-pub(super) const ROUTES: [Route; 10] = [
+pub(super) const ROUTES: [Route; 11] = [
     guarded("/v1/chat/completions"),
     guarded("/v1/completions"),
     guarded("/v1/embeddings"),
@@ -51,10 +51,17 @@ pub(super) const ROUTES: [Route; 10] = [
     guarded("/v1/models"),
     guarded("/v1/models/{id}"),
     guarded("/metrics"),
+    open("/openapi.json"),
     open("/healthz"),
     open("/readyz"),
     guarded("other"),
 ];
+
+/// The paths of all routes.
+#[cfg(test)]
+pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
+    ROUTES[..ROUTES.len() - 1].iter().map(|route| route.path)
+}
 
 /// Returns the number of the route that a path belongs to.
 pub(super) fn of_path(path: &str) -> usize {
@@ -71,6 +78,7 @@ pub(super) fn router(site: Site, figures: Option<Figures>) -> Router {
         .route("/v1/messages", post(anthropic::messages))
         .route("/v1/models", get(openai::models))
         .route("/v1/models/{*id}", get(openai::model))
+        .route("/openapi.json", get(openapi::openapi))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready));
     if let Some(figures) = figures {

@@ -1,3 +1,4 @@
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use orchestrator_config::{Model, ModelName};
@@ -19,7 +20,11 @@ pub(crate) async fn models(State(site): State<Site>) -> Response {
 /// # Errors
 ///
 /// Where nothing answers for such a model.
-pub(crate) async fn model(State(site): State<Site>, Path(name): Path<String>) -> Result<Response, Fault> {
+pub(crate) async fn model(
+    State(site): State<Site>,
+    name: Result<Path<String>, PathRejection>,
+) -> Result<Response, Fault> {
+    let Path(name) = name.map_err(|_| Fault::new(FaultKind::NoModel, "the model's name is no UTF-8"))?;
     match site.service().model(&name) {
         Some(_) => Ok(object(shown(&name))),
         None => Err(unknown(&name)),

@@ -82,3 +82,13 @@ async fn only_who_has_a_key_is_answered() {
         assert_eq!(response.status().as_u16(), expected, "{header:?}");
     }
 }
+
+#[tokio::test]
+async fn the_field_that_the_server_behind_names_is_named() {
+    let said = r#"{"error":{"message":"no","type":"invalid_request_error","param":"logit_bias","code":null}}"#;
+    let refused = WorkerError::new(WorkerErrorKind::InvalidRequest, "no").with_status(400).with_body(said);
+    let rig = Rig::new(MockWorker::new(Script::new().fail(refused))).await;
+    let response = rig.post("/v1/chat/completions", hello()).await;
+    assert_eq!(response.status().as_u16(), 400);
+    assert_eq!(json(response).await["error"]["param"], "logit_bias");
+}

@@ -23,26 +23,26 @@ async fn rig() -> Rig {
     Rig::with(Service::new(vec![model, chat], Vec::new()), Keys::default(), Limits::default()).await
 }
 
-fn texts(input: Value) -> Value {
+fn texts(input: &Value) -> Value {
     json!({"model": "embed", "input": input})
 }
 
 #[tokio::test]
 async fn each_text_has_a_vector_in_order() {
     let rig = rig().await;
-    let told = json(rig.post("/v1/embeddings", texts(json!(["a", "bcd"]))).await).await;
+    let told = json(rig.post("/v1/embeddings", texts(&json!(["a", "bcd"]))).await).await;
     let expected = json!([
         {"object": "embedding", "index": 0, "embedding": [1.0, 0.1]},
         {"object": "embedding", "index": 1, "embedding": [3.0, 1.1]},
     ]);
     assert_eq!((&told["data"], &told["object"]), (&expected, &json!("list")));
     assert_eq!(told["usage"], json!({"prompt_tokens": 6, "total_tokens": 6}));
-    assert_eq!(json(rig.post("/v1/embeddings", texts(json!("abcd"))).await).await["data"][0]["embedding"][0], 4.0);
+    assert_eq!(json(rig.post("/v1/embeddings", texts(&json!("abcd"))).await).await["data"][0]["embedding"][0], 4.0);
 }
 
 #[tokio::test]
 async fn vectors_in_base64_hold_the_same_numbers() {
-    let asked = changed(texts(json!("abcd")), json!({"encoding_format": "base64", "dimensions": 2}));
+    let asked = changed(texts(&json!("abcd")), json!({"encoding_format": "base64", "dimensions": 2}));
     let told = json(rig().await.post("/v1/embeddings", asked).await).await;
     let bytes = STANDARD.decode(told["data"][0]["embedding"].as_str().expect("a text")).expect("base64");
     assert_eq!(bytes, [4.0_f32.to_le_bytes(), 0.1_f32.to_le_bytes()].concat());
@@ -62,7 +62,7 @@ async fn what_cannot_be_embedded_is_refused_by_its_name() {
         (json!({"model": "mock"}), 400, "model"),
         (json!({"model": "other"}), 404, "model"),
     ] {
-        let response = rig.post("/v1/embeddings", changed(texts(json!("a")), change.clone())).await;
+        let response = rig.post("/v1/embeddings", changed(texts(&json!("a")), change.clone())).await;
         assert_eq!(response.status().as_u16(), status, "{change}");
         assert_eq!(json(response).await["error"]["param"], param, "{change}");
     }

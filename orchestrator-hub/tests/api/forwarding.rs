@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use crate::rig::{Rig, events};
 
-fn frame(id: &str, delta: Value) -> String {
+fn frame(id: &str, delta: &Value) -> String {
     let choices = json!([{"index": 0, "delta": delta, "finish_reason": null}]);
     // Spaces that nobody else would write show that a frame was not put anew.
     format!(r#"{{ "id":"{id}","object":"chat.completion.chunk","created":7,"model":"real","choices":{choices} }}"#)
 }
 
 fn text(id: &str, text: &str) -> TokenEvent {
-    TokenEvent::Text(TextDelta::new(text).with_raw(frame(id, json!({"content": text})).into()))
+    TokenEvent::Text(TextDelta::new(text).with_raw(frame(id, &json!({"content": text})).into()))
 }
 
 fn finish() -> TokenEvent {
@@ -33,9 +33,9 @@ fn read(events: &[String]) -> Vec<Value> {
 
 #[tokio::test]
 async fn frames_of_the_same_dialect_are_handed_on_and_all_objects_have_their_id() {
-    let reasoning = frame("x-1", json!({"reasoning_content": "hm"}));
+    let reasoning = frame("x-1", &json!({"reasoning_content": "hm"}));
     let piece =
-        frame("x-1", json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": ""}}]}));
+        frame("x-1", &json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": ""}}]}));
     let mut call = ToolCallDelta::new(0, "").opening("c", "f");
     call.raw = Some(piece.clone().into());
     let script = Script::new()
@@ -44,7 +44,7 @@ async fn frames_of_the_same_dialect_are_handed_on_and_all_objects_have_their_id(
         .event(TokenEvent::ToolCall(Box::new(call)))
         .event(finish());
     let events = streamed(script).await;
-    assert_eq!(events[1..4], [reasoning, frame("x-1", json!({"content": "fox"})), piece]);
+    assert_eq!(events[1..4], [reasoning, frame("x-1", &json!({"content": "fox"})), piece]);
     for chunk in read(&events) {
         let named = (&chunk["id"], &chunk["model"], &chunk["created"]);
         assert_eq!(named, (&json!("x-1"), &json!("real"), &json!(7)), "{chunk}");

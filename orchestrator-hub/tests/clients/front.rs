@@ -25,6 +25,8 @@ pub(crate) const KEY: &str = "sk-of-the-clients";
 /// The server, and what stands behind it. All of it ends with this.
 pub(crate) struct Front {
     address: SocketAddr,
+    /// Another one, which takes no keys and answers for whatever model it is asked for.
+    open: SocketAddr,
     chat: LlamaServer,
     _embed: LlamaServer,
     _runtime: Runtime,
@@ -35,13 +37,18 @@ impl Front {
         let chat = LlamaServer::builder().model(test_peers::Model::Slow).parallel(4).context(8192).start()?;
         let embed = LlamaServer::builder().embeddings().start()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let serving = serve(chat.base_url(), embed.base_url());
-        let address = runtime.block_on(serving).map_err(io::Error::other)?;
-        Ok(Self { address, chat, _embed: embed, _runtime: runtime })
+        let serving =
+            async { Ok::<_, BoxError>((serve(chat.base_url(), embed.base_url()).await?, serve_any().await?)) };
+        let (address, open) = runtime.block_on(serving).map_err(io::Error::other)?;
+        Ok(Self { address, open, chat, _embed: embed, _runtime: runtime })
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    pub(crate) fn open_url(&self) -> String {
+        format!("http://{}", self.open)
     }
 
     pub(crate) fn llama(&self) -> String {
@@ -55,7 +62,7 @@ impl Peer for Front {
     }
 }
 
-async fn serve(chat: String, embed: String) -> Result<SocketAddr, Box<dyn std::error::Error + Send + Sync>> {
+async fn serve(chat: String, embed: String) -> Result<SocketAddr, BoxError> {
     let refuses = || {
         let error = WorkerError::new(WorkerErrorKind::RateLimited, "too many requests");
         Script::new().fail(error.with_retry_after(Duration::from_secs(1)))
@@ -67,18 +74,32 @@ async fn serve(chat: String, embed: String) -> Result<SocketAddr, Box<dyn std::e
     });
     let models = vec![
         answering("slow", LlamaCpp::connect(chat).await?)?,
-        embedding("embed", LlamaCpp::connect(embed).await?)?,
+        embedding("embed", LlamaCpp::connect(embed).await?.embedder())?,
         answering("caller", MockWorker::with(call))?,
         answering("fails-once", fails_once)?,
         answering("limited", MockWorker::with(move |_| refuses()))?,
         answering("hangs", MockWorker::new(Script::new().hang()))?,
     ];
+    let key = Key { sha256: sha2::Sha256::digest(KEY).into(), tenant: None, priority: Priority::Normal };
+    listen(models, Keys::from_iter([key])).await
+}
+
+async fn serve_any() -> Result<SocketAddr, BoxError> {
+    let mut any = answering("*", MockWorker::new(Script::answering("there you are")))?;
+    let embed = |_, texts: Texts| async move {
+        let vectors = texts.0.iter().map(|text| vec![text.len() as f32]).collect();
+        Ok::<_, WorkerError>(Embeddings { vectors, tokens: 0 })
+    };
+    any.embeddings = Some(Pipeline::builder("*").then("embed", embed).build()?);
+    listen(vec![any], Keys::default()).await
+}
+
+/// It ends with the runtime.
+async fn listen(models: Vec<Model>, keys: Keys) -> Result<SocketAddr, BoxError> {
     let limits = Limits::default();
     let server = Server::bind(&["127.0.0.1:0".parse()?], limits.clone()).await?;
     let address = server.addresses()?[0];
-    let key = Key { sha256: sha2::Sha256::digest(KEY).into(), tenant: None, priority: Priority::Normal };
-    let gateway = Gateway::new(Service::new(models, Vec::new()), Keys::from_iter([key]), limits, None);
-    // It ends with the runtime.
+    let gateway = Gateway::new(Service::new(models, Vec::new()), keys, limits, None);
     tokio::spawn(server.run(gateway, CancellationToken::new()));
     Ok(address)
 }
@@ -90,8 +111,7 @@ fn answering(name: &str, worker: impl ModelWorker) -> Result<Model, BuildError> 
     Ok(model)
 }
 
-fn embedding(name: &str, worker: LlamaCpp) -> Result<Model, BuildError> {
-    let embedder = worker.embedder();
+fn embedding(name: &str, embedder: impl Embedder + Clone) -> Result<Model, BuildError> {
     let embed = move |_, texts: Texts| {
         let embedder = embedder.clone();
         async move {

@@ -14,5 +14,6 @@ fn main() -> ExitCode {
         .one_by_one()
         .test("openai", async |front| python::run(front, "test_openai.py"))
         .test("anthropic", async |front| python::run(front, "test_anthropic.py"))
+        .test("schemathesis", async |front| python::explore(front))
         .run()
 }

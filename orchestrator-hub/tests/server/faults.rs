@@ -6,16 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use orchestrator_config::file::Limits;
+use orchestrator_config::file::{Config, Limits};
+use orchestrator_config::{Format, Parts};
 use orchestrator_core::testing::server::{Reply, Request, ScriptedServer, Seen};
-use orchestrator_core::worker::Timeouts;
+use orchestrator_hub::Keys;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use workers_openai::OpenAi;
-use workers_pool::policy::Ordered;
-use workers_pool::{FailOver, Member, Pace, Pool, Retry};
 
-use crate::rig::{CHAT, Rig, ask, count};
+use crate::rig::{CHAT, Rig, ask};
 
 const WORDS: [&str; 4] = ["to ", "be ", "or ", "not"];
 
@@ -60,7 +58,7 @@ const TOO_LONG: &str =
 const STORIES: &[(&[Act], End, End)] = &[
     (&[Answers], Whole("primary"), Whole("primary")),
     (&[Slow], Whole("primary"), Whole("primary")),
-    (&[IsGone], Whole("fallback"), Fails(502)),
+    (&[IsGone], Whole("fallback"), Fails(503)),
     (&[Refuses(500, "it broke", None)], Whole("fallback"), Fails(502)),
     (&[Refuses(503, "busy", None)], Whole("fallback"), Fails(503)),
     (&[Refuses(503, "busy", Some(60))], Whole("fallback"), Fails(503)),
@@ -96,7 +94,10 @@ fn says(model: &str, words: usize, pause: Duration) -> Reply {
     WORDS[..words].iter().fold(head, |reply, next| reply.delay(pause).chunk(word(next)))
 }
 
-fn reply(model: &str, act: Act) -> Reply {
+/// The model is what it was asked for.
+fn reply(request: &Request, act: Act) -> Reply {
+    let asked = request.json()["model"].clone();
+    let model = asked.as_str().unwrap_or("none");
     let says = |words| says(model, words, Duration::ZERO);
     let ends =
         |reply: Reply| reply.chunk(chunk(model, &json!({}), &"stop".into())).chunk("data: [DONE]\n\n").last_chunk();
@@ -125,7 +126,7 @@ struct Played {
     url: String,
 }
 
-async fn played(model: &'static str, acts: &'static [Act]) -> Played {
+async fn played(acts: &'static [Act]) -> Played {
     if matches!(acts, [IsGone]) {
         // Nobody else gets the port in the moment that this test takes.
         let free = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -137,31 +138,30 @@ async fn played(model: &'static str, acts: &'static [Act]) -> Played {
             // It has no other routes: whether it is well is not known.
             return Reply::json(404, r#"{"error":{"message":"no such route","type":"not_found_error","code":404}}"#);
         }
-        reply(model, acts[calls.fetch_add(1, Ordering::SeqCst).min(acts.len() - 1)])
+        reply(request, acts[calls.fetch_add(1, Ordering::SeqCst).min(acts.len() - 1)])
     };
     let server = ScriptedServer::start(script).await.expect("a port");
     let url = format!("{}/v1", server.base_url());
     Played { server: Some(server), url }
 }
 
-fn member(name: &str, played: &Played, context: u64) -> Member {
-    let limit = Duration::from_millis(600);
-    let worker = OpenAi::builder().base_url(&played.url).name(name).key("none").slots(count(8)).context_length(context);
-    let worker = worker.build().expect("settings that fit");
-    Member::new(name, worker).timeouts(Timeouts::none().first_token(limit).between_tokens(limit))
+fn worker(name: &str, played: &Played, context: u64) -> String {
+    format!(
+        "[workers.{name}]\nkind = 'openai-compatible'\nurl = '{}'\nmodel = '{name}'\nslots = 8\n\
+         context_length = {context}\ntimeouts = {{ first_token = '600ms', between_tokens = '600ms' }}\n",
+        played.url
+    )
 }
 
-/// A model whose servers are asked in order.
+/// A model with a fallback, as a file declares it.
 async fn site(primary: &Played, fallback: &Played) -> Rig {
-    let pool = Pool::builder("mock")
-        .member(member("primary", primary, 2_048))
-        .member(member("fallback", fallback, 8_192))
-        .policy(Ordered::new())
-        .build()
-        .expect("members that fit");
-    let pace = Pace::new().backoff(Duration::from_millis(10), Duration::from_millis(30));
-    let worker = FailOver::new(Retry::new(pool).pace(pace)).pace(pace);
-    Rig::of(worker, Limits::default()).await
+    let models = "[[models]]\nname = 'mock'\nworker = 'primary'\nfallback = ['spare']\n\
+        [[models]]\nname = 'spare'\nworker = 'fallback'\n";
+    let file = worker("primary", primary, 2_048) + &worker("fallback", fallback, 8_192) + models;
+    let config = Config::parse("test.toml", &file, Format::Toml, []).expect("a file without faults");
+    let parts = Parts::connect(&config).await.expect("nobody has to answer yet");
+    let service = parts.service().expect("workers that fit");
+    Rig::serving(service, Keys::default(), Limits::default(), None).await
 }
 
 /// Says what of a whole answer is not as it should be.
@@ -190,7 +190,7 @@ fn clear(status: u16, text: &str, expected: u16, streams: bool) -> Option<String
 }
 
 async fn play(acts: &'static [Act], with: &'static [Act], end: End, streams: bool) -> Vec<String> {
-    let (primary, fallback) = (played("primary", acts).await, played("fallback", with).await);
+    let (primary, fallback) = (played(acts).await, played(with).await);
     let rig = site(&primary, &fallback).await;
     let response = ask(&reqwest::Client::new(), &rig, streams).await.expect("a response");
     let status = response.status().as_u16();
@@ -216,7 +216,7 @@ async fn play(acts: &'static [Act], with: &'static [Act], end: End, streams: boo
 
 #[tokio::test]
 async fn every_fault_ends_in_a_whole_answer_or_in_one_clear_error() {
-    const AT_ONCE: usize = 6;
+    const AT_ONCE: usize = 40;
     let both =
         STORIES.iter().flat_map(|(acts, end, alike)| [(*acts, &[Answers] as &[Act], *end), (*acts, *acts, *alike)]);
     let all = both.flat_map(|(acts, with, end)| [true, false].map(|streams| play(acts, with, end, streams)));

@@ -8,20 +8,22 @@
 //! - `silent`: connections on which nothing comes, or too slowly;
 //! - `unread`: clients that do not read what they are sent;
 //! - `forms`: requests that are wrong, or more than one server could read in more than one way;
+//! - `bodies`: what fuzzing of the parsers of requests begins with;
 //! - `leaving`: clients that leave;
 //! - `ending`: a server that is told to end;
-//! - `faults`: what model servers do to a request, with a fallback and without;
-//! - `secrets`: keys, which are nowhere to be found.
+//! - `faults`: what model servers do to a request, with a fallback and without.
 
+mod bodies;
 mod ending;
 mod faults;
 
 mod forms;
 mod http2;
 mod leaving;
+#[path = "../common/raw.rs"]
 mod raw;
+#[path = "../common/rig.rs"]
 mod rig;
-mod secrets;
 
 mod silent;
 mod unread;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
 use orchestrator_core::prelude::*;
-use orchestrator_core::retrieval::Embedder;
+use orchestrator_core::retrieval::{Embedded, Embedder};
 use orchestrator_core::worker::Timeouts;
 use tokio::time::Instant;
 use workers_pool::policy::{LeastOutstanding, RoundRobin, Weighted};
@@ -49,6 +49,10 @@ impl Embedder for Embeds {
             Some(kind) => Err(WorkerError::new(kind, "it fails")),
             None => Ok(texts.iter().map(|text| vec![text.len() as f32]).collect()),
         }
+    }
+
+    async fn embed_counted(&self, texts: &[&str]) -> Result<Embedded, WorkerError> {
+        self.embed(texts).await.map(|vectors| Embedded::new(vectors).tokens(7))
     }
 
     async fn embed_query(&self, _question: &str) -> Result<Vec<f32>, WorkerError> {
@@ -201,4 +205,11 @@ async fn a_caller_that_gives_up_leaves_the_probe_to_the_next_one() {
     assert!(gave_up.is_err());
     embedder.embed(&["q"]).await.expect_err("it hangs");
     assert_eq!(hanging.calls(), 3, "it was asked again");
+}
+
+#[tokio::test]
+async fn what_a_member_counts_is_told() {
+    let pool = of([Embeds::new("e5", Some(WorkerErrorKind::Transient)), Embeds::new("e5", None)]);
+    let embedded = pool.embedder().expect("they embed").embed_counted(&["one"]).await.expect("a vector");
+    assert_eq!((embedded.vectors, embedded.tokens), (vec![vec![3.0]], Some(7)));
 }

@@ -33,7 +33,8 @@ async fn auto(name: String, settings: file::Auto) -> Result<Connected, WorkerErr
     let file::Auto { url, key, connect_timeout, timeouts, model, embeddings } = settings;
     let preset = match kind {
         ServerKind::LlamaCpp => {
-            let settings = file::LlamaCpp { key, connect_timeout, timeouts, embeddings, ..file::LlamaCpp::new(url) };
+            let settings =
+                file::LlamaCpp { key, connect_timeout, timeouts, embeddings, ..file::LlamaCpp::new(url.as_str()) };
             return llama(name, settings).await;
         }
         ServerKind::Vllm => {

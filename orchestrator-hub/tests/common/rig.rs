@@ -1,4 +1,5 @@
 //! A server to be tested, and what is asked of it.
+#![allow(dead_code, reason = "every test target uses its own part of this")]
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

@@ -1,4 +1,5 @@
 //! A client that sends bytes as they are.
+#![allow(dead_code, reason = "every test target uses its own part of this")]
 
 use std::net::SocketAddr;
 use std::time::Duration;

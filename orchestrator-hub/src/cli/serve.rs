@@ -20,7 +20,7 @@ use super::{backends, load, runtime, telemetry};
 ///
 /// Where the configuration cannot be used, its addresses cannot be listened at, or a second signal does not leave requests the time
 /// to finish.
-pub(super) fn serve(args: ServeArgs) -> Result<(), Failure> {
+pub(super) fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let config = match &args.file {
         Some(file) => load::file(file)?,
         None => load::nothing()?,
@@ -36,7 +36,7 @@ pub(super) fn serve(args: ServeArgs) -> Result<(), Failure> {
             Some(_) => config,
             None => backends::config(config, &args.backends, args.docs.as_deref()).await?,
         };
-        load::listeners(&mut config, &args)?;
+        load::listeners(&mut config, args)?;
         config.check()?;
         telemetry::logs(&config.telemetry)?;
         until_told(&config).await

@@ -130,6 +130,8 @@ async fn no_key_is_in_a_response_a_log_a_metric_or_debug_output_and_no_prompt_in
     let metrics = client.get(rig.url("/metrics")).bearer_auth(OF_CLIENT).send().await.expect("a response");
     let metrics = metrics.text().await.expect("a body");
     assert!(metrics.contains("orchestrator_http_requests_total"), "{metrics}");
+    let open = metrics.lines().find_map(|line| line.strip_prefix("orchestrator_http_connections "));
+    assert!(open.is_some_and(|open| open != "0"), "this one is open: {metrics}");
     told += &metrics;
     rig.end().await;
 

@@ -37,6 +37,8 @@ async fn faults_are_in_openais_words() {
     for (change, status, param) in [
         (json!({"model": "other"}), 404, "model"),
         (json!({"n": 2}), 400, "n"),
+        (json!({"best_of": 2}), 400, "best_of"),
+        (json!({"prompt": "hello"}), 400, "prompt"),
         (json!({"max_tokens": 0}), 400, "max_tokens"),
         (json!({"max_tokens": -1}), 400, "max_tokens"),
         (json!({"max_tokens": "many"}), 400, "max_tokens"),

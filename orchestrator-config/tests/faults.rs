@@ -65,7 +65,10 @@ fn values_of_the_wrong_kind_are_told_from_what_was_expected() {
             "[[listeners]]\naddress = \"localhost\"",
             "f:5:1: listeners[0].address: `localhost` is not an address; expected an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080",
         ),
-        ("[[keys]]\nsha256 = \"abc\"", "f:5:1: keys[0].sha256: `abc` is not a SHA-256; expected 64 hexadecimal digits"),
+        (
+            "[[keys]]\nsha256 = \"abc\"",
+            "f:5:1: keys[0].sha256: its value is not a SHA-256; expected 64 hexadecimal digits",
+        ),
         ("[telemetry]\nlogs = \"xml\"", "f:5:1: telemetry.logs: `xml` is not known; expected one of `pretty`, `json`"),
         ("[tenants.a]\nburst = 4294967296", "f:5:1: tenants.a.burst: is too large; expected at most 4294967295"),
         ("[pools.p]\nmembers = []", "f:5:1: pools.p.members: is empty; expected at least 1"),
@@ -81,7 +84,7 @@ fn values_of_the_wrong_kind_are_told_from_what_was_expected() {
         ),
         (
             "[workers.x]\nkind = \"llamacpp\"\nurl = \"gpu:80\"",
-            "f:6:1: workers.x.url: `gpu:80` is not a URL; expected http:// or https:// and a host, such as http://127.0.0.1:8081",
+            "f:6:1: workers.x.url: its value is not a URL; expected http:// or https:// and a host, such as http://127.0.0.1:8081",
         ),
     ] {
         assert_eq!(with_worker(text), [expected], "{text}");

@@ -193,17 +193,22 @@ fn free_port() -> std::net::SocketAddr {
 
 #[tokio::test]
 async fn a_server_that_is_down_at_first_is_taken_in_when_it_is_there() {
-    let up = Arc::new(AtomicBool::new(false));
+    let go = Signal::new();
+    let (up, embed) = (Arc::new(AtomicBool::new(false)), go.clone());
     let is_up = up.clone();
     let script = move |request: &Request| match (is_up.load(Ordering::SeqCst), request.path()) {
         (false, _) => Reply::json(503, r#"{"error": {"message": "not yet"}}"#),
         (true, "/v1/models") => Reply::json(200, r#"{"data": [{"id": "m", "owned_by": "vllm"}]}"#),
         (true, "/version") => Reply::json(200, r#"{"version": "0.32.0"}"#),
+        (true, "/v1/embeddings") => {
+            let body = r#"{"data": [{"index": 0, "embedding": [0.5, 1.0]}], "usage": {"prompt_tokens": 7}}"#;
+            Reply::chunked(200, "application/json").until(&embed).chunk(body).last_chunk()
+        }
         (true, _) => stream("here"),
     };
     let server = ScriptedServer::start(script).await.expect("a port");
     let url = server.base_url();
-    let service = service(&format!("[workers.a]\nkind = \"auto\"\nurl = \"{url}\"")).await;
+    let service = service(&format!("[workers.a]\nkind = \"auto\"\nurl = \"{url}\"\nembeddings = \"e\"")).await;
     let refused = ask(&service, "a").await.expect_err("it is down");
     assert!(!refused.is_empty());
     up.store(true, Ordering::SeqCst);
@@ -213,6 +218,18 @@ async fn a_server_that_is_down_at_first_is_taken_in_when_it_is_there() {
         })
         .await;
     assert_eq!(once_it_is_there(&service, "a").await, "here");
+
+    // As many as the server takes now, and not as many as it was thought to.
+    let pipeline = service.model("a").and_then(|model| model.embeddings.clone()).expect("it embeds");
+    let mut asked = Vec::new();
+    for text in ["one", "two", "three"] {
+        asked.push(pipeline.submit(Texts(vec![text.to_owned()])).await.expect("room"));
+    }
+    server.wait_for("all at once", |seen| seen.on("/v1/embeddings").count() == 3).await;
+    go.raise();
+    for mut answer in asked {
+        assert_eq!(answer.output().await.expect("an answer").tokens, 7);
+    }
 }
 
 /// Asks until it is answered.
@@ -231,36 +248,20 @@ async fn once_it_is_there(service: &Service, asked: &str) -> String {
 
 #[tokio::test]
 async fn what_a_server_tells_that_comes_late_is_not_forgotten() {
-    let go = Signal::new();
-    let (up, embed) = (Arc::new(AtomicBool::new(false)), go.clone());
+    let up = Arc::new(AtomicBool::new(false));
     let is_up = up.clone();
     let script = move |request: &Request| match (is_up.load(Ordering::SeqCst), request.path()) {
         (false, _) => Reply::json(503, r#"{"error": {"message": "not yet"}}"#),
         (true, "/v1/models") => Reply::json(200, r#"{"data": [{"id": "m", "owned_by": "llamacpp"}]}"#),
         (true, "/props") => Reply::json(200, r#"{"total_slots": 4, "default_generation_settings": {"n_ctx": 2048}}"#),
-        (true, "/v1/embeddings") => {
-            let body = r#"{"data": [{"index": 0, "embedding": [0.5, 1.0]}], "usage": {"prompt_tokens": 7}}"#;
-            Reply::chunked(200, "application/json").until(&embed).chunk(body).last_chunk()
-        }
         (true, _) => stream("here"),
     };
     let server = ScriptedServer::start(script).await.expect("a port");
     let url = server.base_url();
-    let service = service(&format!("[workers.a]\nkind = \"auto\"\nurl = \"{url}\"\nembeddings = \"e\"")).await;
+    let service = service(&format!("[workers.a]\nkind = \"auto\"\nurl = \"{url}\"")).await;
     up.store(true, Ordering::SeqCst);
     assert_eq!(once_it_is_there(&service, "a").await, "here");
     assert_eq!(Slots::known(&url).map(|slots| slots.total()), Some(4));
-
-    let pipeline = service.model("a").and_then(|model| model.embeddings.clone()).expect("it embeds");
-    let mut asked = Vec::new();
-    for text in ["one", "two", "three"] {
-        asked.push(pipeline.submit(Texts(vec![text.to_owned()])).await.expect("room"));
-    }
-    server.wait_for("all at once", |seen| seen.on("/v1/embeddings").count() == 3).await;
-    go.raise();
-    for mut answer in asked {
-        assert_eq!(answer.output().await.expect("an answer").tokens, 7);
-    }
 }
 
 #[tokio::test]

@@ -108,8 +108,8 @@ impl Config {
             Format::Yaml => yaml::parse(text),
         };
         let mut tree = parsed.map_err(|faults| Faults::new(name, faults))?;
-        let mut faults = variables::insert(&mut tree, &environment);
-        faults.extend(overrides::apply(&mut tree, &environment));
+        let mut faults = overrides::apply(&mut tree, &environment);
+        faults.extend(variables::insert(&mut tree, &environment));
         read(tree, faults, change).map_err(|faults| Faults::new(name, faults))
     }
 

@@ -105,6 +105,8 @@ async fn no_key_is_in_a_response_a_log_a_metric_or_debug_output_and_no_prompt_in
     let failures = logged.lines().filter(|line| line.contains("a request failed"));
     assert!(logged.contains("an answer broke off"), "failures in mid-answer are logged");
     assert!(failures.count() >= 8 && logged.contains("tenant=\"acme\""), "the failures are logged");
+    let mut refusals = logged.lines().filter(|line| line.contains("fault=RateLimited")).peekable();
+    assert!(refusals.peek().is_some() && refusals.all(|line| line.contains(" DEBUG ")), "nobody is warned of overload");
     for secret in [OF_CLIENT, OF_SERVER] {
         assert!(!told.contains(secret), "{told}");
         let found: Vec<&str> = logged.lines().filter(|line| line.contains(secret)).collect();

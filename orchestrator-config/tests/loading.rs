@@ -142,6 +142,25 @@ fn no_secret_is_shown() {
 }
 
 #[test]
+fn no_key_is_shown_that_stands_in_the_file_in_a_wrong_place() {
+    for wrong in [
+        format!("[[keys]]\nsha256 = \"{CANARY}\""),
+        format!("[[keys]]\nsha256 = [\"{CANARY}\"]"),
+        format!("[workers.a]\nkind = \"auto\"\nurl = \"host/?key={CANARY}\""),
+        format!("[workers.a]\nkind = \"auto\"\nurl = \"http://host/?key={CANARY} \""),
+        format!("[workers.a]\nkind = \"auto\"\nurl = \"http://host:x/?key={CANARY}\""),
+        format!("[workers.a]\nkind = \"auto\"\nurl = \"http://me:{CANARY}@host\""),
+        format!("[workers.a]\nkind = \"ollama\"\nkey = [\"{CANARY}\"]"),
+        format!("[workers.a]\nkind = \"ollama\"\nkey = \"{CANARY}\\u0001x\""),
+        format!("[workers.a]\nkind = \"ollama\"\nheaders = {{ x-key = \"{CANARY}\\u0001x\" }}"),
+        format!("[workers.a]\nkind = \"ollama\"\nheaders = \"{CANARY}\""),
+    ] {
+        let faults = Config::parse("f", &wrong, Format::Toml, []).expect_err(&wrong);
+        assert!(!format!("{faults} {faults:?}").contains(CANARY), "{faults}");
+    }
+}
+
+#[test]
 fn the_examples_of_the_repository_can_be_used() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/config");
     let environment = [

@@ -4,6 +4,7 @@ mod access;
 mod models;
 mod pipelines;
 mod pools;
+mod telemetry;
 mod workers;
 
 use crate::fault::Problem;
@@ -13,6 +14,7 @@ use crate::path::Path;
 /// Finds everything that is wrong with a configuration of which the shape is right.
 pub(crate) fn problems(config: &Config) -> Vec<Problem> {
     let mut problems = access::problems(config);
+    problems.extend(telemetry::problems(&config.telemetry));
     problems.extend(workers::problems(config));
     problems.extend(pools::problems(config));
     problems.extend(pipelines::problems(config));

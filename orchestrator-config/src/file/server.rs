@@ -48,7 +48,8 @@ pub struct Limits {
     pub connections: NonZeroUsize,
     /// Bytes of a request's body.
     pub body: NonZeroUsize,
-    /// Bytes of a request's line and headers.
+    /// Bytes of a request's line and headers, 8,192 at least.
+    #[schemars(range(min = 8192))]
     pub headers: NonZeroUsize,
     /// How long a request's headers may take to come.
     pub header_time: Time,

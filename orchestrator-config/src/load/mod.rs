@@ -53,10 +53,24 @@ impl Config {
         file: impl AsRef<FilePath>,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Faults> {
+        Self::load_with(file, environment, |_| {})
+    }
+
+    /// Reads and checks a file, as `change` would have it: what is not of the right shape is told before that is called, and what
+    /// cannot be meant is looked for behind it. For what a command line says in place of the file.
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_with(
+        file: impl AsRef<FilePath>,
+        environment: impl IntoIterator<Item = (String, String)>,
+        change: impl FnOnce(&mut Self),
+    ) -> Result<Self, Faults> {
         let file = file.as_ref();
         let name = file.display().to_string();
         let text = fs::read_to_string(file).map_err(|error| whole(&name, format!("cannot be read: {error}")))?;
-        Self::parse(&name, &text, Format::of(file), environment)
+        Self::parse_with(&name, &text, Format::of(file), environment, change)
     }
 
     /// Reads and checks a configuration's text; `name` is what faults call it. See [`load`](Self::load).
@@ -70,6 +84,21 @@ impl Config {
         format: Format,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Faults> {
+        Self::parse_with(name, text, format, environment, |_| {})
+    }
+
+    /// Reads and checks a configuration's text, as `change` would have it. See [`load_with`](Self::load_with).
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn parse_with(
+        name: &str,
+        text: &str,
+        format: Format,
+        environment: impl IntoIterator<Item = (String, String)>,
+        change: impl FnOnce(&mut Self),
+    ) -> Result<Self, Faults> {
         if text.len() > LONGEST {
             return Err(whole(name, format!("has {} bytes; no more than {LONGEST} are read", text.len())));
         }
@@ -81,7 +110,7 @@ impl Config {
         let mut tree = parsed.map_err(|faults| Faults::new(name, faults))?;
         let mut faults = variables::insert(&mut tree, &environment);
         faults.extend(overrides::apply(&mut tree, &environment));
-        read(tree, faults).map_err(|faults| Faults::new(name, faults))
+        read(tree, faults, change).map_err(|faults| Faults::new(name, faults))
     }
 
     /// Checks what it means, of one that was made without a file; [`load`](Self::load) has done so already.
@@ -99,14 +128,15 @@ impl Config {
 }
 
 /// Reads a tree whose texts are final; `faults` are those that it has already.
-fn read(mut tree: Node, mut faults: Vec<Fault>) -> Result<Config, Vec<Fault>> {
+fn read(mut tree: Node, mut faults: Vec<Fault>, change: impl FnOnce(&mut Config)) -> Result<Config, Vec<Fault>> {
     let (json, problems) = shape::check(&mut tree);
     faults.extend(located(&tree, problems));
     if !faults.is_empty() {
         return Err(faults);
     }
-    let config: Config = serde_json::from_value(json)
+    let mut config: Config = serde_json::from_value(json)
         .map_err(|error| located(&tree, vec![Problem::new(Path::root(), format!("cannot be read: {error}"))]))?;
+    change(&mut config);
     let problems = crate::check::problems(&config);
     if problems.is_empty() { Ok(config) } else { Err(located(&tree, problems)) }
 }

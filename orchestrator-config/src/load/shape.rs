@@ -104,7 +104,8 @@ fn problems_of(error: &ValidationError<'_>, json: &Json, tree: &Node) -> Vec<Pro
         }
         Kind::Format { format } => {
             let (noun, expected) = words::format(format);
-            Problem::new(path.clone(), format!("{} is not {noun}", shown(tree, &path, &at()))).expected(expected)
+            let shown = if may_hold_a_key(format) { HIDDEN.to_owned() } else { shown(tree, &path, &at()) };
+            Problem::new(path, format!("{shown} is not {noun}")).expected(expected)
         }
         Kind::Minimum { limit } => Problem::new(path, "is too small").expected(format!("at least {limit}")),
         Kind::Maximum { limit } => Problem::new(path, "is too large").expected(format!("at most {limit}")),
@@ -220,10 +221,18 @@ fn properties(schema: &Json) -> Vec<String> {
     schema["properties"].as_object().map(|entries| entries.keys().cloned().collect()).unwrap_or_default()
 }
 
+/// Whether what people put where such a text belongs may be a key: in place of its digest, or in the query of a URL.
+fn may_hold_a_key(format: &str) -> bool {
+    matches!(format, "sha256" | "http-url")
+}
+
+/// What stands for a value that is not shown.
+const HIDDEN: &str = "its value";
+
 /// A value as messages may show it: what came from the environment may be a secret.
 fn shown(tree: &Node, path: &Path, value: &Json) -> String {
     match tree.get(path).map(|node| &node.value) {
-        Some(Value::Text(text)) if text.from_environment => "its value".to_owned(),
+        Some(Value::Text(text)) if text.from_environment => HIDDEN.to_owned(),
         _ => format!("`{}`", words::short(&words::plain(value))),
     }
 }

@@ -1,9 +1,9 @@
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use orchestrator_core::token::{Finish, TokenEvent, ToolCallDelta};
 use serde::Serialize;
 
 use super::message::{Block, Input, Message, Usage, stop};
-use crate::answer::{Wording, sse};
+use crate::answer::{Frame, Wording, raw, sse};
 use crate::fault::Fault;
 
 /// Puts the events of an answer as the events of a stream of Anthropic's: one block after the other, each with its pieces.
@@ -76,9 +76,13 @@ impl Stream {
         Self { id, model, shows_thinking, is_begun: false, closed: 0, open: None }
     }
 
-    fn begin(&mut self, out: &mut BytesMut) {
+    /// Writes what comes first. Who answers is told by the first frame, where that is in OpenAI's dialect.
+    fn begin(&mut self, frame: Option<&Bytes>, out: &mut BytesMut) {
         if !self.is_begun {
             self.is_begun = true;
+            if let Some(model) = frame.and_then(|frame| Frame::read(frame)?.model) {
+                self.model = model;
+            }
             Event::MessageStart { message: Message::new(&self.id, &self.model) }.write(out);
         }
     }
@@ -113,7 +117,7 @@ impl Stream {
 
 impl Wording for Stream {
     fn delta(&mut self, event: &TokenEvent, out: &mut BytesMut) {
-        self.begin(out);
+        self.begin(raw(event), out);
         match event {
             TokenEvent::Text(delta) => {
                 let text = delta.text();
@@ -129,7 +133,7 @@ impl Wording for Stream {
     }
 
     fn finish(&mut self, finish: &Finish, out: &mut BytesMut) {
-        self.begin(out);
+        self.begin(None, out);
         self.close(out);
         let (stop_reason, stop_sequence) = stop(finish);
         let delta = Ending { stop_reason, stop_sequence };

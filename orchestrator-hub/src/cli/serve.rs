@@ -21,10 +21,7 @@ use super::{backends, load, runtime, telemetry};
 /// Where the configuration cannot be used, its addresses cannot be listened at, or a second signal does not leave requests the time
 /// to finish.
 pub(super) fn serve(args: &ServeArgs) -> Result<(), Failure> {
-    let config = match &args.file {
-        Some(file) => load::file(file)?,
-        None => load::nothing()?,
-    };
+    let config = load::serving(args)?;
     let runtime = match config.shards {
         Shards::None => runtime::all_cores(),
         // Each core has a thread of its own; here is what they share.
@@ -32,11 +29,10 @@ pub(super) fn serve(args: &ServeArgs) -> Result<(), Failure> {
     };
     let runtime = runtime.map_err(Failure::of)?;
     let served = runtime.block_on(async {
-        let mut config = match args.file {
+        let config = match args.file {
             Some(_) => config,
             None => backends::config(config, &args.backends, args.docs.as_deref()).await?,
         };
-        load::listeners(&mut config, args)?;
         config.check()?;
         telemetry::logs(&config.telemetry)?;
         until_told(&config).await

@@ -6,4 +6,5 @@ mod embeddings;
 mod forwarding;
 mod injection;
 mod messages;
+mod ready;
 mod rig;

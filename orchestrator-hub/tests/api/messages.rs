@@ -170,6 +170,12 @@ async fn parameters_reach_the_worker_in_openais_words() {
     assert_eq!(told.context.session(), Some("ann"));
 }
 
+/// Results of tools, each in the one around it.
+fn nested(depth: usize) -> Value {
+    let inside = json!({"type": "text", "text": "x"});
+    (0..depth).fold(inside, |inside, _| json!({"type": "tool_result", "tool_use_id": "a", "content": [inside]}))
+}
+
 #[tokio::test]
 async fn what_cannot_be_done_is_refused_by_its_name() {
     let rig = Rig::new(MockWorker::new(Script::answering("x"))).await;
@@ -188,6 +194,8 @@ async fn what_cannot_be_done_is_refused_by_its_name() {
             "tools[0].type",
         ),
         (json!({"thinking": {"type": "deep"}}), 400, "invalid_request_error", "thinking"),
+        (block(nested(60)), 400, "invalid_request_error", "messages[0].content"),
+        (json!({"system": [{"type": "tool_use"}]}), 400, "invalid_request_error", "system"),
         (block(json!({"type": "document"})), 400, "invalid_request_error", "messages[0].content"),
         (
             block(json!({"type": "tool_use", "id": "a", "name": "b", "input": {}})),

@@ -26,11 +26,13 @@ use crate::file::Worker;
 pub(super) struct Connected {
     pub(super) worker: Arc<dyn ModelWorker>,
     pub(super) embedder: Option<Arc<dyn Embedder>>,
+    /// Whether the number of its slots was found out, or set.
+    pub(super) tells_slots: bool,
 }
 
 impl Connected {
-    fn alone(worker: impl ModelWorker) -> Self {
-        Self { worker: Arc::new(worker), embedder: None }
+    pub(super) fn alone(worker: impl ModelWorker) -> Self {
+        Self { worker: Arc::new(worker), embedder: None, tells_slots: false }
     }
 }
 

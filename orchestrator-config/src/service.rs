@@ -5,7 +5,7 @@ use orchestrator_core::answer::Tokens;
 use orchestrator_core::error::InvalidInput;
 use orchestrator_core::pipeline::Pipeline;
 use orchestrator_core::request::{Input, PromptRequest};
-use workers_pool::Pool;
+use workers_pool::{Pool, RetryMeter};
 
 /// Texts to be embedded together.
 #[derive(Debug)]
@@ -101,6 +101,8 @@ pub struct Service {
     pub models: Arc<[Model]>,
     /// The pools behind them, for figures.
     pub pools: Arc<[(Arc<str>, Pool)]>,
+    /// What tells of attempts beyond the first, by the pipelines in which they are made, for figures.
+    pub retries: Arc<[(Arc<str>, RetryMeter)]>,
 }
 
 impl Service {
@@ -108,7 +110,7 @@ impl Service {
     #[must_use]
     pub fn new(mut models: Vec<Model>, pools: Vec<(Arc<str>, Pool)>) -> Self {
         models.sort_by_key(|model| matches!(model.name, ModelName::Pattern { .. }));
-        Self { models: models.into(), pools: pools.into() }
+        Self { models: models.into(), pools: pools.into(), retries: [].into() }
     }
 
     /// Finds what answers for a model: whoever has that name, or else the first pattern that it fits.

@@ -245,6 +245,19 @@ fn stages_that_do_not_fit_are_both_named() {
         stages(&format!("{{ stage = \"rag\", docs = \"d\" }}, {infer}")),
         ["f:5:42: pipelines.p.stages[1]: `infer` cannot stand behind `rag`; expected `assemble` there"]
     );
+    let said =
+        stages(&format!("{{ stage = \"post\" }}, {{ stage = \"stream\" }}, {infer}, {{ stage = \"assemble\" }}"));
+    let places: Vec<_> = said.iter().map(|line| line.split(": ").nth(2).expect("what is wrong").to_owned()).collect();
+    assert_eq!(
+        places,
+        [
+            "`post` cannot be the first stage; expected `rag`, `assemble` or `infer` there",
+            "`stream` cannot stand before a model is asked; expected `rag`, `assemble` or `infer` there",
+            "`assemble` cannot stand behind `infer`; expected `post` or `stream` there",
+        ]
+    );
+    let said = stages(&format!("{{ stage = \"rag\", docs = \"d\" }}, {infer}, {{ stage = \"post\" }}"));
+    assert_eq!(said.len(), 1, "{said:?}");
     assert_eq!(
         stages("{ stage = \"assemble\" }"),
         ["f:5:1: pipelines.p.stages: end before a model is asked; expected `infer` there"]
@@ -273,9 +286,32 @@ fn what_the_stages_say_of_themselves_is_told_where_it_stands() {
 
 #[test]
 fn all_faults_come_at_once_and_in_the_order_of_the_file() {
-    let said = toml("[limits]\ngrace = \"x\"\nbody = 0\n[telemetry]\nlogs = 1\n[[models]]\nname = \"\"\n");
+    let said = with_worker("[limits]\ngrace = \"x\"\nbody = 0\n[telemetry]\nlogs = 1\n[[models]]\nname = \"\"\n");
     let places: Vec<_> = said.iter().map(|line| line.split(": ").take(2).collect::<Vec<_>>().join(" ")).collect();
-    assert_eq!(places, ["f:2:1 limits.grace", "f:3:1 limits.body", "f:5:1 telemetry.logs", "f:7:1 models[0].name"]);
+    assert_eq!(places, ["f:5:1 limits.grace", "f:6:1 limits.body", "f:8:1 telemetry.logs", "f:10:1 models[0].name"]);
+}
+
+#[test]
+fn a_fault_of_shape_hides_none_of_meaning_in_other_sections() {
+    let text = "[limits]\ngrace = \"x\"\n[telemetry]\nlevel = \"inof\"\n[workers.w]\nkind = \"ollama\"\nurl = \"${NOBODY}\"\n\
+        key = \"${NOBODY}\"\n[[models]]\nname = \"a\"\nworker = \"v\"";
+    let places = |said: Vec<String>| -> Vec<_> {
+        said.iter().map(|line| line.split(": ").nth(1).expect("a setting").to_owned()).collect()
+    };
+    assert_eq!(
+        places(toml(text)),
+        ["limits.grace", "telemetry.level", "workers.w.url", "workers.w.key", "models[0].worker"]
+    );
+    // What goes by a section of the wrong shape is not judged.
+    let text = text.replace("kind = \"ollama\"", "kind = \"olama\"");
+    assert_eq!(
+        places(toml(&text)),
+        ["limits.grace", "telemetry.level", "workers.w.kind", "workers.w.url", "workers.w.key"]
+    );
+    let text = format!(
+        "{WORKER}[pools.p]\nmembers = [\"w\"]\nhealth_every = \"${{NOBODY}}\"\n[[models]]\nname = \"a\"\nworker = \"v\""
+    );
+    assert_eq!(places(toml(&text)), ["pools.p.health_every"]);
 }
 
 #[test]
@@ -299,7 +335,7 @@ fn variables_are_to_blame_for_what_they_say() {
 #[test]
 fn a_variable_that_is_not_set_is_a_fault_where_it_is_named() {
     assert_eq!(
-        with_worker("[workers.x]\nkind = \"openai\"\nkey = \"${NOBODY}\""),
+        with_worker("[workers.x]\nkind = \"ollama\"\nkey = \"${NOBODY}\""),
         [
             "f:6:7: workers.x.key: the variable `NOBODY` is not set; expected it in the environment, or `${NAME:-a default}`"
         ]

@@ -105,6 +105,44 @@ fn variables_go_before_the_file_whatever_the_kind_of_their_setting() {
 }
 
 #[test]
+fn a_variable_for_a_part_stands_behind_one_for_the_whole() {
+    let file = "[workers.w]\nkind = \"extractive\"";
+    let config = toml(
+        file,
+        &[
+            ("orchestrator_limits", "{ grace = \"7s\", body = 1 }"),
+            ("ORCHESTRATOR_LIMITS__BODY", "4096"),
+            ("ORCHESTRATOR_POOLS__P", "{ members = [{ worker = \"w\" }] }"),
+            ("ORCHESTRATOR_POOLS__P__MEMBERS__0__WEIGHT", "2"),
+        ],
+    );
+    assert_eq!((config.limits.grace, config.limits.body.get()), (Time::secs(7), 4096));
+    let member = config.pools["p"].members[0].settings().expect("a table");
+    assert_eq!((member.worker.as_str(), member.weight), ("w", Some(2.0)));
+    let environment = [("ORCHESTRATOR_LIMITS", "all"), ("ORCHESTRATOR_LIMITS__BODY", "4096")];
+    let faults = Config::parse("f", file, Format::Toml, variables(&environment)).expect_err("it has no parts");
+    assert!(faults.to_string().contains("ORCHESTRATOR_LIMITS__BODY: limits: has no parts by"), "{faults}");
+}
+
+#[test]
+fn places_of_a_list_are_set_in_the_order_of_their_numbers() {
+    let names: Vec<_> = (0..12).map(|n| (format!("ORCHESTRATOR_MODELS__{n}__NAME"), format!("m{n}"))).collect();
+    let workers: Vec<_> = (0..12).map(|n| (format!("ORCHESTRATOR_MODELS__{n}__WORKER"), "w".to_owned())).collect();
+    let file = "[workers.w]\nkind = \"extractive\"";
+    let config = Config::parse("f", file, Format::Toml, names.into_iter().chain(workers)).expect("right");
+    assert_eq!(config.models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>()[9..], ["m9", "m10", "m11"]);
+}
+
+#[test]
+fn what_is_replaced_needs_no_variables() {
+    let file = "[workers.w]\nkind = \"ollama\"\nkey = \"${NOBODY}\"\nmodel = \"m\"";
+    let config = toml(file, &[("ORCHESTRATOR_WORKERS__W__KEY", "a"), ("ORCHESTRATOR_WORKERS__W__MODEL", "${m}")]);
+    let Worker::Ollama(worker) = &config.workers["w"] else { panic!("it is of that kind") };
+    assert_eq!(worker.key, Some("a".to_owned().into()));
+    assert_eq!(worker.model.as_deref(), Some("${m}"), "a variable of the environment is final");
+}
+
+#[test]
 fn variables_in_texts_may_mean_numbers() {
     let file = "[workers.w]\nkind = \"ollama\"\nkey = \"${KEY}\"\nslots = \"${SLOTS:-4}\"\nmodel = \"$${m}-${N}\"";
     let config = toml(file, &[("KEY", "007"), ("N", "1")]);

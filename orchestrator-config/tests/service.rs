@@ -113,6 +113,8 @@ async fn a_fallback_answers_under_its_own_name_while_the_first_cannot() {
     let asked =
         broken.seen().exchanges.iter().map(|exchange| exchange.request.json()["model"].clone()).collect::<Vec<_>>();
     assert!(asked.contains(&json!("m")) && asked.contains(&json!("p-1")), "{asked:?}");
+    let retries: Vec<_> = service.retries.iter().map(|(name, meter)| (&**name, meter.stats().retries > 0)).collect();
+    assert_eq!(retries, [("a", true), ("a/p-*", true)]);
     let names: Vec<_> = service.pools.iter().map(|(name, _)| &**name).collect();
     assert_eq!(names, ["first/fallbacks", "p-*/fallbacks"]);
     let members = |model: &str| service.model(model)?.pool.as_ref().map(|pool| pool.stats().members.len());

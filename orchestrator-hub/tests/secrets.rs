@@ -1,13 +1,14 @@
 //! Keys, which are nowhere to be found, and prompts, which are in no log. A target of its own, as it looks at all that its
 //! process logs.
 
+#[path = "common/logs.rs"]
+mod logs;
 #[path = "common/raw.rs"]
 mod raw;
 #[path = "common/rig.rs"]
 mod rig;
 
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
 use orchestrator_config::file::Limits;
@@ -15,9 +16,9 @@ use orchestrator_core::testing::server::{Reply, Request, ScriptedServer};
 use orchestrator_hub::{Figures, Gateway, Key, Keys};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use tracing_subscriber::fmt::MakeWriter;
 use workers_openai::OpenAi;
 
+use crate::logs::Logs;
 use crate::raw::Raw;
 use crate::rig::{CHAT, Rig, chat, service};
 
@@ -27,35 +28,6 @@ const OF_SERVER: &str = "sk-canary-of-server-93d2";
 
 /// What is asked.
 const PROMPT: &str = "canary-of-the-prompt";
-
-/// All that is logged.
-#[derive(Clone, Default)]
-struct Logs(Arc<Mutex<Vec<u8>>>);
-
-impl Logs {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
-    }
-}
-
-impl io::Write for Logs {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Logs {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
 
 /// A server that repeats the key and the prompt that it was given in whatever it says.
 async fn indiscreet() -> ScriptedServer {
@@ -83,13 +55,7 @@ async fn indiscreet() -> ScriptedServer {
 
 #[tokio::test]
 async fn no_key_is_in_a_response_a_log_a_metric_or_debug_output_and_no_prompt_in_a_log() {
-    let logs = Logs::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(logs.clone())
-        .finish();
-    tracing::subscriber::set_global_default(subscriber).expect("no other test sets one");
+    let logs = Logs::of_this_process();
     let metrics = PrometheusBuilder::new().install_recorder().expect("no other test installs one");
     let figures: Figures = Arc::new(move || metrics.render());
     let server = indiscreet().await;

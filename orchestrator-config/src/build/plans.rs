@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use orchestrator_core::retrieval::Embedder;
 use orchestrator_core::worker::ModelWorker;
-use workers_pool::Pool;
+use workers_pool::{Pool, RetryMeter};
 
 use super::embed::EmbedPlan;
 use super::parts::Inner;
 use super::retrieval::Shelves;
-use super::route::{Fleet, Route};
+use super::route::{Fleet, Route, Routed};
 use super::{ConnectError, rate};
 use crate::file::{self, Config, Infer, Stage};
 
@@ -40,6 +40,8 @@ pub(super) struct Plans {
     chats: Vec<ChatPlan>,
     embeddings: Vec<EmbedPlan>,
     pools: Vec<(Arc<str>, Pool)>,
+    /// What tells of attempts, by the pipelines in which they are made.
+    retries: Vec<(Arc<str>, RetryMeter)>,
     /// Which pipeline runs these stages this way.
     known: HashMap<(Base, Route), usize>,
 }
@@ -87,10 +89,11 @@ impl Plans {
         if let Some(number) = self.known.get(&key) {
             return Ok(Some(*number));
         }
-        let Some((worker, pool)) = fleet.worker(&key.1)? else { return Ok(None) };
+        let Some(Routed { worker, pool, retries }) = fleet.worker(&key.1)? else { return Ok(None) };
         let asked = pool.as_ref().or_else(|| fleet.pools.get(key.1.first())).cloned();
         self.pools.extend(pool.map(|pool| (Arc::from(pool_name(&model.name)), pool)));
         let name = self.free_name(key.0.name(), &model.name);
+        self.retries.extend(retries.map(|retries| (Arc::from(&*name), retries)));
         self.chats.push(ChatPlan { name, stages, worker, pool: asked });
         self.known.insert(key, self.chats.len() - 1);
         Ok(Some(self.chats.len() - 1))
@@ -123,6 +126,7 @@ impl Plans {
             chats: self.chats,
             embeddings: self.embeddings,
             pools: named.chain(self.pools).collect(),
+            retries: self.retries.into(),
             shelves,
             tenants: rate::tenants(fleet.config),
             reader_stall: fleet.config.limits.reader_stall.into(),

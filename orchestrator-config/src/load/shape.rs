@@ -63,7 +63,7 @@ pub(super) fn check(tree: &mut Node) -> (Json, Vec<Problem>) {
 }
 
 /// What a text of the environment says in TOML, where that is no text.
-fn meant(node: &Node) -> Option<Node> {
+pub(super) fn meant(node: &Node) -> Option<Node> {
     let Value::Text(text) = &node.value else { return None };
     let value = text.from_environment.then(|| toml::value(&text.text, &node.place)).flatten()?;
     (!matches!(value.value, Value::Text(_))).then_some(value)

@@ -69,6 +69,7 @@ pub(super) enum Block {
     ToolResult {
         tool_use_id: String,
         content: Option<Plain>,
+        is_error: Option<bool>,
     },
     Thinking {
         thinking: String,

@@ -109,8 +109,11 @@ impl Reading {
                 self.calls.push(ToolCall { id, name, arguments: input.to_string() });
             }
             (Block::ToolUse { .. }, _) => return misplaced("the use of a tool"),
-            (Block::ToolResult { tool_use_id, content }, request::Role::User) => {
-                let said = content.map(parts).unwrap_or_default();
+            (Block::ToolResult { tool_use_id, content, is_error }, request::Role::User) => {
+                let mut said = content.map(parts).unwrap_or_default();
+                if is_error == Some(true) {
+                    mark_as_error(&mut said);
+                }
                 self.results.push(Message::tool_result(tool_use_id, "").with_parts(said));
             }
             (Block::ToolResult { .. }, _) => return misplaced("the result of a tool"),
@@ -146,6 +149,14 @@ fn parts(plain: Plain) -> Vec<request::Content> {
     match plain {
         Plain::Text(text) => vec![text.into()],
         Plain::Parts(parts) => parts.into_iter().map(part).collect(),
+    }
+}
+
+/// Tells the model that a tool has failed, for which OpenAI's API has no field.
+fn mark_as_error(result: &mut Vec<request::Content>) {
+    match result.first_mut() {
+        Some(request::Content::Text(text)) => text.insert_str(0, "Error: "),
+        _ => result.insert(0, "Error".into()),
     }
 }
 

@@ -2,8 +2,8 @@ use std::env;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use orchestrator_config::Format;
 use orchestrator_config::file::{Config, Listener};
+use orchestrator_config::{Faults, Format};
 
 use super::args::ServeArgs;
 use super::failure::Failure;
@@ -29,7 +29,7 @@ pub(super) const QUOTES: &str = "extractive";
 /// # Errors
 ///
 /// Tells what is wrong with that. Where the command line names an address beyond this machine, and nobody has said that it may be
-/// reached without a key, that alone.
+/// reached without a key, that is told in its own words.
 pub(super) fn serving(args: &ServeArgs) -> Result<Config, Failure> {
     let mut open = None;
     let listen = |config: &mut Config| {
@@ -40,11 +40,12 @@ pub(super) fn serving(args: &ServeArgs) -> Result<Config, Failure> {
         Some(file) => Config::load_with(file, environment(), listen),
         None => Config::parse_with("no file", NO_FILE, Format::Toml, environment(), listen),
     };
-    match open {
-        Some(address) => Err(Failure::Usage(format!(
+    let is_all = |faults: &Faults| faults.faults().iter().all(|fault| fault.path().starts_with("listeners"));
+    match (loaded, open) {
+        (Err(faults), Some(address)) if is_all(&faults) => Err(Failure::Usage(format!(
             "{address} is reached by others, who need no key: name keys in a file, or say --public"
         ))),
-        None => Ok(loaded?),
+        (loaded, _) => Ok(loaded?),
     }
 }
 

@@ -40,7 +40,7 @@ pub enum Placement {
     Session,
 }
 
-/// What one client may take of the server.
+/// What clients may take of the server: all of them together, and each request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -48,6 +48,9 @@ pub struct Limits {
     pub connections: NonZeroUsize,
     /// Bytes of a request's body.
     pub body: NonZeroUsize,
+    /// Bytes of the bodies of all requests that are being read or begun; what goes beyond is refused. For each core, where there is a
+    /// pipeline per core.
+    pub bodies: NonZeroUsize,
     /// Bytes of a request's line and headers.
     pub headers: NonZeroUsize,
     /// How long a request's headers may take to come.
@@ -71,6 +74,7 @@ impl Default for Limits {
         Self {
             connections: count(16_384),
             body: count(16 * 1024 * 1024),
+            bodies: count(1024 * 1024 * 1024),
             headers: count(32 * 1024),
             header_time: Time::secs(10),
             body_time: Time::secs(30),

@@ -79,13 +79,15 @@ pub struct Model {
     pub chat: Option<Pipeline<PromptRequest, Tokens>>,
     /// What embeds texts, if it does.
     pub embeddings: Option<Pipeline<Texts, Embeddings>>,
+    /// The pool that its requests go to, if they go to one: the model is served while a member of that takes requests.
+    pub pool: Option<Pool>,
 }
 
 impl Model {
     /// Makes a model that nothing answers for yet; see [`ModelName::new`] for the name.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self { name: ModelName::new(name), upstream: None, deadline: None, chat: None, embeddings: None }
+        Self { name: ModelName::new(name), upstream: None, deadline: None, chat: None, embeddings: None, pool: None }
     }
 }
 
@@ -97,7 +99,7 @@ impl Model {
 pub struct Service {
     /// The models in the order in which they are looked through; names come before patterns.
     pub models: Arc<[Model]>,
-    /// The pools behind them, for figures and readiness.
+    /// The pools behind them, for figures.
     pub pools: Arc<[(Arc<str>, Pool)]>,
     /// What tells of attempts beyond the first, by the pipelines in which they are made, for figures.
     pub retries: Arc<[(Arc<str>, RetryMeter)]>,

@@ -117,6 +117,8 @@ async fn a_fallback_answers_under_its_own_name_while_the_first_cannot() {
     assert_eq!(retries, [("a", true), ("a/p-*", true)]);
     let names: Vec<_> = service.pools.iter().map(|(name, _)| &**name).collect();
     assert_eq!(names, ["first/fallbacks", "p-*/fallbacks"]);
+    let members = |model: &str| service.model(model)?.pool.as_ref().map(|pool| pool.stats().members.len());
+    assert_eq!((members("first"), members("second")), (Some(3), None), "by them it is known whether a model is served");
 }
 
 #[tokio::test]
@@ -129,6 +131,7 @@ async fn a_pool_answers_with_its_members() {
     let mut answers = [ask(&service, "p").await.expect("a"), ask(&service, "p").await.expect("b")];
     answers.sort();
     assert_eq!(answers, ["one:none", "two:none"]);
+    assert!(service.model("p").is_some_and(|model| model.pool.is_some()));
 }
 
 #[tokio::test]

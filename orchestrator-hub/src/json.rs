@@ -34,9 +34,11 @@ fn explain<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Fault
     fault
 }
 
-/// The field that serde names in quotes: "missing field `messages`".
+/// The field that is not there, or there twice. Whatever else serde quotes may be the client's words.
 fn named(message: &str) -> Option<String> {
-    message.split('`').nth(1).map(str::to_owned)
+    let of = |prefix| message.strip_prefix(prefix);
+    let rest = of("missing field `").or_else(|| of("duplicate field `"))?;
+    rest.split('`').next().map(str::to_owned)
 }
 
 /// Counts at least as many values as there are, but for the outermost one: each other stands behind a comma or a bracket.

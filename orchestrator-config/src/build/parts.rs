@@ -96,6 +96,11 @@ impl Parts {
             model.deadline = plan.deadline;
             model.chat = plan.chat.and_then(|number| chats.get(number)?.clone());
             model.embeddings = plan.embeddings.and_then(|number| embeddings.get(number).cloned());
+            // A model that does both is served as long as prompts are answered.
+            model.pool = match plan.chat {
+                Some(number) => inner.chats.get(number).and_then(|plan| plan.pool.clone()),
+                None => plan.embeds.clone(),
+            };
             model
         });
         let service = Service::new(models.collect(), inner.pools.clone());

@@ -20,6 +20,8 @@ pub(super) struct ModelPlan {
     pub(super) deadline: Option<Duration>,
     pub(super) chat: Option<usize>,
     pub(super) embeddings: Option<usize>,
+    /// The pool that embeds, where it is one.
+    pub(super) embeds: Option<Pool>,
 }
 
 /// What a pipeline of prompts is built of.
@@ -27,6 +29,8 @@ pub(super) struct ChatPlan {
     pub(super) name: String,
     pub(super) stages: Vec<Stage>,
     pub(super) worker: Arc<dyn ModelWorker>,
+    /// Who is asked, where that is a pool.
+    pub(super) pool: Option<Pool>,
 }
 
 /// Plans while they are made.
@@ -67,7 +71,8 @@ impl Plans {
             let chat = self.chat(model, &models, fleet)?;
             let embeddings = model.embeddings.as_deref().and_then(|name| self.embeddings(name, fleet));
             let deadline = model.deadline.or_else(|| pipeline?.deadline).map(Duration::from);
-            self.models.push(ModelPlan { name: model.name.clone(), upstream, deadline, chat, embeddings });
+            let embeds = model.embeddings.as_ref().and_then(|name| fleet.pools.get(name)).cloned();
+            self.models.push(ModelPlan { name: model.name.clone(), upstream, deadline, chat, embeddings, embeds });
         }
         Ok(self)
     }
@@ -85,10 +90,11 @@ impl Plans {
             return Ok(Some(*number));
         }
         let Some(Routed { worker, pool, retries }) = fleet.worker(&key.1)? else { return Ok(None) };
+        let asked = pool.as_ref().or_else(|| fleet.pools.get(key.1.first())).cloned();
         self.pools.extend(pool.map(|pool| (Arc::from(pool_name(&model.name)), pool)));
         let name = self.free_name(key.0.name(), &model.name);
         self.retries.extend(retries.map(|retries| (Arc::from(&*name), retries)));
-        self.chats.push(ChatPlan { name, stages, worker });
+        self.chats.push(ChatPlan { name, stages, worker, pool: asked });
         self.known.insert(key, self.chats.len() - 1);
         Ok(Some(self.chats.len() - 1))
     }

@@ -61,6 +61,11 @@ impl Route {
         }
         Some(Self { first, fallbacks })
     }
+
+    /// The worker or pool that is asked before any fallback.
+    pub(super) fn first(&self) -> &str {
+        &self.first.worker
+    }
 }
 
 impl Leg {

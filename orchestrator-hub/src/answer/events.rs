@@ -95,9 +95,7 @@ impl<W: Wording> Events<W> {
     }
 
     fn break_off(&mut self, fault: &Fault) {
-        let Fault { message, cause, .. } = fault;
-        let status = fault.kind.status().as_u16();
-        self.span.in_scope(|| tracing::warn!(status, message, cause, "an answer broke off"));
+        self.span.in_scope(|| fault.log("an answer broke off"));
         self.wording.fault(fault, &mut self.buffer);
         self.is_over = true;
     }

@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use futures_util::future::try_join_all;
 use orchestrator_config::file::{
@@ -36,21 +36,21 @@ struct Told {
 /// Where a URL cannot be used, or what answers there is no model server, or wants a key.
 pub(super) async fn config(base: Config, urls: &[String], docs: Option<&Path>) -> Result<Config, Failure> {
     if urls.is_empty() {
-        return Ok(quotes(base, docs.map_or_else(folder, Path::to_owned)));
+        return Ok(quotes(base, docs.unwrap_or_else(|| folder())));
     }
     let backends = try_join_all(urls.iter().map(|url| ask(url))).await?;
     Ok(serving(base, &backends, docs))
 }
 
 /// The folder that is there, where none is named.
-fn folder() -> PathBuf {
+fn folder() -> &'static Path {
     let docs = Path::new("docs");
-    if docs.is_dir() { docs.into() } else { ".".into() }
+    if docs.is_dir() { docs } else { Path::new(".") }
 }
 
-fn quotes(mut config: Config, docs: PathBuf) -> Config {
+fn quotes(mut config: Config, docs: &Path) -> Config {
     eprintln!("no file and no backend: answers are sentences of the documents in {}", docs.display());
-    config.pipelines.insert(QUOTES.to_owned(), pipeline(QUOTES, Some(docs.as_path())));
+    config.pipelines.insert(QUOTES.to_owned(), pipeline(QUOTES, Some(docs)));
     config
 }
 
@@ -91,7 +91,7 @@ async fn asked(url: &str) -> Result<Told, WorkerError> {
 fn serving(mut config: Config, backends: &[Backend], docs: Option<&Path>) -> Config {
     config.workers.remove(QUOTES);
     for (number, backend) in backends.iter().enumerate() {
-        config.workers.insert(worker(number), Worker::Auto(Auto::new(&*backend.url)));
+        config.workers.insert(worker(number), Worker::Auto(Auto::new(backend.url.as_str())));
     }
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for model in models(backends) {

@@ -24,7 +24,7 @@ use failure::Failure;
 /// Does what the arguments say.
 pub(crate) fn main() -> ExitCode {
     let done = match Args::parse().command {
-        Command::Serve(args) => serve::serve(args),
+        Command::Serve(args) => serve::serve(&args),
         Command::Check { file } => check(&file),
         Command::Run(args) => run::run(&args),
         Command::Key => key::print(),

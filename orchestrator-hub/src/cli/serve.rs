@@ -20,8 +20,8 @@ use super::{backends, load, runtime, telemetry};
 ///
 /// Where the configuration cannot be used, its addresses cannot be listened at, or a second signal does not leave requests the time
 /// to finish.
-pub(super) fn serve(args: ServeArgs) -> Result<(), Failure> {
-    let config = load::serving(&args)?;
+pub(super) fn serve(args: &ServeArgs) -> Result<(), Failure> {
+    let config = load::serving(args)?;
     let runtime = match config.shards {
         Shards::None => runtime::all_cores(),
         // Each core has a thread of its own; here is what they share.

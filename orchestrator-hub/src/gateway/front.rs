@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tower_service::Service as _;
 use tracing::Instrument;
 
-use super::figures::HttpFigures;
+use super::figures::{Connected, HttpFigures};
 use super::journal::Entry;
 use super::routes::{Dialect, Figures, ROUTES, Route, of_path, router};
 use crate::fault::{Fault, FaultKind};
@@ -62,9 +62,21 @@ impl Gateway {
         self.site.is_draining()
     }
 
-    /// Cancels what is still running; each request is told so. Returns when nothing of it is left.
+    /// Counts a connection as open until what is returned is dropped.
+    pub(crate) fn connected(&self) -> Connected {
+        self.figures.connection()
+    }
+
+    /// Counts a connection for which there was no room.
+    pub(crate) fn refuses_connection(&self) {
+        self.figures.refused_connection();
+    }
+
+    /// Cancels what is still running, and what clients are still sending; each request is told so. Returns when nothing of what ran is
+    /// left.
     pub async fn end(&self) {
         self.close();
+        self.site.end();
         let models = self.site.service().models.iter();
         let ending = models.map(|model| async {
             if let Some(chat) = &model.chat {
@@ -87,13 +99,14 @@ impl Gateway {
         let id = request_id::of(request.headers());
         let number = of_path(request.uri().path());
         let route = &ROUTES[number];
+        let counting = self.figures.request(number, started);
         let mut entry = self.writes_journal.then(|| Entry::new(id.clone(), route.path, started));
         // Of the highest level, so that whatever is told of a request tells its id.
         let span = tracing::error_span!("http", request_id = id.to_str().unwrap_or_default(), route = route.path);
-        let response = self.answer(request.map(Body::new), route, entry.as_mut()).instrument(span).await;
-        let mut response = worded(response, route, &id);
+        let response = self.answer(request.map(Body::new), route, entry.as_mut()).instrument(span.clone()).await;
+        let mut response = span.in_scope(|| worded(response, route, &id));
         response.headers_mut().insert(request_id::HEADER, id);
-        self.figures.count(number, response.status().as_u16(), started.elapsed());
+        counting.end(response.status().as_u16());
         match entry {
             Some(entry) => entry.follow(response),
             None => response,
@@ -146,18 +159,6 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     bearer.or_else(|| headers.get("x-api-key").map(HeaderValue::as_bytes))
 }
 
-/// Failures that are not the client's are told to whoever runs the service, with their cause.
-fn tell(fault: &Fault, route: &Route, id: &HeaderValue) {
-    let (status, request_id) = (fault.kind.status(), id.to_str().unwrap_or_default());
-    let Fault { message, cause, .. } = fault;
-    if status.is_server_error() {
-        let status = status.as_u16();
-        tracing::warn!(request_id, route = route.path, status, message, cause, "a request failed");
-    } else {
-        tracing::debug!(request_id, route = route.path, status = status.as_u16(), message, "refused");
-    }
-}
-
 /// Puts a fault into the words of its API; any other response stays as it is.
 fn worded(mut response: Response, route: &Route, id: &HeaderValue) -> Response {
     let Some(fault) = response.extensions_mut().remove::<Fault>() else { return response };
@@ -168,7 +169,7 @@ fn worded(mut response: Response, route: &Route, id: &HeaderValue) -> Response {
             anthropic::fault_body(&fault, id.to_str().ok())
         }
     };
-    tell(&fault, route, id);
+    fault.log("a request failed");
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     // It was told before there was a body.

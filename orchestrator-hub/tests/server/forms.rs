@@ -6,9 +6,10 @@
 use orchestrator_config::file::Limits;
 use orchestrator_core::testing::{MockWorker, Script};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::http2::Http2;
-use crate::raw::{Raw, get, post, status};
+use crate::raw::{PATIENCE, Raw, get, post, status};
 use crate::rig::{CHAT, Rig, chat, count, until};
 
 /// A form: what it is called, what is sent, and the status of each response.
@@ -46,12 +47,12 @@ fn smuggled() -> Vec<Form> {
     vec![
         form(
             "length and chunked: chunked counts",
-            head(&format!("content-length: 4\r\ntransfer-encoding: chunked\r\n"), &chunked(&body)),
+            head("content-length: 4\r\ntransfer-encoding: chunked\r\n", &chunked(&body)),
             &[200],
         ),
         form(
             "chunked and length: chunked counts",
-            head(&format!("transfer-encoding: chunked\r\ncontent-length: 4\r\n"), &chunked(&body)),
+            head("transfer-encoding: chunked\r\ncontent-length: 4\r\n", &chunked(&body)),
             &[200],
         ),
         form(
@@ -276,6 +277,31 @@ async fn a_client_that_sends_on_still_reads_that_its_body_is_too_long() {
         let response = client.post(rig.url(CHAT)).body(vec![b'x'; 4 * BODY]).send().await.expect("a response");
         assert_eq!(response.status().as_u16(), 413);
     }
+}
+
+/// The status of a chat of about half a megabyte.
+async fn long_chat(rig: &Rig) -> u16 {
+    let body = chat(false).replacen("hello", &"x".repeat(BODY / 2), 1);
+    let mut client = Raw::connect(rig.address).await;
+    client.send(post(CHAT, &body)).await;
+    status(&client.whole().await)
+}
+
+async fn until_told(rig: &Rig, expected: u16) {
+    let asking = async { while long_chat(rig).await != expected {} };
+    timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("nobody is told {expected}"));
+}
+
+#[tokio::test]
+async fn bodies_that_are_too_much_together_are_refused_until_there_is_room_again() {
+    let limits = Limits { body: count(BODY), bodies: count(BODY), ..Limits::default() };
+    let rig = Rig::of(MockWorker::new(Script::answering("to be")), limits).await;
+    let mut half = Raw::connect(rig.address).await;
+    half.send(head(&format!("content-length: {BODY}\r\n"), &"x".repeat(BODY * 3 / 4))).await;
+    until_told(&rig, 503).await;
+    drop(half);
+    until_told(&rig, 200).await;
+    rig.end().await;
 }
 
 #[tokio::test]

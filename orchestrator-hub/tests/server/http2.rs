@@ -44,7 +44,7 @@ impl Http2 {
         let tasks = Tasks::default();
         let (requests, connection) = handshake(tasks.clone(), TokioIo::new(stream)).await.expect("it speaks HTTP/2");
         tasks.execute(async move { drop(connection.await) });
-        Self { requests, tasks: tasks }
+        Self { requests, tasks }
     }
 
     /// Whether it is there for more requests.

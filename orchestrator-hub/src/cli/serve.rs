@@ -72,7 +72,7 @@ async fn complete(config: Config, args: &ServeArgs) -> Result<Config, Failure> {
 async fn on_all_cores(makings: Makings<'_>, stop: CancellationToken) -> Result<(), Failure> {
     let config = makings.config;
     let addresses: Vec<_> = config.listeners.iter().map(|listener| listener.address).collect();
-    let server = Server::bind(&addresses, config.limits.clone()).await.map_err(Failure::of)?;
+    let server = Server::bind(&addresses, config.limits.clone()).map_err(Failure::of)?;
     let service = makings.service()?;
     welcome(config, &server.addresses().map_err(Failure::of)?, &service);
     server.run(makings.gateway(service), stop).await;

@@ -46,14 +46,12 @@ impl Server {
     /// # Errors
     ///
     /// Where an address cannot be listened at; which one, the message says.
-    pub async fn bind(addresses: &[SocketAddr], limits: Limits) -> io::Result<Self> {
-        let named = |address: &SocketAddr, error: io::Error| {
-            io::Error::new(error.kind(), format!("cannot listen at {address}: {error}"))
-        };
-        let listen = |address: &SocketAddr| {
-            let listener = listen::listen(*address).map_err(|error| named(address, error))?;
-            Ok(Entrance { listener, way: Way::Here })
-        };
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a Tokio runtime.
+    pub fn bind(addresses: &[SocketAddr], limits: Limits) -> io::Result<Self> {
+        let listen = |address: &SocketAddr| Ok(Entrance { listener: listen::listen(*address)?, way: Way::Here });
         Ok(Self { entrances: addresses.iter().map(listen).collect::<io::Result<_>>()?, limits })
     }
 

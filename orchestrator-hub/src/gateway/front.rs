@@ -62,6 +62,18 @@ impl Gateway {
         self.site.is_draining()
     }
 
+    /// Refuses a request that did not get as far as a gateway, in the words of the API that its path belongs to.
+    pub(crate) fn refuse(&self, path: &str, id: HeaderValue, fault: Fault) -> Response {
+        let number = of_path(path);
+        let counting = self.figures.request(number, Instant::now());
+        let span = span(&ROUTES[number], &id);
+        let response = axum::response::IntoResponse::into_response(fault);
+        let mut response = span.in_scope(|| worded(response, &ROUTES[number], &id));
+        response.headers_mut().insert(request_id::HEADER, id);
+        counting.end(response.status().as_u16());
+        response
+    }
+
     /// Counts a connection as open until what is returned is dropped.
     pub(crate) fn connected(&self) -> Connected {
         self.figures.connection()
@@ -72,9 +84,11 @@ impl Gateway {
         self.figures.refused_connection();
     }
 
-    /// Cancels what is still running; each request is told so. Returns when nothing of it is left.
+    /// Cancels what is still running, and what clients are still sending; each request is told so. Returns when nothing of what ran is
+    /// left.
     pub async fn end(&self) {
         self.close();
+        self.site.end();
         let models = self.site.service().models.iter();
         let ending = models.map(|model| async {
             if let Some(chat) = &model.chat {
@@ -99,8 +113,7 @@ impl Gateway {
         let route = &ROUTES[number];
         let counting = self.figures.request(number, started);
         let mut entry = self.writes_journal.then(|| Entry::new(id.clone(), route.path, started));
-        // Of the highest level, so that whatever is told of a request tells its id.
-        let span = tracing::error_span!("http", request_id = id.to_str().unwrap_or_default(), route = route.path);
+        let span = span(route, &id);
         let response = self.answer(request.map(Body::new), route, entry.as_mut()).instrument(span.clone()).await;
         let mut response = span.in_scope(|| worded(response, route, &id));
         response.headers_mut().insert(request_id::HEADER, id);
@@ -148,6 +161,11 @@ impl fmt::Debug for Gateway {
     }
 }
 
+/// The span of a request. Of the highest level, so that whatever is told of a request tells its id.
+fn span(route: &Route, id: &HeaderValue) -> tracing::Span {
+    tracing::error_span!("http", request_id = id.to_str().unwrap_or_default(), route = route.path)
+}
+
 /// The key of `Authorization: Bearer ..`, or of `x-api-key`.
 fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| {
@@ -180,4 +198,26 @@ fn worded(mut response: Response, route: &Route, id: &HeaderValue) -> Response {
     }
     *response.body_mut() = body.to_string().into();
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_did_not_get_as_far_as_a_gateway_is_refused_in_the_words_of_the_api() {
+        let gateway = Gateway::new(Service::default(), Keys::default(), Limits::default(), None);
+        for (path, status, kind) in [("/v1/messages", 529, "overloaded_error"), ("/v1/embeddings", 503, "server_error")]
+        {
+            let fault = Fault::new(FaultKind::Overloaded, "full");
+            let response = gateway.refuse(path, HeaderValue::from_static("r-1"), fault);
+            assert_eq!(response.status().as_u16(), status);
+            assert_eq!(response.headers()[request_id::HEADER], "r-1");
+            let body = response.into_body().collect().await.expect("a body").to_bytes();
+            let told: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+            assert_eq!(told["error"]["type"], kind);
+        }
+    }
 }

@@ -100,7 +100,7 @@ fn values_of_the_wrong_kind_are_told_from_what_was_expected() {
 fn unknown_names_bring_the_known_ones_with_them() {
     let said = with_worker("[limits]\ngrase = \"1s\"");
     assert_eq!(said.len(), 1);
-    assert!(said[0].starts_with("f:5:1: limits.grase: is not known; expected one of `body`, "), "{said:?}");
+    assert!(said[0].starts_with("f:5:1: limits.grase: is not known; expected one of `bodies`, `body`, "), "{said:?}");
     assert!(said[0].ends_with("; did you mean `grace`?"), "{said:?}");
     let said = with_worker("[workers.x]\nkind = \"lamacpp\"");
     assert!(
@@ -201,6 +201,7 @@ fn what_cannot_be_meant_is_told_where_it_stands() {
             "[pools.p]\nmembers = [\"w\"]\nretry = { pause = \"11s\" }",
             "f:6:11: pools.p.retry.pause: is longer than `longest_pause`; expected at most `longest_pause`, which may be set, too",
         ),
+        ("[limits]\nbodies = 1", "f:5:1: limits.bodies: is 1; expected at least `body`, the longest one"),
         ("[limits]\nidle_time = \"0s\"", "f:5:1: limits.idle_time: is zero; expected a time above zero"),
         (
             "[workers.x]\nkind = \"vllm\"\nurl = \"http://h\"\ncache_salt = \"short\"",

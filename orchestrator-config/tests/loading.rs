@@ -134,6 +134,19 @@ fn places_of_a_list_are_set_in_the_order_of_their_numbers() {
 }
 
 #[test]
+fn what_is_said_in_place_of_the_file_counts_before_that_is_judged() {
+    let file = "[[listeners]]\naddress = \"0.0.0.0:80\"\n[workers.w]\nkind = \"extractive\"";
+    assert!(Config::parse("f", file, Format::Toml, []).is_err(), "it is reached by others");
+    let make_public = |config: &mut Config| config.listeners[0].public = true;
+    let config =
+        Config::parse_with("f", file, Format::Toml, [], make_public).unwrap_or_else(|faults| panic!("{faults}"));
+    assert!(config.listeners[0].public);
+    let open = |config: &mut Config| config.listeners[0].public = false;
+    let public = format!("{file}\n").replace("80\"", "80\"\npublic = true");
+    assert!(Config::parse_with("f", &public, Format::Toml, [], open).is_err(), "what is changed is judged, too");
+}
+
+#[test]
 fn what_is_replaced_needs_no_variables() {
     let file = "[workers.w]\nkind = \"ollama\"\nkey = \"${NOBODY}\"\nmodel = \"m\"";
     let config = toml(file, &[("ORCHESTRATOR_WORKERS__W__KEY", "a"), ("ORCHESTRATOR_WORKERS__W__MODEL", "${m}")]);

@@ -15,7 +15,7 @@ use orchestrator_hub::server::ShardedServer;
 use orchestrator_hub::{Gateway, Keys};
 use serde_json::{Value, json};
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -182,6 +182,6 @@ async fn a_client_that_leaves_stops_what_runs_on_another_core() {
 /// Looks until it is so.
 async fn until(is_so: impl Fn() -> bool) {
     while !is_so() {
-        tokio::task::yield_now().await;
+        sleep(Duration::from_millis(2)).await;
     }
 }

@@ -46,7 +46,10 @@ fn limits(limits: &Limits) -> Vec<Problem> {
         ("idle_time", limits.idle_time),
         ("reader_stall", limits.reader_stall),
     ];
-    times.into_iter().filter_map(|(name, time)| above_zero(path.key(name), time)).collect()
+    let bodies = (limits.bodies < limits.body).then(|| {
+        Problem::new(path.key("bodies"), format!("is {}", limits.bodies)).expected("at least `body`, the longest one")
+    });
+    times.into_iter().filter_map(|(name, time)| above_zero(path.key(name), time)).chain(bodies).collect()
 }
 
 /// What is wrong with a time that must not be zero.

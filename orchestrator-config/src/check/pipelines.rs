@@ -165,14 +165,7 @@ fn has_slots(name: &str, config: &Config) -> bool {
         Some(Worker::LlamaCpp(_) | Worker::Auto(_)) => true,
         Some(Worker::Vllm(settings)) => settings.slots.is_some(),
         Some(Worker::OpenAiCompatible(settings)) => settings.slots.is_some(),
-        Some(
-            Worker::OpenAi(settings)
-            | Worker::Tgi(settings)
-            | Worker::Ollama(settings)
-            | Worker::LmStudio(settings)
-            | Worker::OpenRouter(settings)
-            | Worker::Mistral(settings),
-        ) => settings.slots.is_some(),
+        Some(worker) => worker.known().is_some_and(|settings| settings.slots.is_some()),
     }
 }
 

@@ -40,7 +40,7 @@ pub enum Placement {
     Session,
 }
 
-/// What one client may take of the server.
+/// What clients may take of the server: all of them together, and each request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -48,6 +48,9 @@ pub struct Limits {
     pub connections: NonZeroUsize,
     /// Bytes of a request's body.
     pub body: NonZeroUsize,
+    /// Bytes of the bodies of all requests that are being read or begun; what goes beyond is refused. For each core, where there is a
+    /// pipeline per core.
+    pub bodies: NonZeroUsize,
     /// Bytes of a request's line and headers, 8,192 at least.
     #[schemars(range(min = 8192))]
     pub headers: NonZeroUsize,
@@ -72,6 +75,7 @@ impl Default for Limits {
         Self {
             connections: count(16_384),
             body: count(16 * 1024 * 1024),
+            bodies: count(1024 * 1024 * 1024),
             headers: count(32 * 1024),
             header_time: Time::secs(10),
             body_time: Time::secs(30),

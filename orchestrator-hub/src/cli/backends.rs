@@ -2,7 +2,7 @@ use std::path::Path;
 
 use futures_util::future::try_join_all;
 use orchestrator_config::file::{
-    Assemble, Auto, Config, Infer, Model, Pipeline, Policy, Pool, Post, Rag, Stage, Worker,
+    Assemble, Auto, Config, Infer, Logs, Model, Pipeline, Policy, Pool, Post, Rag, Stage, Worker,
 };
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
 use workers_openai::client::Client;
@@ -11,6 +11,7 @@ use workers_openai::wire::ModelList;
 
 use super::failure::Failure;
 use super::load::QUOTES;
+use super::message;
 
 /// A model server of the command line, as far as it is known.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ pub(super) async fn config(base: Config, urls: &[String], docs: Option<&Path>) -
     if urls.is_empty() {
         return Ok(quotes(base, docs.unwrap_or_else(|| folder())));
     }
-    let backends = try_join_all(urls.iter().map(|url| ask(url))).await?;
+    let backends = try_join_all(urls.iter().map(|url| ask(url, base.telemetry.logs))).await?;
     Ok(serving(base, &backends, docs))
 }
 
@@ -49,13 +50,14 @@ fn folder() -> &'static Path {
 }
 
 fn quotes(mut config: Config, docs: &Path) -> Config {
-    eprintln!("no file and no backend: answers are sentences of the documents in {}", docs.display());
+    let told = format!("no file and no backend: answers are sentences of the documents in {}", docs.display());
+    message::say(config.telemetry.logs, &told);
     config.pipelines.insert(QUOTES.to_owned(), pipeline(QUOTES, Some(docs)));
     config
 }
 
 /// Asks a server what it is and which models it has.
-async fn ask(url: &str) -> Result<Backend, Failure> {
+async fn ask(url: &str, logs: Logs) -> Result<Backend, Failure> {
     let told = match asked(url).await {
         Ok(told) => Some(told),
         Err(error) => {
@@ -63,7 +65,7 @@ async fn ask(url: &str) -> Result<Backend, Failure> {
             match error.kind() {
                 WorkerErrorKind::InvalidRequest => return Err(Failure::Usage(problem)),
                 WorkerErrorKind::Auth | WorkerErrorKind::NotFound => return Err(Failure::of(problem)),
-                _ => eprintln!("warning: {problem}; it is asked again until it is there"),
+                _ => message::warn(logs, &format!("{problem}; it is asked again until it is there")),
             }
             None
         }

@@ -1,8 +1,24 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use orchestrator_config::file::Config;
+use orchestrator_config::file::{Config, Logs};
 use orchestrator_config::{Model, ModelName, Service};
+
+/// Tells something on the standard error, as a line of the log where programs read that.
+pub(super) fn say(logs: Logs, text: &str) {
+    match logs {
+        Logs::Pretty => eprintln!("{text}"),
+        Logs::Json => tracing::info!("{text}"),
+    }
+}
+
+/// Tells of something that may not be meant so, in the same way.
+pub(super) fn warn(logs: Logs, text: &str) {
+    match logs {
+        Logs::Pretty => eprintln!("warning: {text}"),
+        Logs::Json => tracing::warn!("{text}"),
+    }
+}
 
 /// How much there is in a configuration.
 pub(super) struct Summary<'a>(pub(super) &'a Config);

@@ -28,49 +28,56 @@ pub(super) fn serve(args: &ServeArgs) -> Result<(), Failure> {
         Shards::PerCore => runtime::one_core(),
     };
     let runtime = runtime.map_err(Failure::of)?;
-    let served = runtime.block_on(async {
-        let config = match args.file {
-            Some(_) => config,
-            None => backends::config(config, &args.backends, args.docs.as_deref()).await?,
-        };
-        config.check()?;
-        telemetry::logs(&config.telemetry)?;
-        until_told(&config).await
-    });
+    let served = runtime.block_on(until_told(config, args));
     // What still blocks, such as a look at a folder, is not worth waiting for.
     runtime.shutdown_background();
     served
 }
 
-async fn until_told(config: &Config) -> Result<(), Failure> {
+async fn until_told(config: Config, args: &ServeArgs) -> Result<(), Failure> {
+    telemetry::logs(&config.telemetry)?;
     let signals = Signals::take().map_err(Failure::of)?;
-    let stop = CancellationToken::new();
+    let (stop, logs) = (CancellationToken::new(), config.telemetry.logs);
     let serving = async {
+        // Where it is told to end before, nobody has asked anything yet.
+        let Some(config) = stop.run_until_cancelled(complete(config, args)).await else { return Ok(()) };
+        let config = config?;
+        let Some(makings) = stop.run_until_cancelled(Makings::open(&config)).await else { return Ok(()) };
         match config.shards {
-            Shards::None => on_all_cores(config, stop.clone()).await,
-            Shards::PerCore => on_each_core(config, stop.clone()).await,
+            Shards::None => on_all_cores(makings?, stop.clone()).await,
+            Shards::PerCore => on_each_core(makings?, stop.clone()).await,
         }
     };
     tokio::select! {
         served = serving => served,
-        () = signals.heed(stop.clone()) => Err(Failure::of("ended before all requests were finished")),
+        () = signals.heed(stop.clone(), logs) => Err(Failure::of("ended before all requests were finished")),
     }
 }
 
-async fn on_all_cores(config: &Config, stop: CancellationToken) -> Result<(), Failure> {
+/// Puts what the command line says into a configuration.
+async fn complete(config: Config, args: &ServeArgs) -> Result<Config, Failure> {
+    let config = match args.file {
+        Some(_) => config,
+        None => backends::config(config, &args.backends, args.docs.as_deref()).await?,
+    };
+    config.check()?;
+    Ok(config)
+}
+
+/// Listens when all is there: until then whoever asks finds nobody, and need not wait.
+async fn on_all_cores(makings: Makings<'_>, stop: CancellationToken) -> Result<(), Failure> {
+    let config = makings.config;
     let addresses: Vec<_> = config.listeners.iter().map(|listener| listener.address).collect();
-    let server = Server::bind(&addresses, config.limits.clone()).await.map_err(Failure::of)?;
-    let makings = Makings::open(config).await?;
+    let server = Server::bind(&addresses, config.limits.clone()).map_err(Failure::of)?;
     let service = makings.service()?;
     welcome(config, &server.addresses().map_err(Failure::of)?, &service);
     server.run(makings.gateway(service), stop).await;
     Ok(())
 }
 
-async fn on_each_core(config: &Config, stop: CancellationToken) -> Result<(), Failure> {
-    let cores = runtime::cores();
+async fn on_each_core(makings: Makings<'_>, stop: CancellationToken) -> Result<(), Failure> {
+    let (config, cores) = (makings.config, runtime::cores());
     let server = ShardedServer::bind(&config.listeners, config.limits.clone(), cores).map_err(Failure::of)?;
-    let makings = Makings::open(config).await?;
     let services = (0..cores.get()).map(|_| makings.service()).collect::<Result<Vec<_>, _>>()?;
     welcome(config, server.addresses(), &services[0]);
     let gateways = services.into_iter().map(|service| makings.gateway(service)).collect();

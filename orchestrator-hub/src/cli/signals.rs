@@ -1,6 +1,9 @@
 use std::io;
 
+use orchestrator_config::file::Logs;
 use tokio_util::sync::CancellationToken;
+
+use super::message;
 
 /// Signals that ask the process to end.
 pub(super) struct Signals {
@@ -28,10 +31,10 @@ impl Signals {
     }
 
     /// Cancels `stop` at the first one, and returns at the second.
-    pub(super) async fn heed(mut self, stop: CancellationToken) {
+    pub(super) async fn heed(mut self, stop: CancellationToken, logs: Logs) {
         self.next().await;
         stop.cancel();
-        eprintln!("ending: what runs is finished, a second signal ends it at once");
+        message::say(logs, "ending: what runs is finished, a second signal ends it at once");
         self.next().await;
     }
 

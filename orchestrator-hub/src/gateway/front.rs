@@ -84,9 +84,11 @@ impl Gateway {
         self.figures.refused_connection();
     }
 
-    /// Cancels what is still running; each request is told so. Returns when nothing of it is left.
+    /// Cancels what is still running, and what clients are still sending; each request is told so. Returns when nothing of what ran is
+    /// left.
     pub async fn end(&self) {
         self.close();
+        self.site.end();
         let models = self.site.service().models.iter();
         let ending = models.map(|model| async {
             if let Some(chat) = &model.chat {

@@ -6,7 +6,9 @@ use orchestrator_config::{Embeddings, Model, ModelName, Service, Texts};
 use orchestrator_core::answer::{Answer, Tokens};
 use orchestrator_core::pipeline::Pipeline;
 use orchestrator_core::request::{PromptRequest, RequestOptions};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use workers_pool::{BreakerState, MemberState, MemberStats};
 
 use crate::fault::Fault;
@@ -20,12 +22,18 @@ pub(crate) struct Site(Arc<Inner>);
 struct Inner {
     service: Service,
     limits: Limits,
+    /// Bytes of bodies that there may still be.
+    room: Arc<Semaphore>,
     is_draining: AtomicBool,
+    /// Nothing is waited for any more.
+    over: CancellationToken,
 }
 
 impl Site {
     pub(super) fn new(service: Service, limits: Limits) -> Self {
-        Self(Arc::new(Inner { service, limits, is_draining: AtomicBool::new(false) }))
+        let room = Arc::new(Semaphore::new(limits.bodies.get().min(Semaphore::MAX_PERMITS)));
+        let over = CancellationToken::new();
+        Self(Arc::new(Inner { service, limits, room, is_draining: AtomicBool::new(false), over }))
     }
 
     pub(crate) fn service(&self) -> &Service {
@@ -43,6 +51,21 @@ impl Site {
 
     pub(crate) fn drain(&self) {
         self.0.is_draining.store(true, Ordering::Release);
+    }
+
+    /// Has what clients still send not be waited for.
+    pub(super) fn end(&self) {
+        self.0.over.cancel();
+    }
+
+    /// Waits for something that a client sends; `None` where the service ends before.
+    pub(super) async fn until_over<T>(&self, sent: impl Future<Output = T>) -> Option<T> {
+        self.0.over.run_until_cancelled(sent).await
+    }
+
+    /// Returns room for so many bytes of a body, until it is dropped; `None` where the bodies of others take it.
+    pub(super) fn room_for(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        self.0.room.clone().try_acquire_many_owned(bytes.try_into().ok()?).ok()
     }
 
     /// Returns whether any model is served: by a member of its pool that takes requests, or by a server of its own, of which

@@ -97,9 +97,7 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// Listens at an address beside others of this process; the system gives each connection to one of them.
 pub(super) fn share(address: SocketAddr) -> io::Result<StdListener> {
-    let listener = open(address, share_port);
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen at {address}: {error}"));
-    listener.and_then(TcpListener::into_std).map_err(named)
+    open(address, share_port)?.into_std()
 }
 
 #[cfg(unix)]
@@ -112,7 +110,13 @@ fn share_port(_socket: &TcpSocket) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "listeners do not share a port on this system"))
 }
 
+/// Listens; an error names the address.
 fn open(address: SocketAddr, prepare: impl FnOnce(&TcpSocket) -> io::Result<()>) -> io::Result<TcpListener> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen at {address}: {error}"));
+    opened(address, prepare).map_err(named)
+}
+
+fn opened(address: SocketAddr, prepare: impl FnOnce(&TcpSocket) -> io::Result<()>) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     // Elsewhere it would let others take the address.
     #[cfg(unix)]
@@ -141,13 +145,17 @@ fn take(stream: TcpStream, shared: &Shared) {
         shared.gateway.refuses_connection();
         return;
     };
-    // Where it cannot be set, the connection is slower, and no worse.
-    drop(stream.set_nodelay(true));
+    hurry(&stream);
     let shared = shared.clone();
     shared.tasks.clone().spawn(async move {
         connection::serve(stream, shared).await;
         drop(room);
     });
+}
+
+/// Has what is written leave at once. Where that cannot be set, the connection is slower, and no worse.
+fn hurry(stream: &TcpStream) {
+    drop(stream.set_nodelay(true));
 }
 
 /// A connection that is gone again is nobody's fault; where the system has no room, it is asked again in a moment.
@@ -156,5 +164,31 @@ async fn pause(error: &io::Error) {
     if !matches!(error.kind(), K::ConnectionAborted | K::ConnectionReset | K::Interrupted) {
         tracing::warn!(%error, "connections cannot be accepted now");
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_written_to_a_connection_leaves_at_once() {
+        let listener = listen("127.0.0.1:0".parse().expect("an address")).expect("a listener");
+        let client = TcpStream::connect(listener.local_addr().expect("an address"));
+        let (_client, taken) = tokio::join!(client, listener.accept());
+        let (stream, _) = taken.expect("a connection");
+        assert!(!stream.nodelay().expect("the system tells"), "else it shows nothing");
+        hurry(&stream);
+        assert!(stream.nodelay().expect("the system tells"));
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_is_named() {
+        let listener = listen("127.0.0.1:0".parse().expect("an address")).expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        for error in [listen(address).map(drop), share(address).map(drop)].map(Result::unwrap_err) {
+            assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+            assert!(error.to_string().contains(&address.to_string()), "{error}");
+        }
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use orchestrator_config::file::Limits;
 use tokio::net::TcpListener;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 pub use sharded::ShardedServer;
@@ -46,14 +46,12 @@ impl Server {
     /// # Errors
     ///
     /// Where an address cannot be listened at; which one, the message says.
-    pub async fn bind(addresses: &[SocketAddr], limits: Limits) -> io::Result<Self> {
-        let named = |address: &SocketAddr, error: io::Error| {
-            io::Error::new(error.kind(), format!("cannot listen at {address}: {error}"))
-        };
-        let listen = |address: &SocketAddr| {
-            let listener = listen::listen(*address).map_err(|error| named(address, error))?;
-            Ok(Entrance { listener, way: Way::Here })
-        };
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a Tokio runtime.
+    pub fn bind(addresses: &[SocketAddr], limits: Limits) -> io::Result<Self> {
+        let listen = |address: &SocketAddr| Ok(Entrance { listener: listen::listen(*address)?, way: Way::Here });
         Ok(Self { entrances: addresses.iter().map(listen).collect::<io::Result<_>>()?, limits })
     }
 
@@ -69,8 +67,8 @@ impl Server {
     /// Serves until `stop` is cancelled, and then ends.
     ///
     /// Connections are still taken then, but what is asked on them is refused as unavailable. Requests that were there before are
-    /// finished within the grace period; what is left of them then is cancelled, and told so. The last step is to close the
-    /// connections. It returns when no task is left.
+    /// finished within the grace period; what is left of them then is cancelled, and told so. Connections close when their
+    /// responses are read; for that, too, there is the grace period, and two seconds behind it. It returns when no task is left.
     ///
     /// # Cancel safety
     ///
@@ -92,19 +90,19 @@ impl Server {
         stop.cancelled().await;
         gateways.iter().for_each(Gateway::close);
         shared.work.close();
-        let grace: Duration = self.limits.grace.into();
-        if timeout(grace, shared.work.wait()).await.is_err() {
+        let end_of_grace = Instant::now() + Duration::from(self.limits.grace);
+        if timeout_at(end_of_grace, shared.work.wait()).await.is_err() {
             join_all(gateways.iter().map(Gateway::end)).await;
         }
         shared.leave.cancel();
         shared.tasks.close();
         // Everybody has been told; whoever does not read that is not waited for.
-        if timeout(LAST_WORDS, shared.tasks.wait()).await.is_err() {
+        if timeout_at(end_of_grace.max(Instant::now()) + LAST_WORDS, shared.tasks.wait()).await.is_err() {
             shared.kill.cancel();
             shared.tasks.wait().await;
         }
     }
 }
 
-/// How long the last words are waited for to be read.
+/// How long the last words are waited for to be read, behind the grace period.
 const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -132,7 +132,7 @@ fn around(gateways: &[Gateway], shard: usize) -> Vec<Gateway> {
     from.iter().chain(before).cloned().collect()
 }
 
-/// What each core may take, so that all of them together take what one client may.
+/// What each core may take, so that all of them together take what the limits say.
 fn share(mut limits: Limits, cores: NonZeroUsize) -> Limits {
     let connections = limits.connections.get().div_ceil(cores.get());
     limits.connections = NonZeroUsize::new(connections).unwrap_or(NonZeroUsize::MIN);

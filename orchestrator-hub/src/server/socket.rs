@@ -100,7 +100,9 @@ impl Socket {
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let until = self.deadline();
-            ready!(self.reading.poll_until(cx, until.at()));
+            // Whoever reads may not ask again when an answer is done: it is looked at again in time.
+            let look = Instant::now() + self.times.idle;
+            ready!(self.reading.poll_until(cx, until.at().min(look)));
             match until {
                 Until::Later(_) => {}
                 Until::Request(_) => return Poll::Ready(()),

@@ -40,8 +40,7 @@ impl Rig {
     }
 
     pub(crate) async fn with(service: Service, keys: Keys, limits: Limits) -> Self {
-        let server =
-            Server::bind(&["127.0.0.1:0".parse().expect("an address")], limits.clone()).await.expect("a listener");
+        let server = Server::bind(&["127.0.0.1:0".parse().expect("an address")], limits.clone()).expect("a listener");
         let address = server.addresses().expect("an address")[0];
         let stop = CancellationToken::new();
         let gateway = Gateway::new(service, keys, limits, None);

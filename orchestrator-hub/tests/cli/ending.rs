@@ -1,7 +1,8 @@
 //! Signals: what runs is finished, and nobody is left without an answer.
 
-use orchestrator_core::testing::server::Signal as Raised;
+use orchestrator_core::testing::server::{Reply, ScriptedServer, Signal as Raised};
 use rustix::process::Signal;
+use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -67,4 +68,33 @@ async fn a_second_signal_ends_it_at_once() {
     served.signal(Signal::INT);
     let ended = served.ended().await;
     assert!(ended.status.code() == Some(1) && ended.err.contains("before all requests"), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn a_signal_during_the_start_ends_it() {
+    let silent = ScriptedServer::start(|_| Reply::raw().stall()).await.expect("a server");
+    let served = Served::begin(&folder(&[]), &["--backend", &silent.base_url()], &[]);
+    silent.wait_for("it is asked what it is", |seen| !seen.exchanges.is_empty()).await;
+    served.signal(Signal::TERM);
+    let ended = served.ended().await;
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.err);
+    assert!(!ended.err.contains("listening"), "{}", ended.err);
+}
+
+#[tokio::test]
+async fn where_logs_are_json_everything_is() {
+    let broken = ScriptedServer::start(|_| Reply::json(503, "{}")).await.expect("a server");
+    let environment = [("ORCHESTRATOR_TELEMETRY__LOGS", "json")];
+    let mut served = Served::begin(&folder(&[]), &["--backend", &broken.base_url()], &environment);
+    served.line("\"listening\"").await;
+    served.signal(Signal::TERM);
+    let ended = served.ended().await;
+    assert!(
+        ended.status.success() && ended.err.contains("asked again") && ended.err.contains("ending"),
+        "{}",
+        ended.err
+    );
+    for line in ended.err.lines() {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
+    }
 }

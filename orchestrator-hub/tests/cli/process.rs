@@ -64,14 +64,19 @@ pub(crate) struct Served {
 impl Served {
     /// Starts it, with these arguments behind `serve`, and waits until it listens.
     pub(crate) async fn start(folder: &TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut served = Self::begin(folder, arguments, environment);
+        let line = served.line("listening on ").await;
+        served.url = line.split("listening on ").nth(1).expect("an address").to_owned();
+        served
+    }
+
+    /// The same, without waiting for anything.
+    pub(crate) fn begin(folder: &TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let listening = ["serve", "--listen", "127.0.0.1:0"];
         let mut command = command(folder.path(), listening.iter().chain(arguments));
         let mut child = command.envs(environment.iter().copied()).spawn().expect("it starts");
         let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
-        let mut served = Self { child, lines, err: String::new(), url: String::new() };
-        let line = served.line("listening on ").await;
-        served.url = line.split("listening on ").nth(1).expect("an address").to_owned();
-        served
+        Self { child, lines, err: String::new(), url: String::new() }
     }
 
     /// Waits for a line of the standard error with this text.

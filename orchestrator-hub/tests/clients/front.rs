@@ -97,7 +97,7 @@ async fn serve_any() -> Result<SocketAddr, BoxError> {
 /// It ends with the runtime.
 async fn listen(models: Vec<Model>, keys: Keys) -> Result<SocketAddr, BoxError> {
     let limits = Limits::default();
-    let server = Server::bind(&["127.0.0.1:0".parse()?], limits.clone()).await?;
+    let server = Server::bind(&["127.0.0.1:0".parse()?], limits.clone())?;
     let address = server.addresses()?[0];
     let gateway = Gateway::new(Service::new(models, Vec::new()), keys, limits, None);
     tokio::spawn(server.run(gateway, CancellationToken::new()));

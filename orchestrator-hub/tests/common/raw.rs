@@ -36,7 +36,7 @@ impl Raw {
 
     /// Reads until the server closes the connection.
     pub(crate) async fn rest(&mut self) -> String {
-        let mut read = Vec::new();
+        let mut read = std::mem::take(&mut self.behind);
         // A connection that was reset has ended, too.
         let _ = timeout(PATIENCE, self.stream.read_to_end(&mut read)).await.expect("the server closes the connection");
         String::from_utf8_lossy(&read).into_owned()

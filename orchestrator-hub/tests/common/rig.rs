@@ -38,7 +38,7 @@ impl Rig {
 
     pub(crate) async fn serving(service: Service, keys: Keys, limits: Limits, figures: Option<Figures>) -> Self {
         let address = "127.0.0.1:0".parse().expect("an address");
-        let server = Server::bind(&[address], limits.clone()).await.expect("a listener");
+        let server = Server::bind(&[address], limits.clone()).expect("a listener");
         let address = server.addresses().expect("an address")[0];
         let stop = CancellationToken::new();
         let gateway = Gateway::new(service.clone(), keys, limits, figures).access_log();

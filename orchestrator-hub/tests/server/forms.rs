@@ -6,9 +6,10 @@
 use orchestrator_config::file::Limits;
 use orchestrator_core::testing::{MockWorker, Script};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::http2::Http2;
-use crate::raw::{Raw, get, post, status};
+use crate::raw::{PATIENCE, Raw, get, post, status};
 use crate::rig::{CHAT, Rig, chat, count, until};
 
 /// A form: what it is called, what is sent, and the status of each response.
@@ -227,6 +228,9 @@ async fn each_form_has_its_status_and_hides_nothing() {
         for _ in form.statuses {
             found.push(status(&client.whole().await));
         }
+        // What it hides would be answered now.
+        client.stop_writing().await;
+        found.extend(statuses(&client.rest().await));
         let answers = worker.stats().calls - before;
         if found != form.statuses || answers != form.answers {
             complaints.push(format!("{}: {found:?} and {answers} answers", form.name));
@@ -278,6 +282,31 @@ async fn a_client_that_sends_on_still_reads_that_its_body_is_too_long() {
     }
 }
 
+/// The status of a chat of about half a megabyte.
+async fn long_chat(rig: &Rig) -> u16 {
+    let body = chat(false).replacen("hello", &"x".repeat(BODY / 2), 1);
+    let mut client = Raw::connect(rig.address).await;
+    client.send(post(CHAT, &body)).await;
+    status(&client.whole().await)
+}
+
+async fn until_told(rig: &Rig, expected: u16) {
+    let asking = async { while long_chat(rig).await != expected {} };
+    timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("nobody is told {expected}"));
+}
+
+#[tokio::test]
+async fn bodies_that_are_too_much_together_are_refused_until_there_is_room_again() {
+    let limits = Limits { body: count(BODY), bodies: count(BODY), ..Limits::default() };
+    let rig = Rig::of(MockWorker::new(Script::answering("to be")), limits).await;
+    let mut half = Raw::connect(rig.address).await;
+    half.send(head(&format!("content-length: {BODY}\r\n"), &"x".repeat(BODY * 3 / 4))).await;
+    until_told(&rig, 503).await;
+    drop(half);
+    until_told(&rig, 200).await;
+    rig.end().await;
+}
+
 #[tokio::test]
 async fn over_http2_long_headers_are_refused_and_the_connection_stays() {
     let (_, rig) = rig().await;
@@ -295,8 +324,17 @@ async fn over_http2_long_headers_are_refused_and_the_connection_stays() {
 #[tokio::test]
 async fn over_http2_a_flood_of_resets_ends_its_connection_and_harms_nobody() {
     let (worker, rig) = rig().await;
+    timeout(PATIENCE, flood_with_resets(&rig)).await.expect("the connection ends");
+    let other = Http2::connect(rig.address).await;
+    assert_eq!(other.ask(chat(false)).await.expect("an answer").status().as_u16(), 200);
+    until("nothing is left of it", || rig.in_flight() == 0 && worker.stats().live == 0).await;
+    rig.end().await;
+}
+
+/// Begins requests and takes them back until the server has had enough of that.
+async fn flood_with_resets(rig: &Rig) {
     let flood = Http2::connect(rig.address).await;
-    for _ in 0..200 {
+    while flood.is_open() {
         let mut requests: Vec<_> =
             (0..50).map(|_| Box::pin(flood.requests.clone().send_request(crate::http2::post(chat(true))))).collect();
         for request in &mut requests {
@@ -305,9 +343,4 @@ async fn over_http2_a_flood_of_resets_ends_its_connection_and_harms_nobody() {
         tokio::task::yield_now().await;
         drop(requests);
     }
-    let other = Http2::connect(rig.address).await;
-    assert_eq!(other.ask(chat(false)).await.expect("an answer").status().as_u16(), 200);
-    drop(flood);
-    until("nothing is left of it", || rig.in_flight() == 0 && worker.stats().live == 0).await;
-    rig.end().await;
 }

@@ -7,6 +7,7 @@
 //! - `raw`, `http2`: a client that sends bytes as they are, and one that speaks HTTP/2;
 //! - `silent`: connections on which nothing comes, or too slowly;
 //! - `unread`: clients that do not read what they are sent;
+//! - `writes`: how answers leave;
 //! - `forms`: requests that are wrong, or more than one server could read in more than one way;
 //! - `bodies`: what fuzzing of the parsers of requests begins with;
 //! - `leaving`: clients that leave;
@@ -27,3 +28,4 @@ mod rig;
 
 mod silent;
 mod unread;
+mod writes;

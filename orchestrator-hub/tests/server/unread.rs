@@ -17,7 +17,7 @@ use crate::http2::Http2;
 use crate::raw::{PATIENCE, Raw, post};
 use crate::rig::{CHAT, Rig, ask, chat, count, json_of, many_connections, millis, until};
 
-/// A worker whose answers have no end where a client sets `max_tokens`, and are short, after 50 ms, where it does not.
+/// A worker whose answers have no end where a client sets `max_tokens`, and are short where it does not.
 #[derive(Clone)]
 pub(crate) struct Flood {
     slots: Option<Slots>,
@@ -28,15 +28,6 @@ impl Flood {
     /// It has no slots, or so many.
     pub(crate) fn new(slots: Option<usize>) -> Self {
         Self { slots: slots.map(|slots| Slots::new(count(slots))), events: Arc::default() }
-    }
-
-    /// Waits until it says nothing more, as nobody takes it.
-    async fn stands_still(&self) {
-        let mut before = u64::MAX;
-        while before != self.events.load(Relaxed) {
-            before = self.events.load(Relaxed);
-            tokio::time::sleep(Duration::from_millis(300)).await;
-        }
     }
 }
 
@@ -53,7 +44,6 @@ impl ModelWorker for Flood {
                     events.fetch_add(1, Relaxed);
                 }
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
             out.emit(TokenEvent::text_delta("to be")).await;
             out.emit(TokenEvent::finish(FinishReason::Stop, Usage::new(1, 2))).await;
             Ok(())
@@ -111,17 +101,9 @@ async fn a_stream_over_http2_that_is_not_read_is_reset_and_its_connection_stays(
     assert!(read.is_err(), "a stream that was cut looks whole");
 }
 
-/// How long short answers take, the slowest of a hundred left out; the best of three times, as the machine has others to serve.
+/// How long short answers take, the slowest of a hundred left out.
 async fn p99(client: &reqwest::Client, rig: &Rig) -> Duration {
-    let mut best = Duration::MAX;
-    for _ in 0..3 {
-        best = best.min(p99_once(client, rig).await);
-    }
-    best
-}
-
-async fn p99_once(client: &reqwest::Client, rig: &Rig) -> Duration {
-    const REQUESTS: usize = 400;
+    const REQUESTS: usize = 600;
     let one = async |_| {
         let started = Instant::now();
         let answered = json_of(ask(client, rig, false).await.expect("an answer")).await;
@@ -133,24 +115,19 @@ async fn p99_once(client: &reqwest::Client, rig: &Rig) -> Duration {
     took[REQUESTS * 99 / 100]
 }
 
-/// Bytes of this process that are in memory.
-fn memory() -> usize {
-    let status = std::fs::read_to_string("/proc/self/statm").expect("Linux tells");
-    let pages = status.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).expect("a number");
-    pages * rustix::param::page_size()
+/// The same, beside endless answers of which nothing more is taken from the beginning to the end.
+async fn p99_beside(client: &reqwest::Client, rig: &Rig, worker: &Flood) -> Duration {
+    loop {
+        let before = worker.events.load(Relaxed);
+        let took = p99(client, rig).await;
+        if before == worker.events.load(Relaxed) {
+            return took;
+        }
+    }
 }
 
-/// A model that takes 50 ms for a short answer and has no limit of its own, and a thousand clients that read nothing.
-#[cfg(target_os = "linux")]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_unread_streams_take_little_memory_and_no_time_of_others() {
-    const UNREAD: usize = 1_000;
-    const EACH: usize = 160 * 1024;
-    many_connections();
-    let worker = Flood::new(None);
-    let rig = Rig::of(worker.clone(), Limits { reader_stall: millis(60_000), ..Limits::default() }).await;
-    let client = reqwest::Client::new();
-    let (alone, before) = (p99(&client, &rig).await, memory());
+/// Clients that read nothing of their endless answers.
+async fn unread(rig: &Rig) -> Vec<Raw> {
     let mut unread = Vec::new();
     for _ in 0..UNREAD {
         let mut one = Raw::narrow(rig.address).await;
@@ -158,13 +135,50 @@ async fn a_thousand_unread_streams_take_little_memory_and_no_time_of_others() {
         unread.push(one);
     }
     until("all are there", || rig.in_flight() == UNREAD as u64).await;
-    worker.stands_still().await;
-    let beside = p99(&client, &rig).await;
-    let taken = memory().saturating_sub(before) / UNREAD;
+    unread
+}
+
+fn median<T: Copy + Ord>(mut of: Vec<T>) -> T {
+    of.sort_unstable();
+    of[of.len() / 2]
+}
+
+/// Bytes of this process that are in memory.
+fn memory() -> usize {
+    let status = std::fs::read_to_string("/proc/self/statm").expect("Linux tells");
+    let pages = status.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).expect("a number");
+    pages * rustix::param::page_size()
+}
+
+const UNREAD: usize = 1_000;
+
+/// Rounds with a thousand clients that read nothing, and without. What is less than `NOTHING` in the slowest of a hundred is not told
+/// from what else a machine does that tests share.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_unread_streams_take_little_memory_and_no_time_of_others() {
+    const ROUNDS: usize = 3;
+    const EACH: usize = 160 * 1024;
+    const NOTHING: Duration = Duration::from_millis(10);
+    many_connections();
+    let worker = Flood::new(None);
+    let rig = Rig::of(worker.clone(), Limits { reader_stall: millis(600_000), ..Limits::default() }).await;
+    let client = reqwest::Client::new();
+    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    p99(&client, &rig).await;
+    let before = memory();
+    let mut taken = 0;
+    for _ in 0..ROUNDS {
+        alone.push(p99(&client, &rig).await);
+        let unread = unread(&rig).await;
+        beside.push(p99_beside(&client, &rig, &worker).await);
+        taken = taken.max(memory().saturating_sub(before) / UNREAD);
+        assert_eq!(rig.in_flight(), UNREAD as u64, "they are still there");
+        drop(unread);
+        until("nothing is left of them", || rig.in_flight() == 0).await;
+    }
     println!("p99 alone {alone:?}, beside them {beside:?}; {taken} bytes each");
-    assert_eq!(rig.in_flight(), UNREAD as u64, "they are still there");
-    assert!(beside.as_secs_f64() <= 1.5 * alone.as_secs_f64(), "p99 {alone:?} alone, {beside:?} beside them");
+    assert!(median(beside) <= median(alone).max(NOTHING).mul_f64(1.5), "they take time of others");
     assert!(taken <= EACH, "{taken} bytes each");
-    drop(unread);
-    until("nothing is left of them", || rig.in_flight() == 0).await;
+    rig.end().await;
 }

@@ -8,9 +8,9 @@ use crate::BoxError;
 /// What the server does beside answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Settings {
-    /// Metrics, and logs with the ids of requests.
+    /// Metrics and logs, as the server has them unless told otherwise.
     Observed,
-    /// Neither.
+    /// Neither; ids of requests are made all the same.
     Unobserved,
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn orchestrator(
 
 fn configuration(at: SocketAddr, [a, b]: [SocketAddr; 2], settings: Settings) -> String {
     let (metrics, level) = match settings {
-        Settings::Observed => (true, "info"),
+        Settings::Observed => (true, "info,orchestrator_core=warn"),
         Settings::Unobserved => (false, "off"),
     };
     format!(

@@ -5,7 +5,7 @@ use orchestrator_core::testing::server::{Reply, ScriptedServer};
 use serde_json::Value;
 use stages_post::PostStage;
 use stages_rag::{AssembleStage, Bm25Index, RagStage};
-use tracing::subscriber::{set_default, with_default};
+use tracing::subscriber::with_default;
 use workers_openai::OpenAi;
 use workers_pool::{FailOver, Member, Pool, Retry};
 
@@ -35,6 +35,13 @@ impl io::Write for Written {
     }
 }
 
+/// Whoever holds it is the only one with a subscriber. Which levels anybody wants is known once for all threads, and a subscriber that
+/// comes or goes meanwhile has others miss events.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn logging(format: Format, filter: &str, colours: bool) -> (Written, impl Subscriber + Send + Sync) {
     let written = Written::default();
     let writer = written.clone();
@@ -42,6 +49,7 @@ fn logging(format: Format, filter: &str, colours: bool) -> (Written, impl Subscr
 }
 
 fn logged(format: Format, filter: &str, colours: bool) -> String {
+    let _alone = alone();
     let (written, lines) = logging(format, filter, colours);
     with_default(lines, || {
         let _http = tracing::info_span!("http", request_id = "r-1").entered();
@@ -68,6 +76,7 @@ fn a_line_of_json_has_its_fields_and_the_id_of_the_request() {
 
 #[test]
 fn a_line_of_json_can_be_read_whatever_its_fields_hold() {
+    let _alone = alone();
     let (written, lines) = logging(Format::Json, "info", false);
     let odd = "a \"quoted\\ line\nand \u{1b}[31mé";
     with_default(lines, || {
@@ -91,6 +100,7 @@ fn a_line_of_json_can_be_read_whatever_its_fields_hold() {
 
 #[test]
 fn an_event_that_has_nothing_to_say_is_a_line_all_the_same() {
+    let _alone = alone();
     let (written, lines) = logging(Format::Json, "info", false);
     with_default(lines, || tracing::info!(only = None::<u64>));
     let line: Value = serde_json::from_str(&written.text()).expect("one object");
@@ -168,14 +178,19 @@ async fn answer(server: &ScriptedServer) -> String {
 }
 
 /// On one thread, so that the subscriber of the test hears the tasks of the pipeline, too.
-#[tokio::test]
-async fn neither_prompt_nor_answer_nor_key_is_logged_even_at_the_finest_level() {
+#[test]
+fn neither_prompt_nor_answer_nor_key_is_logged_even_at_the_finest_level() {
+    let _alone = alone();
     let (written, lines) = logging(Format::Json, "trace", false);
-    let guard = set_default(lines);
-    let server = server().await;
-    let http = tracing::info_span!("http", request_id = "r-1");
-    assert_eq!(tracing::Instrument::instrument(answer(&server), http).await, ANSWER);
-    drop(guard);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let server = with_default(lines, || {
+        runtime.block_on(async {
+            let server = server().await;
+            let http = tracing::info_span!("http", request_id = "r-1");
+            assert_eq!(tracing::Instrument::instrument(answer(&server), http).await, ANSWER);
+            server
+        })
+    });
 
     let text = written.text();
     let failed = text.lines().find(|line| line.contains("a call failed")).expect("the refusal is logged");

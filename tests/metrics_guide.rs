@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use prompt_orchestrator::pool::{Member, Pool};
+use prompt_orchestrator::pool::{Member, Pool, Retry};
 use prompt_orchestrator::prelude::*;
 use prompt_orchestrator::testing::{MockWorker, Script};
 
@@ -110,8 +110,10 @@ async fn the_guide_lists_what_is_published() {
     metrics::set_global_recorder(catalogue.clone()).map_err(drop).expect("the first recorder");
     let worker = Member::new("only", MockWorker::new(Script::answering("a")));
     let pool = Pool::builder("listed").member(worker).build().expect("builds");
+    let retry = Retry::new(pool.clone());
+    let retries = retry.meter();
     let pipeline = Pipeline::builder("listed")
-        .stage(InferenceStage::new(pool.clone()))
+        .stage(InferenceStage::new(retry))
         .stage(StreamStage::default())
         .build()
         .expect("builds");
@@ -119,6 +121,7 @@ async fn the_guide_lists_what_is_published() {
     assert_eq!(answer.text().await.expect("answered"), "a");
     pipeline.drain(Duration::from_secs(5)).await;
     orchestrator_telemetry::record_pools(&[("listed".into(), pool)]);
+    orchestrator_telemetry::record_retries(&[("listed".into(), retries)]);
 
     let mut listed = listed();
     // What the server publishes of its connections is held against the guide where the server is.

@@ -29,6 +29,11 @@ impl Path {
         Self(self.0.iter().cloned().chain([step]).collect())
     }
 
+    /// Whether it leads to that place, or to a part of what stands there.
+    pub(crate) fn starts_with(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
+    }
+
     pub(crate) fn steps(&self) -> &[Step] {
         &self.0
     }

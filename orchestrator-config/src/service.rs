@@ -5,7 +5,7 @@ use orchestrator_core::answer::Tokens;
 use orchestrator_core::error::InvalidInput;
 use orchestrator_core::pipeline::Pipeline;
 use orchestrator_core::request::{Input, PromptRequest};
-use workers_pool::Pool;
+use workers_pool::{Pool, RetryMeter};
 
 /// Texts to be embedded together.
 #[derive(Debug)]
@@ -79,13 +79,15 @@ pub struct Model {
     pub chat: Option<Pipeline<PromptRequest, Tokens>>,
     /// What embeds texts, if it does.
     pub embeddings: Option<Pipeline<Texts, Embeddings>>,
+    /// The pool that its requests go to, if they go to one: the model is served while a member of that takes requests.
+    pub pool: Option<Pool>,
 }
 
 impl Model {
     /// Makes a model that nothing answers for yet; see [`ModelName::new`] for the name.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self { name: ModelName::new(name), upstream: None, deadline: None, chat: None, embeddings: None }
+        Self { name: ModelName::new(name), upstream: None, deadline: None, chat: None, embeddings: None, pool: None }
     }
 }
 
@@ -97,8 +99,10 @@ impl Model {
 pub struct Service {
     /// The models in the order in which they are looked through; names come before patterns.
     pub models: Arc<[Model]>,
-    /// The pools behind them, for figures and readiness.
+    /// The pools behind them, for figures.
     pub pools: Arc<[(Arc<str>, Pool)]>,
+    /// What tells of attempts beyond the first, by the pipelines in which they are made, for figures.
+    pub retries: Arc<[(Arc<str>, RetryMeter)]>,
 }
 
 impl Service {
@@ -106,7 +110,7 @@ impl Service {
     #[must_use]
     pub fn new(mut models: Vec<Model>, pools: Vec<(Arc<str>, Pool)>) -> Self {
         models.sort_by_key(|model| matches!(model.name, ModelName::Pattern { .. }));
-        Self { models: models.into(), pools: pools.into() }
+        Self { models: models.into(), pools: pools.into(), retries: [].into() }
     }
 
     /// Finds what answers for a model: whoever has that name, or else the first pattern that it fits.

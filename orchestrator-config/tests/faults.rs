@@ -38,6 +38,10 @@ fn a_file_that_is_no_yaml_is_said_to_be_none_where_it_breaks_off() {
     let broken = yaml("workers: [\n");
     assert!(broken[0].starts_with("f:2:1: is no YAML: "), "{broken:?}");
     assert_eq!(yaml("limits: {}\nlimits: {}\n"), ["f:2:1: limits: stands there twice"]);
+    assert_eq!(
+        yaml("pools: {p: {members: [{worker: w, worker: w}]}}\n"),
+        ["f:1:35: pools.p.members[0].worker: stands there twice"]
+    );
     assert_eq!(yaml("a: &a [*a]\n"), ["f:1:8: repeats what it is part of"]);
     assert_eq!(yaml("? [a]\n: b\n"), ["f:1:3: is a key that is no text"]);
     assert_eq!(yaml("a: 1\n---\nb: 2\n"), ["f:3:1: is a second document; there can be one"]);
@@ -59,13 +63,17 @@ fn values_of_the_wrong_kind_are_told_from_what_was_expected() {
             "f:5:1: limits.grace: `10` is not a length of time; expected a number and its unit, such as 250ms, 10s or 2m 30s",
         ),
         ("[limits]\ngrace = 10", "f:5:1: limits.grace: is a number; expected a text"),
+        ("[limits]\nheaders = 8191", "f:5:1: limits.headers: is too small; expected at least 8192"),
         ("[limits]\nbody = 0", "f:5:1: limits.body: is too small; expected at least 1"),
         ("[limits]\nbody = 1.5", "f:5:1: limits.body: is a number with a fraction; expected a whole number"),
         (
             "[[listeners]]\naddress = \"localhost\"",
             "f:5:1: listeners[0].address: `localhost` is not an address; expected an IP address and a port, such as 127.0.0.1:8080 or [::1]:8080",
         ),
-        ("[[keys]]\nsha256 = \"abc\"", "f:5:1: keys[0].sha256: `abc` is not a SHA-256; expected 64 hexadecimal digits"),
+        (
+            "[[keys]]\nsha256 = \"abc\"",
+            "f:5:1: keys[0].sha256: its value is not a SHA-256; expected 64 hexadecimal digits",
+        ),
         ("[telemetry]\nlogs = \"xml\"", "f:5:1: telemetry.logs: `xml` is not known; expected one of `pretty`, `json`"),
         ("[tenants.a]\nburst = 4294967296", "f:5:1: tenants.a.burst: is too large; expected at most 4294967295"),
         ("[pools.p]\nmembers = []", "f:5:1: pools.p.members: is empty; expected at least 1"),
@@ -81,7 +89,7 @@ fn values_of_the_wrong_kind_are_told_from_what_was_expected() {
         ),
         (
             "[workers.x]\nkind = \"llamacpp\"\nurl = \"gpu:80\"",
-            "f:6:1: workers.x.url: `gpu:80` is not a URL; expected http:// or https:// and a host, such as http://127.0.0.1:8081",
+            "f:6:1: workers.x.url: its value is not a URL; expected http:// or https:// and a host, such as http://127.0.0.1:8081",
         ),
     ] {
         assert_eq!(with_worker(text), [expected], "{text}");
@@ -165,6 +173,34 @@ fn what_cannot_be_meant_is_told_where_it_stands() {
             "[tenants.a]\nburst = 5",
             "f:5:1: tenants.a.burst: limits nothing by itself; expected `requests_per_second` beside it",
         ),
+        (
+            "[[models]]\nname = \"gpt-*\"\nworker = \"w\"\nupstream = \"large-*\"",
+            "f:7:1: models[0].upstream: `large-*` would be asked for with its `*`; expected one name for all, or nothing for the names as they were asked for",
+        ),
+        (
+            "[telemetry]\nlevel = \"inof\"",
+            "f:5:1: telemetry.level: `inof` is no level; expected levels, or `module=level`, with commas between them: one of `off`, `error`, `warn`, `info`, `debug`, `trace`; did you mean `info`?",
+        ),
+        (
+            "[pools.p]\nmembers = [\"w\"]\nbreaker = { window = \"0s\" }",
+            "f:6:13: pools.p.breaker.window: is zero; expected a time above zero",
+        ),
+        (
+            "[pools.p]\nmembers = [{ worker = \"w\", breaker = { failure_rate = 0.0 } }]",
+            "f:5:40: pools.p.members[0].breaker.failure_rate: is 0; expected a share above 0, and at most 1",
+        ),
+        (
+            "[pools.p]\nmembers = [\"w\"]\nbreaker = { in_a_row = 0 }",
+            "f:6:13: pools.p.breaker.in_a_row: is 0; expected a number above zero",
+        ),
+        (
+            "[pools.p]\nmembers = [\"w\"]\nbreaker = { first_pause = \"20s\" }",
+            "f:6:13: pools.p.breaker.first_pause: is longer than `longest_pause`; expected at most `longest_pause`, which may be set, too",
+        ),
+        (
+            "[pools.p]\nmembers = [\"w\"]\nretry = { pause = \"11s\" }",
+            "f:6:11: pools.p.retry.pause: is longer than `longest_pause`; expected at most `longest_pause`, which may be set, too",
+        ),
         ("[limits]\nbodies = 1", "f:5:1: limits.bodies: is 1; expected at least `body`, the longest one"),
         ("[limits]\nidle_time = \"0s\"", "f:5:1: limits.idle_time: is zero; expected a time above zero"),
         (
@@ -177,6 +213,18 @@ fn what_cannot_be_meant_is_told_where_it_stands() {
         ),
     ] {
         assert_eq!(with_worker(text), [expected], "{text}");
+    }
+}
+
+#[test]
+fn levels_are_those_that_logs_know() {
+    for level in ["off", "INFO", "info,workers_pool=debug", "orchestrator_core=trace"] {
+        let text = format!("{WORKER}[telemetry]\nlevel = \"{level}\"");
+        assert!(Config::parse("f", &text, Format::Toml, []).is_ok(), "{level}");
+    }
+    for level in ["", "loud", "info,", "info, debug", "info,workers_pool", "workers_pool=inof"] {
+        let said = with_worker(&format!("[telemetry]\nlevel = \"{level}\""));
+        assert!(said.len() == 1 && said[0].contains("is no level"), "{level}: {said:?}");
     }
 }
 
@@ -198,6 +246,19 @@ fn stages_that_do_not_fit_are_both_named() {
         stages(&format!("{{ stage = \"rag\", docs = \"d\" }}, {infer}")),
         ["f:5:42: pipelines.p.stages[1]: `infer` cannot stand behind `rag`; expected `assemble` there"]
     );
+    let said =
+        stages(&format!("{{ stage = \"post\" }}, {{ stage = \"stream\" }}, {infer}, {{ stage = \"assemble\" }}"));
+    let places: Vec<_> = said.iter().map(|line| line.split(": ").nth(2).expect("what is wrong").to_owned()).collect();
+    assert_eq!(
+        places,
+        [
+            "`post` cannot be the first stage; expected `rag`, `assemble` or `infer` there",
+            "`stream` cannot stand before a model is asked; expected `rag`, `assemble` or `infer` there",
+            "`assemble` cannot stand behind `infer`; expected `post` or `stream` there",
+        ]
+    );
+    let said = stages(&format!("{{ stage = \"rag\", docs = \"d\" }}, {infer}, {{ stage = \"post\" }}"));
+    assert_eq!(said.len(), 1, "{said:?}");
     assert_eq!(
         stages("{ stage = \"assemble\" }"),
         ["f:5:1: pipelines.p.stages: end before a model is asked; expected `infer` there"]
@@ -226,9 +287,32 @@ fn what_the_stages_say_of_themselves_is_told_where_it_stands() {
 
 #[test]
 fn all_faults_come_at_once_and_in_the_order_of_the_file() {
-    let said = toml("[limits]\ngrace = \"x\"\nbody = 0\n[telemetry]\nlogs = 1\n[[models]]\nname = \"\"\n");
+    let said = with_worker("[limits]\ngrace = \"x\"\nbody = 0\n[telemetry]\nlogs = 1\n[[models]]\nname = \"\"\n");
     let places: Vec<_> = said.iter().map(|line| line.split(": ").take(2).collect::<Vec<_>>().join(" ")).collect();
-    assert_eq!(places, ["f:2:1 limits.grace", "f:3:1 limits.body", "f:5:1 telemetry.logs", "f:7:1 models[0].name"]);
+    assert_eq!(places, ["f:5:1 limits.grace", "f:6:1 limits.body", "f:8:1 telemetry.logs", "f:10:1 models[0].name"]);
+}
+
+#[test]
+fn a_fault_of_shape_hides_none_of_meaning_in_other_sections() {
+    let text = "[limits]\ngrace = \"x\"\n[telemetry]\nlevel = \"inof\"\n[workers.w]\nkind = \"ollama\"\nurl = \"${NOBODY}\"\n\
+        key = \"${NOBODY}\"\n[[models]]\nname = \"a\"\nworker = \"v\"";
+    let places = |said: Vec<String>| -> Vec<_> {
+        said.iter().map(|line| line.split(": ").nth(1).expect("a setting").to_owned()).collect()
+    };
+    assert_eq!(
+        places(toml(text)),
+        ["limits.grace", "telemetry.level", "workers.w.url", "workers.w.key", "models[0].worker"]
+    );
+    // What goes by a section of the wrong shape is not judged.
+    let text = text.replace("kind = \"ollama\"", "kind = \"olama\"");
+    assert_eq!(
+        places(toml(&text)),
+        ["limits.grace", "telemetry.level", "workers.w.kind", "workers.w.url", "workers.w.key"]
+    );
+    let text = format!(
+        "{WORKER}[pools.p]\nmembers = [\"w\"]\nhealth_every = \"${{NOBODY}}\"\n[[models]]\nname = \"a\"\nworker = \"v\""
+    );
+    assert_eq!(places(toml(&text)), ["pools.p.health_every"]);
 }
 
 #[test]
@@ -252,7 +336,7 @@ fn variables_are_to_blame_for_what_they_say() {
 #[test]
 fn a_variable_that_is_not_set_is_a_fault_where_it_is_named() {
     assert_eq!(
-        with_worker("[workers.x]\nkind = \"openai\"\nkey = \"${NOBODY}\""),
+        with_worker("[workers.x]\nkind = \"ollama\"\nkey = \"${NOBODY}\""),
         [
             "f:6:7: workers.x.key: the variable `NOBODY` is not set; expected it in the environment, or `${NAME:-a default}`"
         ]

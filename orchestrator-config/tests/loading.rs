@@ -105,6 +105,57 @@ fn variables_go_before_the_file_whatever_the_kind_of_their_setting() {
 }
 
 #[test]
+fn a_variable_for_a_part_stands_behind_one_for_the_whole() {
+    let file = "[workers.w]\nkind = \"extractive\"";
+    let config = toml(
+        file,
+        &[
+            ("orchestrator_limits", "{ grace = \"7s\", body = 1 }"),
+            ("ORCHESTRATOR_LIMITS__BODY", "4096"),
+            ("ORCHESTRATOR_POOLS__P", "{ members = [{ worker = \"w\" }] }"),
+            ("ORCHESTRATOR_POOLS__P__MEMBERS__0__WEIGHT", "2"),
+        ],
+    );
+    assert_eq!((config.limits.grace, config.limits.body.get()), (Time::secs(7), 4096));
+    let member = config.pools["p"].members[0].settings().expect("a table");
+    assert_eq!((member.worker.as_str(), member.weight), ("w", Some(2.0)));
+    let environment = [("ORCHESTRATOR_LIMITS", "all"), ("ORCHESTRATOR_LIMITS__BODY", "4096")];
+    let faults = Config::parse("f", file, Format::Toml, variables(&environment)).expect_err("it has no parts");
+    assert!(faults.to_string().contains("ORCHESTRATOR_LIMITS__BODY: limits: has no parts by"), "{faults}");
+}
+
+#[test]
+fn places_of_a_list_are_set_in_the_order_of_their_numbers() {
+    let names: Vec<_> = (0..12).map(|n| (format!("ORCHESTRATOR_MODELS__{n}__NAME"), format!("m{n}"))).collect();
+    let workers: Vec<_> = (0..12).map(|n| (format!("ORCHESTRATOR_MODELS__{n}__WORKER"), "w".to_owned())).collect();
+    let file = "[workers.w]\nkind = \"extractive\"";
+    let config = Config::parse("f", file, Format::Toml, names.into_iter().chain(workers)).expect("right");
+    assert_eq!(config.models.iter().map(|model| model.name.as_str()).collect::<Vec<_>>()[9..], ["m9", "m10", "m11"]);
+}
+
+#[test]
+fn what_is_said_in_place_of_the_file_counts_before_that_is_judged() {
+    let file = "[[listeners]]\naddress = \"0.0.0.0:80\"\n[workers.w]\nkind = \"extractive\"";
+    assert!(Config::parse("f", file, Format::Toml, []).is_err(), "it is reached by others");
+    let make_public = |config: &mut Config| config.listeners[0].public = true;
+    let config =
+        Config::parse_with("f", file, Format::Toml, [], make_public).unwrap_or_else(|faults| panic!("{faults}"));
+    assert!(config.listeners[0].public);
+    let open = |config: &mut Config| config.listeners[0].public = false;
+    let public = format!("{file}\n").replace("80\"", "80\"\npublic = true");
+    assert!(Config::parse_with("f", &public, Format::Toml, [], open).is_err(), "what is changed is judged, too");
+}
+
+#[test]
+fn what_is_replaced_needs_no_variables() {
+    let file = "[workers.w]\nkind = \"ollama\"\nkey = \"${NOBODY}\"\nmodel = \"m\"";
+    let config = toml(file, &[("ORCHESTRATOR_WORKERS__W__KEY", "a"), ("ORCHESTRATOR_WORKERS__W__MODEL", "${m}")]);
+    let Worker::Ollama(worker) = &config.workers["w"] else { panic!("it is of that kind") };
+    assert_eq!(worker.key, Some("a".to_owned().into()));
+    assert_eq!(worker.model.as_deref(), Some("${m}"), "a variable of the environment is final");
+}
+
+#[test]
 fn variables_in_texts_may_mean_numbers() {
     let file = "[workers.w]\nkind = \"ollama\"\nkey = \"${KEY}\"\nslots = \"${SLOTS:-4}\"\nmodel = \"$${m}-${N}\"";
     let config = toml(file, &[("KEY", "007"), ("N", "1")]);
@@ -138,6 +189,25 @@ fn no_secret_is_shown() {
         if let Err(faults) = Config::parse("f", file, Format::Toml, environment) {
             assert!(!format!("{faults} {faults:?}").contains(CANARY), "{faults}");
         }
+    }
+}
+
+#[test]
+fn no_key_is_shown_that_stands_in_the_file_in_a_wrong_place() {
+    for wrong in [
+        format!("[[keys]]\nsha256 = \"{CANARY}\""),
+        format!("[[keys]]\nsha256 = [\"{CANARY}\"]"),
+        format!("[workers.a]\nkind = \"auto\"\nurl = \"host/?key={CANARY}\""),
+        format!("[workers.a]\nkind = \"auto\"\nurl = \"http://host/?key={CANARY} \""),
+        format!("[workers.a]\nkind = \"auto\"\nurl = \"http://host:x/?key={CANARY}\""),
+        format!("[workers.a]\nkind = \"auto\"\nurl = \"http://me:{CANARY}@host\""),
+        format!("[workers.a]\nkind = \"ollama\"\nkey = [\"{CANARY}\"]"),
+        format!("[workers.a]\nkind = \"ollama\"\nkey = \"{CANARY}\\u0001x\""),
+        format!("[workers.a]\nkind = \"ollama\"\nheaders = {{ x-key = \"{CANARY}\\u0001x\" }}"),
+        format!("[workers.a]\nkind = \"ollama\"\nheaders = \"{CANARY}\""),
+    ] {
+        let faults = Config::parse("f", &wrong, Format::Toml, []).expect_err(&wrong);
+        assert!(!format!("{faults} {faults:?}").contains(CANARY), "{faults}");
     }
 }
 

@@ -1,11 +1,14 @@
 //! What becomes of a configuration: which worker answers for which model, and what it is asked.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use orchestrator_config::file::{Config, Rag};
 use orchestrator_config::{Format, Parts, Service, Texts};
 use orchestrator_core::request::PromptRequest;
-use orchestrator_core::testing::server::{Reply, Request, ScriptedServer};
+use orchestrator_core::testing::server::{Reply, Request, ScriptedServer, Signal};
+use orchestrator_core::worker::Slots;
 use serde_json::json;
 
 async fn parts(text: &str) -> Parts {
@@ -82,6 +85,20 @@ async fn models_whose_requests_go_the_same_way_share_a_pipeline() {
 }
 
 #[tokio::test]
+async fn a_pipeline_and_a_worker_of_one_name_are_two() {
+    let server = echo("a").await;
+    let more = "[pipelines.a]\nstages = [{ stage = \"infer\", worker = \"a\" }, { stage = \"post\", max_bytes = 1 }]\n\
+        [[models]]\nname = \"bare\"\nworker = \"a\"\n[[models]]\nname = \"short\"\npipeline = \"a\"\n\
+        [[models]]\nname = \"same\"\npipeline = \"a\"";
+    let service = service(&(worker("a", &server, "model = \"m\"") + more)).await;
+    assert_eq!(ask(&service, "bare").await.as_deref(), Ok("a:m"));
+    assert_eq!(ask(&service, "short").await.as_deref(), Ok("a"));
+    let name = |asked| service.model(asked).and_then(|model| model.chat.as_ref()).map(|chat| chat.name().to_owned());
+    assert_eq!((name("bare").as_deref(), name("short").as_deref()), (Some("a"), Some("a/short")));
+    assert_eq!(name("same"), name("short"));
+}
+
+#[tokio::test]
 async fn a_fallback_answers_under_its_own_name_while_the_first_cannot() {
     let broken =
         ScriptedServer::start(|_| Reply::json(503, r#"{"error": {"message": "down"}}"#)).await.expect("a port");
@@ -96,8 +113,12 @@ async fn a_fallback_answers_under_its_own_name_while_the_first_cannot() {
     let asked =
         broken.seen().exchanges.iter().map(|exchange| exchange.request.json()["model"].clone()).collect::<Vec<_>>();
     assert!(asked.contains(&json!("m")) && asked.contains(&json!("p-1")), "{asked:?}");
+    let retries: Vec<_> = service.retries.iter().map(|(name, meter)| (&**name, meter.stats().retries > 0)).collect();
+    assert_eq!(retries, [("a", true), ("a/p-*", true)]);
     let names: Vec<_> = service.pools.iter().map(|(name, _)| &**name).collect();
     assert_eq!(names, ["first/fallbacks", "p-*/fallbacks"]);
+    let members = |model: &str| service.model(model)?.pool.as_ref().map(|pool| pool.stats().members.len());
+    assert_eq!((members("first"), members("second")), (Some(3), None), "by them it is known whether a model is served");
 }
 
 #[tokio::test]
@@ -110,6 +131,7 @@ async fn a_pool_answers_with_its_members() {
     let mut answers = [ask(&service, "p").await.expect("a"), ask(&service, "p").await.expect("b")];
     answers.sort();
     assert_eq!(answers, ["one:none", "two:none"]);
+    assert!(service.model("p").is_some_and(|model| model.pool.is_some()));
 }
 
 #[tokio::test]
@@ -176,19 +198,22 @@ fn free_port() -> std::net::SocketAddr {
 
 #[tokio::test]
 async fn a_server_that_is_down_at_first_is_taken_in_when_it_is_there() {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
-    let up = Arc::new(AtomicBool::new(false));
+    let go = Signal::new();
+    let (up, embed) = (Arc::new(AtomicBool::new(false)), go.clone());
     let is_up = up.clone();
     let script = move |request: &Request| match (is_up.load(Ordering::SeqCst), request.path()) {
         (false, _) => Reply::json(503, r#"{"error": {"message": "not yet"}}"#),
         (true, "/v1/models") => Reply::json(200, r#"{"data": [{"id": "m", "owned_by": "vllm"}]}"#),
         (true, "/version") => Reply::json(200, r#"{"version": "0.32.0"}"#),
+        (true, "/v1/embeddings") => {
+            let body = r#"{"data": [{"index": 0, "embedding": [0.5, 1.0]}], "usage": {"prompt_tokens": 7}}"#;
+            Reply::chunked(200, "application/json").until(&embed).chunk(body).last_chunk()
+        }
         (true, _) => stream("here"),
     };
     let server = ScriptedServer::start(script).await.expect("a port");
     let url = server.base_url();
-    let service = service(&format!("[workers.a]\nkind = \"auto\"\nurl = \"{url}\"")).await;
+    let service = service(&format!("[workers.a]\nkind = \"auto\"\nurl = \"{url}\"\nembeddings = \"e\"")).await;
     let refused = ask(&service, "a").await.expect_err("it is down");
     assert!(!refused.is_empty());
     up.store(true, Ordering::SeqCst);
@@ -197,17 +222,51 @@ async fn a_server_that_is_down_at_first_is_taken_in_when_it_is_there() {
             seen.exchanges.iter().any(|ask| ask.request.path() == "/version" && ask.outcome.is_some())
         })
         .await;
+    assert_eq!(once_it_is_there(&service, "a").await, "here");
+
+    // As many as the server takes now, and not as many as it was thought to.
+    let pipeline = service.model("a").and_then(|model| model.embeddings.clone()).expect("it embeds");
+    let mut asked = Vec::new();
+    for text in ["one", "two", "three"] {
+        asked.push(pipeline.submit(Texts(vec![text.to_owned()])).await.expect("room"));
+    }
+    server.wait_for("all at once", |seen| seen.on("/v1/embeddings").count() == 3).await;
+    go.raise();
+    for mut answer in asked {
+        assert_eq!(answer.output().await.expect("an answer").tokens, 7);
+    }
+}
+
+/// Asks until it is answered.
+async fn once_it_is_there(service: &Service, asked: &str) -> String {
     let answered = async {
         loop {
-            match ask(&service, "a").await {
+            match ask(service, asked).await {
                 Ok(text) => break text,
                 // It is about to read what the server has said.
                 Err(_) => tokio::task::yield_now().await,
             }
         }
     };
-    let text = tokio::time::timeout(Duration::from_secs(20), answered).await.expect("it is taken in");
-    assert_eq!(text, "here");
+    tokio::time::timeout(Duration::from_secs(20), answered).await.expect("it is taken in")
+}
+
+#[tokio::test]
+async fn what_a_server_tells_that_comes_late_is_not_forgotten() {
+    let up = Arc::new(AtomicBool::new(false));
+    let is_up = up.clone();
+    let script = move |request: &Request| match (is_up.load(Ordering::SeqCst), request.path()) {
+        (false, _) => Reply::json(503, r#"{"error": {"message": "not yet"}}"#),
+        (true, "/v1/models") => Reply::json(200, r#"{"data": [{"id": "m", "owned_by": "llamacpp"}]}"#),
+        (true, "/props") => Reply::json(200, r#"{"total_slots": 4, "default_generation_settings": {"n_ctx": 2048}}"#),
+        (true, _) => stream("here"),
+    };
+    let server = ScriptedServer::start(script).await.expect("a port");
+    let url = server.base_url();
+    let service = service(&format!("[workers.a]\nkind = \"auto\"\nurl = \"{url}\"")).await;
+    up.store(true, Ordering::SeqCst);
+    assert_eq!(once_it_is_there(&service, "a").await, "here");
+    assert_eq!(Slots::known(&url).map(|slots| slots.total()), Some(4));
 }
 
 #[tokio::test]

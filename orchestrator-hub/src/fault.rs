@@ -4,9 +4,10 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use orchestrator_core::error::{Error, ErrorKind, RefuseReason, WorkerError, WorkerErrorKind};
 use serde_json::Value;
+use tracing::field::debug;
 
 /// Why a client gets no answer, whatever the words in which its API says so.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Fault {
     pub(crate) kind: FaultKind,
     pub(crate) message: String,
@@ -14,7 +15,7 @@ pub(crate) struct Fault {
     pub(crate) param: Option<String>,
     pub(crate) retry_after: Option<Duration>,
     /// What is behind it, where that is not for the client.
-    pub(crate) cause: Option<String>,
+    cause: Option<Error>,
 }
 
 /// What kind of fault it is: decides the status, and the names that the APIs have for it.
@@ -74,6 +75,11 @@ impl FaultKind {
     pub(crate) const fn is_passing(self) -> bool {
         matches!(self, Self::RateLimited | Self::Overloaded | Self::Unavailable)
     }
+
+    /// Returns whether somebody has to look after it.
+    fn is_failure(self) -> bool {
+        self.status().is_server_error() && !self.is_passing()
+    }
 }
 
 impl Fault {
@@ -91,6 +97,23 @@ impl Fault {
         let seconds = |after: Duration| after.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1);
         self.kind.is_passing().then(|| self.retry_after.map_or(1, seconds))
     }
+
+    /// Tells whoever runs the service what has become of a request, inside its span. Warns of what the service, or a server behind
+    /// it, has failed in; refusals in an overload would be as many lines as there are requests.
+    ///
+    /// Messages are left out, ours and those of servers alike: they may repeat the prompt.
+    pub(crate) fn log(&self, what: &'static str) {
+        let (fault, status) = (self.kind, self.kind.status().as_u16());
+        let cause = self.cause.as_ref();
+        let (end, stage) = (cause.map(|error| debug(error.kind())), cause.and_then(Error::stage));
+        let field = if let Some(error) = cause { error.field() } else { self.param.as_deref() };
+        let upstream = cause.and_then(Error::worker_error).and_then(WorkerError::status);
+        if self.kind.is_failure() {
+            tracing::warn!(?fault, status, end, stage, field, upstream, "{what}");
+        } else {
+            tracing::debug!(?fault, status, end, stage, field, upstream, "{what}");
+        }
+    }
 }
 
 impl From<Error> for Fault {
@@ -98,13 +121,7 @@ impl From<Error> for Fault {
         let kind = kind(&error);
         let of_server = || error.worker_error().filter(|_| kind == FaultKind::Invalid).and_then(WorkerError::body);
         let param = error.field().map(str::to_owned).or_else(|| param(of_server()?));
-        Self {
-            kind,
-            message: message(&error, kind),
-            param,
-            retry_after: error.retry_after(),
-            cause: Some(chain(&error)),
-        }
+        Self { kind, message: message(&error, kind), param, retry_after: error.retry_after(), cause: Some(error) }
     }
 }
 
@@ -142,12 +159,6 @@ const fn of_worker(kind: WorkerErrorKind) -> FaultKind {
         // A key of ours that the server does not take is no fault of the client's.
         _ => FaultKind::BadGateway,
     }
-}
-
-/// An error and all that is behind it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let behind = std::iter::successors(error.source(), |error| error.source());
-    behind.fold(error.to_string(), |told, error| format!("{told}: {error}"))
 }
 
 /// What the client is told: what a server said of its request in full, and of everything else what it needs.

@@ -34,24 +34,37 @@ fn explain<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Fault
     fault
 }
 
-/// The field that serde names in quotes: "missing field `messages`".
+/// The field that is not there, or there twice. Whatever else serde quotes may be the client's words.
 fn named(message: &str) -> Option<String> {
-    message.split('`').nth(1).map(str::to_owned)
+    let of = |prefix| message.strip_prefix(prefix);
+    let rest = of("missing field `").or_else(|| of("duplicate field `"))?;
+    rest.split('`').next().map(str::to_owned)
 }
 
 /// Counts at least as many values as there are, but for the outermost one: each other stands behind a comma or a bracket.
 fn values(body: &[u8]) -> usize {
-    let (mut values, mut in_text, mut escaped) = (0, false, false);
-    for byte in body {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            b',' | b'[' | b'{' if !in_text => values += 1,
-            _ => {}
+    let (mut values, mut rest) = (0, body);
+    while let Some(start) = memchr::memchr(b'"', rest) {
+        values += separators(&rest[..start]);
+        rest = behind_text(&rest[start + 1..]);
+    }
+    values + separators(rest)
+}
+
+fn separators(between: &[u8]) -> usize {
+    between.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count()
+}
+
+/// What stands behind the end of a text, of which this is the inside and all that follows.
+fn behind_text(mut rest: &[u8]) -> &[u8] {
+    while let Some(place) = memchr::memchr2(b'"', b'\\', rest) {
+        let is_end = rest[place] == b'"';
+        rest = rest.get(place + if is_end { 1 } else { 2 }..).unwrap_or_default();
+        if is_end {
+            return rest;
         }
     }
-    values
+    &[]
 }
 
 #[cfg(test)]
@@ -89,6 +102,7 @@ mod tests {
         assert!(read::<Value>(bomb.as_bytes()).expect_err("a bomb").message.contains("more than"));
         let text = format!("[\"{}\"]", "[{,\\\"".repeat(MOST_VALUES));
         assert!(read::<Value>(text.as_bytes()).is_ok(), "brackets in a text are no values");
+        assert_eq!(values(br#"{"a\\":[1,"\"[,\"",{}],"b":"x"#), 6, "a text ends at a quote that is not escaped");
     }
 
     #[test]

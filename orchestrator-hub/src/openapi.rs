@@ -1,6 +1,9 @@
 //! What the server's routes take and give, as an OpenAPI document.
 //!
 //! Schemas say what is read here. Fields beyond those go on to the server behind, so that all of them are open.
+//!
+//! They are written by hand, and tests hold them to what is read. The types that bodies are read into keep what they are given, and
+//! most rules are looked at later, so that schemas made of those types would say little of what is taken.
 
 use std::sync::LazyLock;
 
@@ -67,7 +70,7 @@ fn asks(summary: &str, request: &str, answer: &str, fault: &str, stream: Option<
     }
     // Anthropic's API says by a status of its own that there is too much to do.
     let overloaded = if fault == "MessageError" { 529 } else { 503 };
-    let statuses = [400, 401, 404, 405, 408, 413, 429, 500, 502, 503, 504, overloaded];
+    let statuses = [400, 401, 404, 405, 408, 413, 429, 431, 500, 502, 503, 504, overloaded];
     let mut responses = faults(&statuses, fault);
     responses.insert("200".to_owned(), json!({"description": "The answer.", "content": content}));
     let body = json!({"required": true, "content": {"application/json": {"schema": named(request)}}});
@@ -156,6 +159,10 @@ fn with_parameters(required: &[&str], more: Value) -> Value {
         "temperature": or_null(json!({"type": "number", "minimum": 0, "maximum": 2})),
         "top_p": or_null(json!({"type": "number", "exclusiveMinimum": 0, "maximum": 1})),
         "n": or_null(json!({"type": "integer", "minimum": 1, "maximum": 1})),
+        "best_of": or_null(json!({"type": "integer", "minimum": 1, "maximum": 1})),
+        "response_format": or_null(object(&["type"], &json!({"type": {"enum": ["text", "json_object", "json_schema"]}}))),
+        "stream_options": or_null(object(&[], &json!({"include_usage": or_null(json!({"type": "boolean"}))}))),
+        "logprobs": {"type": ["boolean", "integer", "null"]},
         "stop": {"anyOf": [{"type": "string", "minLength": 1}, texts, {"type": "null"}]},
         "seed": or_null(json!({"type": "integer"})),
         "stream": or_null(json!({"type": "boolean"})),
@@ -177,7 +184,6 @@ fn chat_request() -> Value {
     let more = json!({
         "messages": {"type": "array", "minItems": 1, "items": messages},
         "tools": or_null(json!({"type": "array", "items": tools})),
-        "response_format": or_null(object(&["type"], &json!({"type": {"enum": ["text", "json_object", "json_schema"]}}))),
     });
     with_parameters(&["model", "messages"], more)
 }
@@ -186,7 +192,6 @@ fn text_request() -> Value {
     let one = json!({"type": "array", "minItems": 1, "maxItems": 1, "items": {"type": "string"}});
     let more = json!({
         "prompt": {"anyOf": [{"type": "string"}, one]},
-        "best_of": or_null(json!({"type": "integer", "minimum": 1, "maximum": 1})),
         "echo": {"enum": [false, null]},
         "suffix": {"enum": ["", null]},
     });
@@ -212,6 +217,7 @@ fn message_request() -> Value {
         object(&["role", "content"], &json!({"role": {"enum": ["user", "assistant", "system"]}, "content": content}));
     let tool =
         object(&["name", "input_schema"], &json!({"name": {"type": "string"}, "input_schema": {"type": "object"}}));
+    let format = object(&["type", "schema"], &json!({"type": {"enum": ["json_schema"]}, "schema": {"type": "object"}}));
     let properties = json!({
         "model": {"type": "string"},
         "max_tokens": {"type": "integer", "minimum": 1, "maximum": u32::MAX},
@@ -225,6 +231,7 @@ fn message_request() -> Value {
         "tools": or_null(json!({"type": "array", "items": tool})),
         "tool_choice": or_null(object(&["type"], &json!({"type": {"enum": ["auto", "any", "tool", "none"]}}))),
         "metadata": or_null(object(&[], &json!({"user_id": or_null(json!({"type": "string"}))}))),
+        "output_config": or_null(object(&[], &json!({"format": or_null(format)}))),
         "thinking": or_null(object(&["type"], &json!({"type": {"enum": ["enabled", "adaptive", "disabled"]}}))),
     });
     object(&["model", "max_tokens", "messages"], &properties)
@@ -327,6 +334,29 @@ mod tests {
         let described = document["paths"].as_object().expect("paths");
         let described: BTreeSet<&str> = described.keys().map(String::as_str).collect();
         assert_eq!(described, paths().collect());
+    }
+
+    /// The fields of a type that a body is read into, as its source has them, but for what gathers all others.
+    fn fields(source: &'static str) -> BTreeSet<&'static str> {
+        let body = source.split("struct Body {").nth(1).and_then(|rest| rest.split("\n}").next()).expect("a body");
+        let field = |line: &'static str| line.trim().trim_start_matches("pub(super) ").split_once(": ");
+        let named = body.lines().filter(|line| !line.trim_start().starts_with("//")).filter_map(field);
+        named.map(|(name, _)| name).filter(|name| *name != "vendor").collect()
+    }
+
+    #[test]
+    fn every_field_that_is_read_is_described() {
+        let described = |schema: Value| -> BTreeSet<String> {
+            schema["properties"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
+        };
+        let openai: BTreeSet<String> = &described(chat_request()) | &described(text_request());
+        // Of the fields for the server behind these are looked at.
+        let looked_at = ["echo", "logprobs", "suffix"];
+        let read: BTreeSet<&str> = fields(include_str!("openai/body.rs")).into_iter().chain(looked_at).collect();
+        assert_eq!(openai.iter().map(String::as_str).collect::<BTreeSet<_>>(), read);
+        let messages = described(message_request());
+        let read = fields(include_str!("anthropic/body.rs"));
+        assert_eq!(messages.iter().map(String::as_str).collect::<BTreeSet<_>>(), read);
     }
 
     #[test]

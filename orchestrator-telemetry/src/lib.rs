@@ -6,6 +6,8 @@
 pub mod logs;
 mod metrics;
 mod pools;
+mod retries;
 
 pub use crate::metrics::{InstallError, Metrics};
 pub use pools::record_pools;
+pub use retries::record_retries;

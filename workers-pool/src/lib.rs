@@ -16,5 +16,5 @@ pub use breaker::{Breaker, BreakerConfig, BreakerState, BreakerStats};
 pub use fail_over::{FailOver, Resume};
 pub use pace::Pace;
 pub use pool::{BuildError, Member, MemberState, MemberStats, Pool, PoolBuilder, PoolEmbedder, PoolStats};
-pub use retry::{Retry, RetryStats};
+pub use retry::{Retry, RetryMeter, RetryStats};
 pub use timed::Timed;

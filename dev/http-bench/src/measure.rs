@@ -22,7 +22,7 @@ pub(crate) enum Part {
     Paced,
     /// What the server holds in memory, idle and with 256 streams.
     Memory,
-    /// What metrics and logs with ids of requests cost.
+    /// What metrics and logs cost; ids of requests are always made.
     Observed,
 }
 
@@ -51,8 +51,8 @@ pub(crate) async fn all(options: &Options) -> Result<Figures, BoxError> {
     let nginx = nginx(options.core, mock.at)?;
     let ours = orchestrator(&options.server, options.core, mock.at, Settings::Observed)?;
     let mut bench = Bench { options, figures: Figures::default(), ours, nginx, mock };
-    for _ in 0..if options.short { 3 } else { options.rounds } {
-        bench.round().await?;
+    for round in 0..if options.short { 3 } else { options.rounds } {
+        bench.round(round).await?;
     }
     if bench.is_asked(Part::Memory) {
         bench.memory().await?;
@@ -73,7 +73,7 @@ impl Bench<'_> {
         self.options.only.is_empty() || self.options.only.contains(&part)
     }
 
-    async fn round(&mut self) -> Result<(), BoxError> {
+    async fn round(&mut self, round: usize) -> Result<(), BoxError> {
         if self.is_asked(Part::Answers) {
             self.answers().await?;
         }
@@ -84,7 +84,7 @@ impl Bench<'_> {
             self.paced().await?;
         }
         if self.is_asked(Part::Observed) {
-            self.observed().await?;
+            self.observed(round).await?;
         }
         Ok(())
     }
@@ -152,20 +152,34 @@ impl Bench<'_> {
         Ok(())
     }
 
-    async fn observed(&mut self) -> Result<(), BoxError> {
-        let plain = orchestrator(&self.options.server, self.options.core, self.mock.at, Settings::Unobserved)?;
-        let load = self.load(SHORT_MODEL, 0, 32);
-        let (off, off_busy) = on(load, &plain).await?;
-        let (on, on_busy) = on(load, &self.ours).await?;
-        let [on, off] = [micros(on_busy, on.answers), micros(off_busy, off.answers)];
+    /// Each with a server that has done nothing else, and in turns first.
+    async fn observed(&mut self, round: usize) -> Result<(), BoxError> {
+        let mut costs = [(Settings::Observed, 0.0), (Settings::Unobserved, 0.0)];
+        costs.rotate_left(round % 2);
+        for (settings, cost) in &mut costs {
+            *cost = self.cost(*settings).await?;
+        }
+        costs.rotate_left(round % 2);
+        let [(_, on), (_, off)] = costs;
         self.figures.add("observed/us per answer", on);
         self.figures.add("observed/on over off", on / off);
         Ok(())
     }
 
-    /// Of a server that has done nothing else.
+    /// The processor time of an answer, in microseconds, of a server of its own.
+    async fn cost(&self, settings: Settings) -> Result<f64, BoxError> {
+        let fresh = self.fresh(settings)?;
+        let (seen, busy) = on(self.load(SHORT_MODEL, 0, 32), &fresh).await?;
+        Ok(micros(busy, seen.answers))
+    }
+
+    /// A server that has done nothing yet.
+    fn fresh(&self, settings: Settings) -> Result<Peer, BoxError> {
+        orchestrator(&self.options.server, self.options.core, self.mock.at, settings)
+    }
+
     async fn memory(&mut self) -> Result<(), BoxError> {
-        let fresh = orchestrator(&self.options.server, self.options.core, self.mock.at, Settings::Observed)?;
+        let fresh = self.fresh(Settings::Observed)?;
         self.figures.add("memory/idle", fresh.process.memory()?.resident as f64 / MIB);
         on(self.streams(), &fresh).await?;
         self.figures.add("memory/256 streams", fresh.process.memory()?.peak as f64 / MIB);

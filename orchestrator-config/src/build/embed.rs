@@ -1,6 +1,5 @@
 //! The stage that embeds texts.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use orchestrator_core::context::Context;
@@ -12,8 +11,9 @@ use orchestrator_core::tenants::Tenants;
 
 use crate::service::{Embeddings, Texts};
 
-/// Requests that embed at once where a server's slots are not known.
-const AT_ONCE: usize = 64;
+/// Requests that embed at once. More than most servers have slots: these are the embedder's to wait for, and there may be more of
+/// them later, when a server that was down is there.
+const AT_ONCE: usize = 256;
 
 /// Bytes of a text that are taken for a token, where the server does not count.
 const BYTES_PER_TOKEN: usize = 3;
@@ -23,14 +23,12 @@ const BYTES_PER_TOKEN: usize = 3;
 pub(super) struct EmbedPlan {
     pub(super) name: Arc<str>,
     pub(super) embedder: Arc<dyn Embedder>,
-    pub(super) slots: Option<NonZeroUsize>,
 }
 
 impl EmbedPlan {
     /// The queue turns newcomers away when it is full. Slots are the embedder's to take, which knows how many a call needs.
     pub(super) fn build(&self, tenants: Tenants) -> Result<Pipeline<Texts, Embeddings>, BuildError> {
-        let at_once = self.slots.map_or(AT_ONCE, NonZeroUsize::get);
-        let place = StageConfig::new().spawned().concurrency(at_once).shed(ShedPolicy::RejectNew);
+        let place = StageConfig::new().spawned().concurrency(AT_ONCE).shed(ShedPolicy::RejectNew);
         Pipeline::builder(&self.name).tenants(tenants).stage_with(EmbedStage(self.embedder.clone()), place).build()
     }
 }

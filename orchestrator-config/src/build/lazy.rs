@@ -27,8 +27,8 @@ pub(super) struct Absent {
     pub(super) info: WorkerInfo,
     /// The server's slots: the same object that its worker will have, suspended until then.
     pub(super) slots: Slots,
-    /// Whether its worker finds out how many there are. Else they become as many as a pool gives calls to a worker without slots.
-    pub(super) tells_slots: bool,
+    /// Whether other workers of that server had told of them, who know better how many there are.
+    pub(super) are_known: bool,
     /// What its vectors are called, where it embeds.
     pub(super) embeddings: Option<String>,
 }
@@ -57,7 +57,7 @@ pub(super) async fn connect(
     let embedder = embeddings.map(|name| -> Arc<dyn Embedder> {
         Arc::new(LazyEmbedder { name, later: later.clone(), _task: task.clone() })
     });
-    Ok(Connected { worker: Arc::new(Lazy { later, _task: task }), embedder })
+    Ok(Connected { worker: Arc::new(Lazy { later, _task: task }), embedder, tells_slots: true })
 }
 
 /// Tries until it is there. The task is aborted by whoever holds the worker, so what it shares with that one may stay.
@@ -83,9 +83,10 @@ struct Later {
 
 impl Later {
     fn arrived(&self, connected: Connected) {
-        let Absent { info, slots, tells_slots, .. } = &self.absent;
+        let Absent { info, slots, are_known, .. } = &self.absent;
         tracing::info!(worker = info.name, "is there now");
-        if !tells_slots {
+        if !connected.tells_slots && !are_known {
+            // As many as a pool gives calls to a worker without slots.
             slots.resize(NonZeroUsize::new(Member::IN_FLIGHT).expect("above zero"));
         }
         // Nobody else sets it.
@@ -190,7 +191,7 @@ mod tests {
 
     fn absent() -> Absent {
         let slots = Slots::new(NonZeroUsize::MIN);
-        Absent { info: WorkerInfo::new("w"), slots, tells_slots: false, embeddings: None }
+        Absent { info: WorkerInfo::new("w"), slots, are_known: false, embeddings: None }
     }
 
     /// Fails so many times, and counts its calls.
@@ -201,7 +202,7 @@ mod tests {
             let call = counted.fetch_add(1, Ordering::SeqCst);
             let answer = match call < times {
                 true => Err(WorkerError::new(kind, "it is down")),
-                false => Ok(Connected { worker: Arc::new(Extractive::default()), embedder: None }),
+                false => Ok(Connected::alone(Extractive::default())),
             };
             async move { answer }.boxed()
         });
@@ -235,6 +236,17 @@ mod tests {
         assert!((3_500..=3_700).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
         assert!(worker.infer(request()).await.is_ok());
         assert_eq!((worker.info().name.as_str(), worker.slots().map(|slots| slots.total())), ("extractive", Some(256)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slots_of_which_others_have_told_stay_as_many() {
+        let (attempt, _) = failing(1, WorkerErrorKind::Transient);
+        let connected =
+            connect(|| Ok(Absent { are_known: true, ..absent() }), attempt).await.expect("it is tried again");
+        while !connected.worker.health().await.is_ready() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(connected.worker.slots().map(|slots| slots.total()), Some(1));
     }
 
     #[tokio::test(start_paused = true)]

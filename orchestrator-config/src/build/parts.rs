@@ -12,7 +12,7 @@ use orchestrator_core::request::PromptRequest;
 use orchestrator_core::tenants::Tenants;
 use orchestrator_core::worker::ModelWorker;
 use stages_rag::Bm25Index;
-use workers_pool::Pool;
+use workers_pool::{Pool, RetryMeter};
 
 use super::chain::{self, Source};
 use super::embed::EmbedPlan;
@@ -36,6 +36,7 @@ pub(super) struct Inner {
     pub(super) chats: Vec<ChatPlan>,
     pub(super) embeddings: Vec<EmbedPlan>,
     pub(super) pools: Vec<(Arc<str>, Pool)>,
+    pub(super) retries: Arc<[(Arc<str>, RetryMeter)]>,
     pub(super) shelves: Shelves,
     pub(super) tenants: Tenants,
     pub(super) reader_stall: Duration,
@@ -95,9 +96,15 @@ impl Parts {
             model.deadline = plan.deadline;
             model.chat = plan.chat.and_then(|number| chats.get(number)?.clone());
             model.embeddings = plan.embeddings.and_then(|number| embeddings.get(number).cloned());
+            // A model that does both is served as long as prompts are answered.
+            model.pool = match plan.chat {
+                Some(number) => inner.chats.get(number).and_then(|plan| plan.pool.clone()),
+                None => plan.embeds.clone(),
+            };
             model
         });
-        Ok(Service::new(models.collect(), inner.pools.clone()))
+        let service = Service::new(models.collect(), inner.pools.clone());
+        Ok(Service { retries: inner.retries.clone(), ..service })
     }
 
     fn chat(&self, plan: &ChatPlan) -> Result<Option<Pipeline<PromptRequest, Tokens>>, BuildError> {

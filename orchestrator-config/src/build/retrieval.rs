@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stages_rag::{Bm25Index, Folder, IndexError, Watch};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::ConnectError;
 use crate::file::{Config, Rag, Stage};
@@ -12,7 +13,7 @@ use crate::file::{Config, Rag, Stage};
 /// An index, and what keeps it up to date.
 pub(super) struct Shelf {
     pub(super) index: Bm25Index,
-    _watch: Option<Watch>,
+    _follower: Option<AbortOnDropHandle<()>>,
 }
 
 /// Indexes by their folders.
@@ -49,13 +50,27 @@ async fn shelf(rag: &Rag) -> Result<Shelf, IndexError> {
     if !rag.watch {
         let report = folder.sync(&index).await?;
         told(&rag.docs, &report.to_string());
-        return Ok(Shelf { index, _watch: None });
+        return Ok(Shelf { index, _follower: None });
     }
     let mut watch = folder.watch(index.clone()).await?;
-    if let Some(Ok(report)) = watch.next().await {
+    if let Some(report) = watch.next().await.transpose()? {
         told(&rag.docs, &report.to_string());
     }
-    Ok(Shelf { index, _watch: Some(watch) })
+    let follower = tokio::spawn(follow(rag.docs.clone(), watch));
+    Ok(Shelf { index, _follower: Some(AbortOnDropHandle::new(follower)) })
+}
+
+/// Says what becomes of the index, and where its folder can no longer be read.
+async fn follow(folder: PathBuf, mut watch: Watch) {
+    while let Some(synced) = watch.next().await {
+        match synced {
+            Ok(report) => told(&folder, &report.to_string()),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(folder = %folder.display(), error, "documents cannot be read; the index stays as it is");
+            }
+        }
+    }
 }
 
 fn told(folder: &Path, report: &str) {

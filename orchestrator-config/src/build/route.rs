@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use orchestrator_core::worker::ModelWorker;
 use workers_pool::policy::Ordered;
-use workers_pool::{BuildError, Member, Pool};
+use workers_pool::{BuildError, Member, Pool, RetryMeter};
 
 use super::guard::{guarded, guarded_unnamed};
 use super::naming::{Named, Naming};
@@ -13,8 +13,14 @@ use super::workers::Connected;
 use crate::file::{self, Config, Model};
 use crate::service::ModelName;
 
-/// The worker of a route, and the pool that was made for it, if one was.
-pub(super) type Routed = (Arc<dyn ModelWorker>, Option<Pool>);
+/// Who answers on a route.
+pub(super) struct Routed {
+    pub(super) worker: Arc<dyn ModelWorker>,
+    /// The pool that was made for it, if one was.
+    pub(super) pool: Option<Pool>,
+    /// What tells of attempts, where there may be several.
+    pub(super) retries: Option<RetryMeter>,
+}
 
 /// Workers and pools that are there, by name.
 pub(super) struct Fleet<'a> {
@@ -54,6 +60,11 @@ impl Route {
             first.model = String::new();
         }
         Some(Self { first, fallbacks })
+    }
+
+    /// The worker or pool that is asked before any fallback.
+    pub(super) fn first(&self) -> &str {
+        &self.first.worker
     }
 }
 
@@ -95,13 +106,20 @@ impl Fleet<'_> {
         if !route.fallbacks.is_empty() {
             return self.with_fallbacks(route).map(Some);
         }
-        let worker = match (self.pools.get(&route.first.worker), self.config.pools.get(&route.first.worker)) {
-            (Some(pool), Some(settings)) => Some(guarded(pool.clone(), settings)),
-            _ => self.bare(&route.first.worker),
+        let name = &route.first.worker;
+        let found = match (self.pools.get(name), self.config.pools.get(name)) {
+            (Some(pool), Some(settings)) => {
+                let (worker, retries) = guarded(pool.clone(), settings);
+                Some((worker, Some(retries)))
+            }
+            _ => self.bare(name).map(|worker| (worker, None)),
         };
-        Ok(worker.map(|worker| match route.first.naming {
-            Naming::AsAsked => (worker, None),
-            _ => (Arc::new(Named::new(worker, route.first.naming.clone())) as Arc<dyn ModelWorker>, None),
+        Ok(found.map(|(worker, retries)| {
+            let worker = match route.first.naming {
+                Naming::AsAsked => worker,
+                _ => Arc::new(Named::new(worker, route.first.naming.clone())),
+            };
+            Routed { worker, pool: None, retries }
         }))
     }
 
@@ -117,7 +135,8 @@ impl Fleet<'_> {
         let settings = self.config.pools.get(&route.first.worker);
         let (retry, fail_over) =
             settings.map_or_else(Default::default, |settings| (settings.retry.clone(), settings.fail_over));
-        Ok((guarded_unnamed(pool.clone(), &retry, fail_over), Some(pool)))
+        let (worker, retries) = guarded_unnamed(pool.clone(), &retry, fail_over);
+        Ok(Routed { worker, pool: Some(pool), retries: Some(retries) })
     }
 
     /// A worker, or a pool without what stands around it.

@@ -4,20 +4,31 @@ mod access;
 mod models;
 mod pipelines;
 mod pools;
+mod telemetry;
 mod workers;
+
+use std::collections::BTreeSet;
 
 use crate::fault::Problem;
 use crate::file::Config;
 use crate::path::Path;
 
-/// Finds everything that is wrong with a configuration of which the shape is right.
-pub(crate) fn problems(config: &Config) -> Vec<Problem> {
-    let mut problems = access::problems(config);
-    problems.extend(workers::problems(config));
-    problems.extend(pools::problems(config));
-    problems.extend(pipelines::problems(config));
-    problems.extend(models::problems(config));
-    problems
+/// A check, and the sections by which it goes.
+type Check = (&'static [&'static str], fn(&Config) -> Vec<Problem>);
+
+const CHECKS: [Check; 6] = [
+    (&["listeners", "limits", "keys", "tenants", "tenant_defaults"], access::problems),
+    (&["telemetry"], |config| telemetry::problems(&config.telemetry).into_iter().collect()),
+    (&["workers"], workers::problems),
+    (&["workers", "pools"], pools::problems),
+    (&["workers", "pools", "pipelines"], pipelines::problems),
+    (&["workers", "pools", "pipelines", "models"], models::problems),
+];
+
+/// Finds everything that is wrong with a configuration, but for what goes by a section that is `broken`: of which the shape is wrong.
+pub(crate) fn problems(config: &Config, broken: &BTreeSet<String>) -> Vec<Problem> {
+    let is_whole = |sections: &[&str]| !sections.iter().any(|section| broken.contains(*section));
+    CHECKS.iter().filter(|(sections, _)| is_whole(sections)).flat_map(|(_, problems)| problems(config)).collect()
 }
 
 /// A name that should be one of a worker or a pool, and is none.

@@ -21,11 +21,19 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
             let problem = Problem::new(at.key("name"), format!("`{}` has more than one `*`", model.name));
             problems.push(problem.expected("a name, or a pattern with one `*`"));
         }
+        problems.extend(upstream(&at, model));
         problems.extend(answers(&at, model, config));
         problems.extend(fallbacks(&at.key("fallback"), model, config));
         problems.extend(model.deadline.and_then(|limit| above_zero(at.key("deadline"), limit)));
     }
     problems
+}
+
+/// What a pattern stands for is not put into another one.
+fn upstream(at: &Path, model: &Model) -> Option<Problem> {
+    let upstream = model.upstream.as_ref().filter(|upstream| upstream.contains('*') && model.name.contains('*'))?;
+    let problem = Problem::new(at.key("upstream"), format!("`{upstream}` would be asked for with its `*`"));
+    Some(problem.expected("one name for all, or nothing for the names as they were asked for"))
 }
 
 /// What answers for a model.

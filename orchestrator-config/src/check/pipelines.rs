@@ -21,7 +21,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
 }
 
 fn of_pipeline(path: &Path, name: &str, pipeline: &Pipeline, config: &Config) -> Vec<Problem> {
-    let mut problems: Vec<_> = order(path, &pipeline.stages).into_iter().collect();
+    let mut problems = order(path, &pipeline.stages);
     for (number, stage) in pipeline.stages.iter().enumerate() {
         let at = path.index(number);
         if let Stage::Infer(infer) = stage {
@@ -62,20 +62,34 @@ const fn queue(stage: &Stage) -> Option<&Queue> {
     }
 }
 
-/// Whether each stage takes what the one before it hands on.
-fn order(path: &Path, stages: &[Stage]) -> Option<Problem> {
-    let mut flow = Flow::Prompt;
-    let mut before = None;
+/// Whether each stage takes what the one before it hands on; one that does not is looked past.
+fn order(path: &Path, stages: &[Stage]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let (mut flow, mut before) = (Flow::Prompt, None);
     for (number, stage) in stages.iter().enumerate() {
         let Some(next) = flow.behind(stage) else {
-            let place = before.map_or_else(|| "be the first stage".to_owned(), |name| format!("stand behind `{name}`"));
-            let problem = format!("`{}` cannot {place}", name(stage));
-            return Some(Problem::new(path.index(number), problem).expected(followers(flow)));
+            problems.push(misplaced(path.index(number), stage, number, before).expected(followers(flow)));
+            // It is asked, only too early.
+            if let (Flow::Grounded, Stage::Infer(_)) = (flow, stage) {
+                (flow, before) = (Flow::Tokens, Some(name(stage)));
+            }
+            continue;
         };
         (flow, before) = (next, Some(name(stage)));
     }
-    let ends = matches!(flow, Flow::Tokens | Flow::Answer);
-    (!ends).then(|| Problem::new(path.clone(), "end before a model is asked").expected(followers(flow)))
+    if problems.is_empty() && !matches!(flow, Flow::Tokens | Flow::Answer) {
+        problems.push(Problem::new(path.clone(), "end before a model is asked").expected(followers(flow)));
+    }
+    problems
+}
+
+fn misplaced(at: Path, stage: &Stage, number: usize, before: Option<&str>) -> Problem {
+    let place = match before {
+        Some(before) => format!("stand behind `{before}`"),
+        None if number == 0 => "be the first stage".to_owned(),
+        None => "stand before a model is asked".to_owned(),
+    };
+    Problem::new(at, format!("`{}` cannot {place}", name(stage)))
 }
 
 /// What can stand there.
@@ -151,14 +165,7 @@ fn has_slots(name: &str, config: &Config) -> bool {
         Some(Worker::LlamaCpp(_) | Worker::Auto(_)) => true,
         Some(Worker::Vllm(settings)) => settings.slots.is_some(),
         Some(Worker::OpenAiCompatible(settings)) => settings.slots.is_some(),
-        Some(
-            Worker::OpenAi(settings)
-            | Worker::Tgi(settings)
-            | Worker::Ollama(settings)
-            | Worker::LmStudio(settings)
-            | Worker::OpenRouter(settings)
-            | Worker::Mistral(settings),
-        ) => settings.slots.is_some(),
+        Some(worker) => worker.known().is_some_and(|settings| settings.slots.is_some()),
     }
 }
 

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use crate::fault::Problem;
-use crate::file::{Config, Member, MemberSettings, Policy, Pool};
+use crate::file::{Breaker, Config, Member, MemberSettings, Policy, Pool, Retry, Time};
 use crate::path::Path;
 
 use super::access::{ABOVE_ZERO, above_zero, is_weight};
@@ -19,6 +19,8 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
             problems.push(Problem::new(at.clone(), "has no name"));
         }
         problems.extend(settings(&at, pool));
+        problems.extend(breaker(&at.key("breaker"), &pool.breaker));
+        problems.extend(retry(&at.key("retry"), &pool.retry));
         problems.extend(members(&at.key("members"), pool, config));
         problems.extend(vectors(&at.key("members"), pool, config));
     }
@@ -41,6 +43,32 @@ fn settings(at: &Path, pool: &Pool) -> Vec<Problem> {
         }
     }
     problems
+}
+
+fn breaker(at: &Path, settings: &Breaker) -> Vec<Problem> {
+    let times = [("window", Some(settings.window)), ("slow_call", settings.slow_call)];
+    let mut problems: Vec<_> = times.into_iter().filter_map(|(name, time)| above_zero(at.key(name), time?)).collect();
+    for (name, share) in [("failure_rate", settings.failure_rate), ("slow_rate", settings.slow_rate)] {
+        if !(share > 0.0 && share <= 1.0) {
+            let problem = Problem::new(at.key(name), format!("is {share}"));
+            problems.push(problem.expected("a share above 0, and at most 1"));
+        }
+    }
+    if settings.in_a_row == 0 {
+        problems.push(Problem::new(at.key("in_a_row"), "is 0").expected("a number above zero"));
+    }
+    problems.extend(pauses(at, ("first_pause", settings.first_pause), settings.longest_pause));
+    problems
+}
+
+fn retry(at: &Path, settings: &Retry) -> Option<Problem> {
+    pauses(at, ("pause", settings.pause), settings.longest_pause)
+}
+
+/// A first pause that the longest would cut.
+fn pauses(at: &Path, (name, first): (&str, Time), longest: Time) -> Option<Problem> {
+    let problem = || Problem::new(at.key(name), "is longer than `longest_pause`");
+    (first > longest).then(|| problem().expected("at most `longest_pause`, which may be set, too"))
 }
 
 fn members(path: &Path, pool: &Pool, config: &Config) -> Vec<Problem> {
@@ -73,6 +101,7 @@ fn member_settings(at: &Path, more: &MemberSettings) -> Vec<Problem> {
     if more.serves.iter().any(String::is_empty) {
         problems.push(Problem::new(at.key("serves"), "has an empty name"));
     }
+    problems.extend(more.breaker.iter().flat_map(|settings| breaker(&at.key("breaker"), settings)));
     problems.extend(more.timeouts.iter().flat_map(|limits| limits_of(&at.key("timeouts"), limits)));
     problems
 }

@@ -39,19 +39,14 @@ fn settings(at: &Path, worker: &Worker) -> Vec<Problem> {
     worker_faults(worker).into_iter().map(problem).collect()
 }
 
-const fn timeouts(worker: &Worker) -> Option<Timeouts> {
+fn timeouts(worker: &Worker) -> Option<Timeouts> {
     match worker {
         Worker::Extractive(_) => None,
         Worker::LlamaCpp(settings) => Some(settings.timeouts),
         Worker::Vllm(settings) => Some(settings.timeouts),
         Worker::Auto(settings) => Some(settings.timeouts),
         Worker::OpenAiCompatible(settings) => Some(settings.timeouts),
-        Worker::OpenAi(settings)
-        | Worker::Tgi(settings)
-        | Worker::Ollama(settings)
-        | Worker::LmStudio(settings)
-        | Worker::OpenRouter(settings)
-        | Worker::Mistral(settings) => Some(settings.timeouts),
+        _ => worker.known().map(|settings| settings.timeouts),
     }
 }
 

@@ -51,7 +51,8 @@ pub struct Limits {
     /// Bytes of the bodies of all requests that are being read or begun; what goes beyond is refused. For each core, where there is a
     /// pipeline per core.
     pub bodies: NonZeroUsize,
-    /// Bytes of a request's line and headers.
+    /// Bytes of a request's line and headers, 8,192 at least.
+    #[schemars(range(min = 8192))]
     pub headers: NonZeroUsize,
     /// How long a request's headers may take to come.
     pub header_time: Time,

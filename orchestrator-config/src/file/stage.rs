@@ -27,10 +27,10 @@ pub enum Stage {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rag {
-    /// The folder: Markdown, text, HTML and PDF.
+    /// The folder: Markdown, text, HTML and PDF. A relative path begins where the process was started, not where the file is.
     #[schemars(length(min = 1))]
     pub docs: PathBuf,
-    /// Where the index is kept; in memory unless set.
+    /// Where the index is kept, as a path like that of `docs`; in memory unless set.
     #[serde(default)]
     pub index: Option<PathBuf>,
     /// Whether the index follows the folder while that changes.

@@ -14,7 +14,7 @@ pub struct Key {
     /// On whose account its requests run.
     #[serde(default)]
     pub tenant: Option<String>,
-    /// The class in which its requests queue, and the highest that they may ask for.
+    /// The class in which its requests queue.
     #[serde(default)]
     pub priority: Priority,
 }

@@ -154,7 +154,7 @@ pub struct Vllm {
     pub embeddings: Option<String>,
 }
 
-/// A server that is asked what it is.
+/// A server that is asked what it is, which waits at most 5 s for each answer, whatever limits are set.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Auto {
@@ -169,7 +169,7 @@ pub struct Auto {
     /// How long an answer is waited for, phase by phase.
     #[serde(default)]
     pub timeouts: Timeouts,
-    /// The model, where it has several.
+    /// The model, where it has several; a llama.cpp has one, and is asked for none.
     #[serde(default)]
     pub model: Option<String>,
     /// The model that embeds texts.
@@ -276,12 +276,7 @@ impl Worker {
             Self::Vllm(vllm) => vllm.model.as_deref(),
             Self::Auto(auto) => auto.model.as_deref(),
             Self::OpenAiCompatible(server) => server.model.as_deref(),
-            Self::OpenAi(known)
-            | Self::Tgi(known)
-            | Self::Ollama(known)
-            | Self::LmStudio(known)
-            | Self::OpenRouter(known)
-            | Self::Mistral(known) => known.model.as_deref(),
+            _ => self.known()?.model.as_deref(),
         }
     }
 
@@ -294,12 +289,20 @@ impl Worker {
             Self::Vllm(vllm) => vllm.embeddings.as_deref(),
             Self::Auto(auto) => auto.embeddings.as_deref(),
             Self::OpenAiCompatible(server) => server.embeddings.as_deref(),
+            _ => self.known()?.embeddings.as_deref(),
+        }
+    }
+
+    /// Returns the settings of one of the kinds that speak OpenAI's API at a place that is known.
+    pub(crate) const fn known(&self) -> Option<&OpenAi> {
+        match self {
             Self::OpenAi(known)
             | Self::Tgi(known)
             | Self::Ollama(known)
             | Self::LmStudio(known)
             | Self::OpenRouter(known)
-            | Self::Mistral(known) => known.embeddings.as_deref(),
+            | Self::Mistral(known) => Some(known),
+            Self::Extractive(_) | Self::LlamaCpp(_) | Self::Vllm(_) | Self::Auto(_) | Self::OpenAiCompatible(_) => None,
         }
     }
 }

@@ -12,44 +12,68 @@ const PREFIX: &str = "ORCHESTRATOR_";
 /// Sections whose settings have names of the user's.
 const NAMED: [&str; 4] = ["workers", "pools", "pipelines", "tenants"];
 
-/// Puts the values of `ORCHESTRATOR_SECTION__SETTING` into the tree, in place of what the file says.
+/// Puts the values of `ORCHESTRATOR_SECTION__SETTING` into the tree, in place of what the file says; what is for a part of a setting
+/// behind what is for the whole of it.
 ///
 /// Without a `__` a variable counts only where it names a whole section: container platforms set such as `ORCHESTRATOR_PORT` by
 /// themselves.
 pub(super) fn apply(tree: &mut Node, environment: &BTreeMap<String, String>) -> Vec<Fault> {
+    let sections = super::shape::sections();
+    let mut settings: Vec<_> =
+        environment.iter().filter_map(|(name, value)| Some((steps(name)?, name, value))).collect();
+    settings.sort_by_cached_key(|(steps, ..)| order(steps));
     let mut faults = Vec::new();
-    for (name, value) in environment {
-        let Some(setting) =
-            name.get(..PREFIX.len()).filter(|p| p.eq_ignore_ascii_case(PREFIX)).map(|_| &name[PREFIX.len()..])
-        else {
-            continue;
-        };
-        let steps: Vec<&str> = setting.split("__").collect();
-        let sections = super::shape::sections();
-        let known = sections.iter().any(|section| section.eq_ignore_ascii_case(steps[0]));
+    for (steps, name, value) in settings {
         let place = Place::Variable(name.clone());
-        if known {
-            if let Err(problem) = put(tree, &steps, value, &place) {
-                faults.push(problem.at(place));
-            }
-        } else if steps.len() > 1 {
-            let section = steps[0].to_lowercase();
-            let problem = Problem::new(Path::root().key(&section), "is not known");
-            faults.push(problem.expected(words::one_of_or_near(&section, &sections)).at(place));
-        }
+        let set = match section(steps[0], &sections) {
+            Ok(()) => put(tree, &steps, value, &place),
+            Err(_) if steps.len() == 1 => Ok(()),
+            Err(unknown) => Err(unknown),
+        };
+        faults.extend(set.err().map(|problem| problem.at(place)));
     }
     faults
+}
+
+/// The parts of a variable's name; `None` where it is another's.
+fn steps(name: &str) -> Option<Vec<&str>> {
+    let (prefix, setting) = name.split_at_checked(PREFIX.len())?;
+    prefix.eq_ignore_ascii_case(PREFIX).then(|| setting.split("__").collect())
+}
+
+/// By what variables are put in order: the whole before its parts, and places in a list by their numbers.
+fn order(steps: &[&str]) -> Vec<(Option<usize>, String)> {
+    steps.iter().map(|step| (step.parse().ok(), step.to_lowercase())).collect()
+}
+
+fn section(name: &str, sections: &[String]) -> Result<(), Problem> {
+    if sections.iter().any(|section| section.eq_ignore_ascii_case(name)) {
+        return Ok(());
+    }
+    let section = name.to_lowercase();
+    let problem = Problem::new(Path::root().key(&section), "is not known");
+    Err(problem.expected(words::one_of_or_near(&section, sections)))
 }
 
 fn put(tree: &mut Node, steps: &[&str], value: &str, place: &Place) -> Result<(), Problem> {
     let mut path = Path::root();
     let mut node = tree;
     for step in steps {
+        unfold(node, &path)?;
         let step = step_into(node, step, &path)?;
         path = path.with(step.clone());
         node = enter(node, step, place);
     }
     *node = Node { place: place.clone(), value: Value::Text(Text { text: value.to_owned(), from_environment: true }) };
+    Ok(())
+}
+
+/// Reads what another variable says of the whole, of which a part is to be put in place.
+fn unfold(node: &mut Node, path: &Path) -> Result<(), Problem> {
+    let Value::Text(Text { from_environment: true, .. }) = &node.value else { return Ok(()) };
+    let whole = super::shape::meant(node).filter(|whole| matches!(whole.value, Value::Map(_) | Value::List(_)));
+    let problem = || Problem::new(path.clone(), "has no parts by the variable that is for the whole of it");
+    *node = whole.ok_or_else(|| problem().expected("a table or a list in that one"))?;
     Ok(())
 }
 

@@ -1,6 +1,5 @@
 //! Whether a tree has the shape that the schema says.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
 
@@ -63,7 +62,7 @@ pub(super) fn check(tree: &mut Node) -> (Json, Vec<Problem>) {
 }
 
 /// What a text of the environment says in TOML, where that is no text.
-fn meant(node: &Node) -> Option<Node> {
+pub(super) fn meant(node: &Node) -> Option<Node> {
     let Value::Text(text) = &node.value else { return None };
     let value = text.from_environment.then(|| toml::value(&text.text, &node.place)).flatten()?;
     (!matches!(value.value, Value::Text(_))).then_some(value)
@@ -75,37 +74,33 @@ fn problems(json: &Json, tree: &Node) -> Vec<Problem> {
 
 fn problems_of(error: &ValidationError<'_>, json: &Json, tree: &Node) -> Vec<Problem> {
     let path = path(error.instance_path());
-    let at = || Cow::Borrowed(json.pointer(error.instance_path().as_str()).unwrap_or(&Json::Null));
-    let problem = match error.kind() {
-        Kind::AdditionalProperties { unexpected } => {
-            let known = properties(above(error));
-            let unknown = |name: &String| {
-                Problem::new(path.key(name), "is not known").expected(words::one_of_or_near(name, &known))
-            };
-            return unexpected.iter().map(unknown).collect();
-        }
-        Kind::OneOfNotValid { context } | Kind::AnyOf { context } => return choose(context, &path, error, json, tree),
-        Kind::Required { property } => {
-            let name = property.as_str().unwrap_or_default();
-            let purpose = words::purpose(&above(error)["properties"][name]);
-            Problem::new(path, format!("`{name}` is missing")).expected(format!("`{name}`{purpose}"))
-        }
+    match error.kind() {
+        Kind::AdditionalProperties { unexpected } => unknown(&path, unexpected, &properties(above(error))),
+        Kind::OneOfNotValid { context } | Kind::AnyOf { context } => choose(context, &path, error, json, tree),
+        _ => vec![problem_of(error, path, json, tree)],
+    }
+}
+
+fn unknown(path: &Path, names: &[String], known: &[String]) -> Vec<Problem> {
+    let unknown =
+        |name: &String| Problem::new(path.key(name), "is not known").expected(words::one_of_or_near(name, known));
+    names.iter().map(unknown).collect()
+}
+
+fn problem_of(error: &ValidationError<'_>, path: Path, json: &Json, tree: &Node) -> Problem {
+    let value = value_of(error, json);
+    let shown = shown(tree, &path, value);
+    match error.kind() {
+        Kind::Required { property } => missing(path, property.as_str().unwrap_or_default(), above(error)),
         Kind::Type { kind } => {
-            let expected = words::kinds(&types(kind));
-            Problem::new(path, format!("is {}", words::kind_of(&at()))).expected(expected)
+            Problem::new(path, format!("is {}", words::kind_of(value))).expected(words::kinds(&types(kind)))
         }
-        Kind::Enum { options } => {
-            let shown = shown(tree, &path, &at());
-            Problem::new(path, format!("{shown} is not known")).expected(words::list(options))
-        }
+        Kind::Enum { options } => Problem::new(path, format!("{shown} is not known")).expected(words::list(options)),
         Kind::Constant { expected_value } => {
-            let shown = shown(tree, &path, &at());
-            Problem::new(path, format!("{shown} is not known")).expected(format!("`{}`", words::plain(expected_value)))
+            let expected = format!("`{}`", words::plain(expected_value));
+            Problem::new(path, format!("{shown} is not known")).expected(expected)
         }
-        Kind::Format { format } => {
-            let (noun, expected) = words::format(format);
-            Problem::new(path.clone(), format!("{} is not {noun}", shown(tree, &path, &at()))).expected(expected)
-        }
+        Kind::Format { format } => of_another_form(path, format, &shown),
         Kind::Minimum { limit } => Problem::new(path, "is too small").expected(format!("at least {limit}")),
         Kind::Maximum { limit } => Problem::new(path, "is too large").expected(format!("at most {limit}")),
         Kind::MinLength { .. } => Problem::new(path, "is empty").expected("a text"),
@@ -113,8 +108,22 @@ fn problems_of(error: &ValidationError<'_>, json: &Json, tree: &Node) -> Vec<Pro
         _ => {
             Problem::new(path, "cannot be so").expected(format!("what the schema says of it ({})", error.schema_path()))
         }
-    };
-    vec![problem]
+    }
+}
+
+fn value_of<'a>(error: &ValidationError<'_>, json: &'a Json) -> &'a Json {
+    json.pointer(error.instance_path().as_str()).unwrap_or(&Json::Null)
+}
+
+fn missing(path: Path, name: &str, schema: &Json) -> Problem {
+    let purpose = words::purpose(&schema["properties"][name]);
+    Problem::new(path, format!("`{name}` is missing")).expected(format!("`{name}`{purpose}"))
+}
+
+fn of_another_form(path: Path, format: &str, shown: &str) -> Problem {
+    let (noun, expected) = words::format(format);
+    let shown = if may_hold_a_key(format) { HIDDEN } else { shown };
+    Problem::new(path, format!("{shown} is not {noun}")).expected(expected)
 }
 
 /// What is wrong with a value that may be one of several kinds: what is wrong with it as the kind that it says it is.
@@ -152,33 +161,36 @@ fn none_of_them(
     json: &Json,
     tree: &Node,
 ) -> Problem {
-    let value = json.pointer(error.instance_path().as_str()).unwrap_or(&Json::Null);
+    let value = value_of(error, json);
     let constants: Vec<_> = context.iter().flatten().filter_map(constant).collect();
     let tag = TAGS.into_iter().find(|tag| above(error).to_string().contains(&format!("\"required\":[\"{tag}\"")));
-    match (value, tag.and_then(|tag| value.get(tag).map(|value| (tag, value)))) {
-        (Json::Object(_), Some((tag, found))) => {
-            let path = path.key(tag);
-            let shown = shown(tree, &path, found);
-            let near = words::plain(found);
-            Problem::new(path, format!("{shown} is not known")).expected(words::one_of_or_near(&near, &constants))
-        }
-        (Json::Object(_), None) if tag.is_some() => {
-            let tag = tag.unwrap_or_default();
-            Problem::new(path.clone(), format!("`{tag}` is missing")).expected(words::one_of(&all_tags(error, tag)))
-        }
-        (Json::String(_), _) if !constants.is_empty() => {
-            let shown = shown(tree, path, value);
-            let near = words::plain(value);
-            Problem::new(path.clone(), format!("{shown} is not known"))
-                .expected(words::one_of_or_near(&near, &constants))
-        }
-        _ => {
-            let mut kinds: Vec<_> = context.iter().flatten().filter_map(type_of).flatten().collect();
-            kinds.dedup();
-            let kinds = if constants.is_empty() { kinds } else { vec!["string".to_owned()] };
-            Problem::new(path.clone(), format!("is {}", words::kind_of(value))).expected(words::kinds(&kinds))
-        }
+    match (value, tag) {
+        (Json::Object(entries), Some(tag)) => match entries.get(tag) {
+            Some(found) => unknown_value(tree, path.key(tag), found, &constants),
+            None => {
+                Problem::new(path.clone(), format!("`{tag}` is missing")).expected(words::one_of(&all_tags(error, tag)))
+            }
+        },
+        (Json::String(_), _) if !constants.is_empty() => unknown_value(tree, path.clone(), value, &constants),
+        _ => of_another_kind(context, path.clone(), value, constants.is_empty()),
     }
+}
+
+fn unknown_value(tree: &Node, path: Path, value: &Json, known: &[String]) -> Problem {
+    let problem = format!("{} is not known", shown(tree, &path, value));
+    Problem::new(path, problem).expected(words::one_of_or_near(&words::plain(value), known))
+}
+
+fn of_another_kind(
+    context: &[Vec<ValidationError<'static>>],
+    path: Path,
+    value: &Json,
+    any_text_will_do: bool,
+) -> Problem {
+    let mut kinds: Vec<_> = context.iter().flatten().filter_map(type_of).flatten().collect();
+    kinds.dedup();
+    let kinds = if any_text_will_do { kinds } else { vec!["string".to_owned()] };
+    Problem::new(path, format!("is {}", words::kind_of(value))).expected(words::kinds(&kinds))
 }
 
 fn constant(error: &ValidationError<'_>) -> Option<String> {
@@ -220,10 +232,18 @@ fn properties(schema: &Json) -> Vec<String> {
     schema["properties"].as_object().map(|entries| entries.keys().cloned().collect()).unwrap_or_default()
 }
 
+/// Whether what people put where such a text belongs may be a key: in place of its digest, or in the query of a URL.
+fn may_hold_a_key(format: &str) -> bool {
+    matches!(format, "sha256" | "http-url")
+}
+
+/// What stands for a value that is not shown.
+const HIDDEN: &str = "its value";
+
 /// A value as messages may show it: what came from the environment may be a secret.
 fn shown(tree: &Node, path: &Path, value: &Json) -> String {
     match tree.get(path).map(|node| &node.value) {
-        Some(Value::Text(text)) if text.from_environment => "its value".to_owned(),
+        Some(Value::Text(text)) if text.from_environment => HIDDEN.to_owned(),
         _ => format!("`{}`", words::short(&words::plain(value))),
     }
 }

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::tree::Node;
-use crate::fault::{Fault, Problem};
+use crate::fault::{Place, Problem};
 use crate::path::Path;
 
-/// Puts the values of variables into the texts that name them; returns what cannot be.
-pub(super) fn insert(tree: &mut Node, environment: &BTreeMap<String, String>) -> Vec<Fault> {
+/// Puts the values of variables into the texts of the file that name them; returns what cannot be.
+pub(super) fn insert(tree: &mut Node, environment: &BTreeMap<String, String>) -> Vec<(Place, Problem)> {
     let mut faults = Vec::new();
     tree.texts(&Path::root(), &mut |path, place, text| match expand(&text.text, environment) {
         Ok(None) => {}
+        _ if text.from_environment => {}
         Ok(Some(expanded)) => *text = expanded,
         Err((problem, expected)) => {
-            faults.push(Problem::new(path.clone(), problem).expected(expected).at(place.clone()));
+            faults.push((place.clone(), Problem::new(path.clone(), problem).expected(expected)));
         }
     });
     faults

@@ -8,7 +8,7 @@ use serde_json::Number;
 
 use super::tree::{CharLines, Entry, Node, Value};
 use crate::fault::{Fault, Place, Problem};
-use crate::path::Path;
+use crate::path::{Path, Step};
 
 /// Values in a document, those that aliases repeat among them.
 const MOST_NODES: usize = 100_000;
@@ -22,6 +22,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Vec<Fault>> {
         lines: CharLines::new(text),
         anchors: BTreeMap::new(),
         nodes: 0,
+        path: Vec::new(),
         faults: Vec::new(),
     };
     match reader.document() {
@@ -37,6 +38,8 @@ struct Reader<'a> {
     /// What aliases may repeat, and how many values that is.
     anchors: BTreeMap<usize, (Node, usize)>,
     nodes: usize,
+    /// Where what is read stands.
+    path: Vec<Step>,
     faults: Vec<Fault>,
 }
 
@@ -99,7 +102,7 @@ impl<'a> Reader<'a> {
         loop {
             match self.next()? {
                 (Event::SequenceEnd, _) => return Ok(Value::List(items)),
-                (event, place) => items.push(self.node(event, place, depth + 1)?),
+                (event, place) => items.push(self.part(Step::Index(items.len()), event, place, depth)?),
             }
         }
     }
@@ -113,15 +116,23 @@ impl<'a> Reader<'a> {
                 (_, key) => return Err(fault(key, "is a key that is no text")),
             };
             let (event, place) = self.next()?;
-            let node = self.node(event, place, depth + 1)?;
+            let node = self.part(Step::Key(name.clone()), event, place, depth)?;
             match entries.entry(name) {
                 Slot::Vacant(slot) => drop(slot.insert(Entry { key, node })),
                 Slot::Occupied(slot) => {
-                    let problem = Problem::new(Path::root().key(slot.key()), "stands there twice");
-                    self.faults.push(problem.at(key));
+                    let path = self.path.iter().cloned().collect::<Path>().key(slot.key());
+                    self.faults.push(Problem::new(path, "stands there twice").at(key));
                 }
             }
         }
+    }
+
+    /// Reads what stands there within a list or a map.
+    fn part(&mut self, step: Step, event: Event<'a>, place: Place, depth: usize) -> Result<Node, Fault> {
+        self.path.push(step);
+        let node = self.node(event, place, depth + 1)?;
+        self.path.pop();
+        Ok(node)
     }
 
     fn alias(&mut self, anchor: usize, place: Place) -> Result<Node, Fault> {

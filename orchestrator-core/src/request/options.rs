@@ -57,6 +57,8 @@ pub struct RequestOptions {
     pub admit_now: bool,
     /// How long workers are waited for, in place of their own limits.
     pub timeouts: Option<Arc<Timeouts>>,
+    /// Whether the reader understands [`Reset`](crate::token::TokenEvent::Reset): an answer that breaks off may begin anew.
+    pub resets: bool,
 }
 
 impl RequestOptions {
@@ -100,6 +102,14 @@ impl RequestOptions {
     #[must_use]
     pub const fn admit_now(mut self) -> Self {
         self.admit_now = true;
+        self
+    }
+
+    /// Says that the reader understands [`Reset`](crate::token::TokenEvent::Reset), as one does that keeps the answer to itself
+    /// until it is whole.
+    #[must_use]
+    pub const fn resets(mut self) -> Self {
+        self.resets = true;
         self
     }
 

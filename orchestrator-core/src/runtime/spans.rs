@@ -9,7 +9,8 @@ pub(crate) fn enabled() -> bool {
     tracing::level_enabled!(Level::INFO)
 }
 
-/// Opens the span of a request.
+/// Opens the span of a request. Where spans of this crate are not wanted, the caller's takes its place: so what is told inside of the
+/// pipeline, in whatever task, still lies in the span around the request.
 pub(crate) fn open(cell: &Cell) {
     let span = tracing::info_span!(
         "request",
@@ -25,7 +26,11 @@ pub(crate) fn open(cell: &Cell) {
         gen_ai.usage.output_tokens = field::Empty,
         gen_ai.response.finish_reasons = field::Empty,
     );
-    *lock(&cell.extra().span) = Some(span);
+    *lock(&cell.extra().span) = Some(or(span, Span::current));
+}
+
+fn or(span: Span, other: impl FnOnce() -> Span) -> Span {
+    if span.is_disabled() { other() } else { span }
 }
 
 /// Records how the request ended; the span closes when it is dropped.
@@ -50,18 +55,19 @@ pub(crate) fn close(span: &Span, ending: &Ending, finish: Option<&Finish>) {
     }
 }
 
-/// Opens the span of a stage below its request's.
+/// Opens the span of a stage below its request's, in whose place it is that where stages have none.
 ///
 /// A span's name is fixed where it is written, so the stages that every pipeline has are named one by one; any other
 /// is a `stage` with its name as a field.
 pub(crate) fn stage(cell: &Cell, name: &str) -> Span {
-    let parent = cell.extra_if_any().and_then(|extra| lock(&extra.span).as_ref().and_then(Span::id));
+    let request = cell.extra_if_any().and_then(|extra| lock(&extra.span).clone()).unwrap_or_else(Span::none);
+    let parent = request.id();
     // A second stage of a name has a number behind it.
     let kind = match name.rsplit_once('-') {
         Some((kind, number)) if number.bytes().all(|b| b.is_ascii_digit()) => kind,
         _ => name,
     };
-    match kind {
+    let span = match kind {
         "rag" => tracing::info_span!(parent: parent, "rag"),
         "assemble" => tracing::info_span!(parent: parent, "assemble"),
         // Wrappers around a worker say here in which state its circuit breaker was, if it was not closed.
@@ -69,5 +75,6 @@ pub(crate) fn stage(cell: &Cell, name: &str) -> Span {
         "post" => tracing::info_span!(parent: parent, "post"),
         "stream" => tracing::info_span!(parent: parent, "stream"),
         _ => tracing::info_span!(parent: parent, "stage", name),
-    }
+    };
+    or(span, || request)
 }

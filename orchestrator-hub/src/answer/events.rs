@@ -47,6 +47,9 @@ pub(crate) struct Events<W> {
     span: tracing::Span,
 }
 
+/// Room for an event of usual length.
+const EVENT: usize = 512;
+
 /// Where a piece of the body is long enough to be sent, though more may be ready.
 const ENOUGH: usize = 16 * 1024;
 
@@ -64,6 +67,8 @@ impl<W: Wording> Events<W> {
 
     /// Writes all that is ready.
     fn gather(&mut self, cx: &mut Context<'_>) {
+        // An event in words of our own is written in small pieces, which would make the buffer grow several times.
+        self.buffer.reserve(EVENT);
         if let Some(first) = self.first.take() {
             self.write(&first);
         }
@@ -95,9 +100,7 @@ impl<W: Wording> Events<W> {
     }
 
     fn break_off(&mut self, fault: &Fault) {
-        let Fault { message, cause, .. } = fault;
-        let status = fault.kind.status().as_u16();
-        self.span.in_scope(|| tracing::warn!(status, message, cause, "an answer broke off"));
+        self.span.in_scope(|| fault.log("an answer broke off"));
         self.wording.fault(fault, &mut self.buffer);
         self.is_over = true;
     }

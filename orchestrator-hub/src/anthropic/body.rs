@@ -9,7 +9,7 @@ pub(super) struct Body {
     pub(super) model: String,
     pub(super) max_tokens: u64,
     pub(super) messages: Vec<Turn>,
-    pub(super) system: Option<Content>,
+    pub(super) system: Option<Plain>,
     pub(super) stop_sequences: Option<Vec<String>>,
     pub(super) stream: Option<bool>,
     pub(super) temperature: Option<f32>,
@@ -68,13 +68,31 @@ pub(super) enum Block {
     },
     ToolResult {
         tool_use_id: String,
-        content: Option<Content>,
+        content: Option<Plain>,
+        is_error: Option<bool>,
     },
     Thinking {
         thinking: String,
     },
     /// Nobody but its author can read it.
     RedactedThinking {},
+}
+
+/// What stands in a system prompt, or is the result of a tool.
+///
+/// Its parts hold no blocks again. Each level of a type that holds itself would keep a copy of all that is below.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "only a text, or a list of blocks of type text and image, can stand here")]
+pub(super) enum Plain {
+    Text(String),
+    Parts(Vec<Part>),
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Part {
+    Text { text: String },
+    Image { source: Source },
 }
 
 /// Where a picture is.

@@ -11,11 +11,12 @@ use crate::json;
 
 /// `POST /v1/messages`.
 pub(crate) async fn messages(State(site): State<Site>, request: Asked) -> Result<Response, Fault> {
-    let (caller, body) = request.read(&site).await?;
+    let (mut caller, body) = request.read(&site).await?;
     let body: Body = json::read(&body)?;
     let asked = body.model.clone();
     let model = site.chat_model(&asked)?;
     let streams = body.streams();
+    caller.takes_whole = !streams;
     let shows_thinking = body.shows_thinking();
     let user = body.user();
     let mut answer = model.submit(body.into_prompt()?, &caller, user.as_deref()).await?;

@@ -3,7 +3,7 @@ use std::num::NonZeroU32;
 use orchestrator_core::request::{self, Image, Message, PromptRequest, ResponseFormat, Sampling, ToolCall};
 use serde_json::{Map, Value};
 
-use super::body::{Block, Body, Content, Format, OutputConfig, Role, Source, Turn};
+use super::body::{Block, Body, Content, Format, OutputConfig, Part, Plain, Role, Source, Turn};
 use crate::fault::Fault;
 
 /// What would have to be done by Anthropic's own servers, and changes the answer.
@@ -24,7 +24,7 @@ impl Body {
         }
         let mut messages = Vec::new();
         if let Some(system) = self.system.take() {
-            messages.push(Message::system("").with_parts(only_parts(system, "system")?));
+            messages.push(Message::system("").with_parts(parts(system)));
         }
         for (place, turn) in std::mem::take(&mut self.messages).into_iter().enumerate() {
             Reading::of(turn, place)?.into_messages(&mut messages);
@@ -109,9 +109,12 @@ impl Reading {
                 self.calls.push(ToolCall { id, name, arguments: input.to_string() });
             }
             (Block::ToolUse { .. }, _) => return misplaced("the use of a tool"),
-            (Block::ToolResult { tool_use_id, content }, request::Role::User) => {
-                let parts = content.map(|content| only_parts(content, param)).transpose()?.unwrap_or_default();
-                self.results.push(Message::tool_result(tool_use_id, "").with_parts(parts));
+            (Block::ToolResult { tool_use_id, content, is_error }, request::Role::User) => {
+                let mut said = content.map(parts).unwrap_or_default();
+                if is_error == Some(true) {
+                    mark_as_error(&mut said);
+                }
+                self.results.push(Message::tool_result(tool_use_id, "").with_parts(said));
             }
             (Block::ToolResult { .. }, _) => return misplaced("the result of a tool"),
             (Block::Thinking { thinking }, request::Role::Assistant) => self.thoughts.push_str(&thinking),
@@ -138,16 +141,22 @@ impl Reading {
     }
 }
 
-/// What may stand in a system prompt, or be the result of a tool: texts and pictures.
-fn only_parts(content: Content, param: &str) -> Result<Vec<request::Content>, Fault> {
-    let part = |block| match block {
-        Block::Text { text } => Ok(text.into()),
-        Block::Image { source } => Ok(image(source).into()),
-        _ => Err(Fault::invalid(param, "only blocks of type text and image can stand here")),
+fn parts(plain: Plain) -> Vec<request::Content> {
+    let part = |part| match part {
+        Part::Text { text } => text.into(),
+        Part::Image { source } => image(source).into(),
     };
-    match content {
-        Content::Text(text) => Ok(vec![text.into()]),
-        Content::Blocks(blocks) => blocks.into_iter().map(part).collect(),
+    match plain {
+        Plain::Text(text) => vec![text.into()],
+        Plain::Parts(parts) => parts.into_iter().map(part).collect(),
+    }
+}
+
+/// Tells the model that a tool has failed, for which OpenAI's API has no field.
+fn mark_as_error(result: &mut Vec<request::Content>) {
+    match result.first_mut() {
+        Some(request::Content::Text(text)) => text.insert_str(0, "Error: "),
+        _ => result.insert(0, "Error".into()),
     }
 }
 

@@ -1,12 +1,15 @@
-use bytes::BytesMut;
-use orchestrator_core::token::{Finish, TokenEvent, ToolCallDelta};
+use bytes::{Bytes, BytesMut};
+use orchestrator_core::token::{Finish, TokenEvent};
 use serde::Serialize;
 
 use super::message::{Block, Input, Message, Usage, stop};
-use crate::answer::{Wording, sse};
+use crate::answer::{Frame, Wording, raw, sse};
 use crate::fault::Fault;
 
 /// Puts the events of an answer as the events of a stream of Anthropic's: one block after the other, each with its pieces.
+///
+/// Nobody says when a call has all its pieces, and a block that was ended cannot be gone on with. So whatever else comes behind a
+/// call waits for the end of the answer.
 pub(super) struct Stream {
     id: String,
     model: String,
@@ -16,6 +19,26 @@ pub(super) struct Stream {
     closed: usize,
     /// The one that is being written.
     open: Option<Open>,
+    /// What waits for the open call, in the order in which it came.
+    held: Vec<Held>,
+}
+
+/// A piece of a block, or all of it.
+#[derive(Clone, Copy)]
+struct Piece<'a> {
+    kind: Open,
+    /// Of calls, where it is their first.
+    id: &'a str,
+    name: &'a str,
+    text: &'a str,
+}
+
+/// A block that waits.
+struct Held {
+    kind: Open,
+    id: String,
+    name: String,
+    text: String,
 }
 
 /// What kind of block is open; of tools, which call.
@@ -73,12 +96,16 @@ impl Event<'_> {
 
 impl Stream {
     pub(super) fn new(id: String, model: String, shows_thinking: bool) -> Self {
-        Self { id, model, shows_thinking, is_begun: false, closed: 0, open: None }
+        Self { id, model, shows_thinking, is_begun: false, closed: 0, open: None, held: Vec::new() }
     }
 
-    fn begin(&mut self, out: &mut BytesMut) {
+    /// Writes what comes first. Who answers is told by the first frame, where that is in OpenAI's dialect.
+    fn begin(&mut self, frame: Option<&Bytes>, out: &mut BytesMut) {
         if !self.is_begun {
             self.is_begun = true;
+            if let Some(model) = frame.and_then(|frame| Frame::read(frame)?.model) {
+                self.model = model;
+            }
             Event::MessageStart { message: Message::new(&self.id, &self.model) }.write(out);
         }
     }
@@ -92,45 +119,90 @@ impl Stream {
     }
 
     /// Writes a piece, behind the start of a block if another one is open.
-    fn piece(&mut self, kind: Open, block: Block<'_>, delta: Delta<'_>, out: &mut BytesMut) {
-        if self.open != Some(kind) {
+    fn piece(&mut self, piece: Piece<'_>, out: &mut BytesMut) {
+        if self.open != Some(piece.kind) {
             self.close(out);
-            self.open = Some(kind);
-            Event::ContentBlockStart { index: self.closed, content_block: block }.write(out);
+            self.open = Some(piece.kind);
+            Event::ContentBlockStart { index: self.closed, content_block: piece.block() }.write(out);
         }
-        let is_empty = matches!(delta, Delta::Input { partial_json: "" });
-        if !is_empty {
-            Event::ContentBlockDelta { index: self.closed, delta }.write(out);
+        if !piece.text.is_empty() {
+            Event::ContentBlockDelta { index: self.closed, delta: piece.delta() }.write(out);
         }
     }
 
-    fn call(&mut self, call: &ToolCallDelta, out: &mut BytesMut) {
-        let (id, name) = (call.id.as_deref().unwrap_or_default(), call.name.as_deref().unwrap_or_default());
-        let block = Block::ToolUse { id, name, input: Input::Empty {} };
-        self.piece(Open::Call(call.index), block, Delta::Input { partial_json: &call.arguments }, out);
+    /// Keeps a piece for the end, with the others of its call, or behind the last one if it goes on with that.
+    fn hold(&mut self, piece: Piece<'_>) {
+        let is_of = |held: &&mut Held| held.kind == piece.kind;
+        let of_call = matches!(piece.kind, Open::Call(_));
+        let known = if of_call { self.held.iter_mut().find(is_of) } else { self.held.last_mut().filter(is_of) };
+        match known {
+            Some(held) => held.text.push_str(piece.text),
+            None => self.held.push(Held {
+                kind: piece.kind,
+                id: piece.id.to_owned(),
+                name: piece.name.to_owned(),
+                text: piece.text.to_owned(),
+            }),
+        }
+    }
+
+    /// Writes what has waited; of an answer without a word an empty text, as clients look at the first block.
+    fn complete(&mut self, out: &mut BytesMut) {
+        for Held { kind, id, name, text } in std::mem::take(&mut self.held) {
+            self.piece(Piece { kind, id: &id, name: &name, text: &text }, out);
+        }
+        if self.open.is_none() {
+            self.piece(Piece { kind: Open::Text, id: "", name: "", text: "" }, out);
+        }
+        self.close(out);
+    }
+
+    /// The piece that an event is, where it is shown.
+    fn shown<'a>(&self, event: &'a TokenEvent) -> Option<Piece<'a>> {
+        let said = |kind, text| Some(Piece { kind, id: "", name: "", text });
+        match event {
+            TokenEvent::Text(delta) => said(Open::Text, delta.text()),
+            TokenEvent::Reasoning(delta) if self.shows_thinking => said(Open::Thinking, delta.text()),
+            TokenEvent::ToolCall(call) => {
+                let (id, name) = (call.id.as_deref().unwrap_or_default(), call.name.as_deref().unwrap_or_default());
+                Some(Piece { kind: Open::Call(call.index), id, name, text: &call.arguments })
+            }
+            TokenEvent::Reasoning(_) | TokenEvent::Reset | TokenEvent::Finish(_) => None,
+        }
+    }
+}
+
+impl<'a> Piece<'a> {
+    const fn block(self) -> Block<'a> {
+        match self.kind {
+            Open::Thinking => Block::Thinking { thinking: "", signature: "" },
+            Open::Text => Block::Text { text: "" },
+            Open::Call(_) => Block::ToolUse { id: self.id, name: self.name, input: Input::Empty {} },
+        }
+    }
+
+    const fn delta(self) -> Delta<'a> {
+        match self.kind {
+            Open::Thinking => Delta::Thinking { thinking: self.text },
+            Open::Text => Delta::Text { text: self.text },
+            Open::Call(_) => Delta::Input { partial_json: self.text },
+        }
     }
 }
 
 impl Wording for Stream {
     fn delta(&mut self, event: &TokenEvent, out: &mut BytesMut) {
-        self.begin(out);
-        match event {
-            TokenEvent::Text(delta) => {
-                let text = delta.text();
-                self.piece(Open::Text, Block::Text { text: "" }, Delta::Text { text }, out);
-            }
-            TokenEvent::Reasoning(delta) if self.shows_thinking => {
-                let (thinking, block) = (delta.text(), Block::Thinking { thinking: "", signature: "" });
-                self.piece(Open::Thinking, block, Delta::Thinking { thinking }, out);
-            }
-            TokenEvent::ToolCall(call) => self.call(call, out),
-            TokenEvent::Reasoning(_) | TokenEvent::Reset | TokenEvent::Finish(_) => {}
+        self.begin(raw(event), out);
+        match (self.shown(event), self.open) {
+            (Some(piece), Some(open @ Open::Call(_))) if piece.kind != open => self.hold(piece),
+            (Some(piece), _) => self.piece(piece, out),
+            (None, _) => {}
         }
     }
 
     fn finish(&mut self, finish: &Finish, out: &mut BytesMut) {
-        self.begin(out);
-        self.close(out);
+        self.begin(None, out);
+        self.complete(out);
         let (stop_reason, stop_sequence) = stop(finish);
         let delta = Ending { stop_reason, stop_sequence };
         Event::MessageDelta { delta, usage: Usage::of(finish.usage) }.write(out);

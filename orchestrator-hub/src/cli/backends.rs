@@ -30,7 +30,7 @@ struct Told {
 /// Makes the configuration of a service without a file: models of the servers by their own names, with a folder of documents in
 /// front of them if one is given; without servers, sentences of that folder.
 ///
-/// A server that does not answer yet is taken to have the models that the others have. If none answers, any name is asked for.
+/// A server that does not answer yet, or lists no models, is taken to have the models that the others have. If none answers, any name is asked for.
 ///
 /// # Errors
 ///
@@ -128,8 +128,9 @@ fn models(backends: &[Backend]) -> Vec<String> {
 /// Who has a model, as far as that is known.
 fn serve(backends: &[Backend], model: &str) -> Vec<usize> {
     let may = |backend: &Backend| match &backend.told {
-        Some(told) => model == "*" || told.models.iter().any(|known| known == model),
-        None => true,
+        Some(told) if !told.models.is_empty() => told.models.iter().any(|known| known == model),
+        // Some do not list the one that they have.
+        _ => true,
     };
     (0..backends.len()).filter(|number| may(&backends[*number])).collect()
 }
@@ -204,6 +205,13 @@ mod tests {
         assert_eq!(members_of(&config, "a"), ["backend-1", "backend-3"]);
         assert_eq!(members_of(&config, "b"), ["backend-1", "backend-2", "backend-3"]);
         config.check().expect("a service");
+    }
+
+    #[test]
+    fn who_lists_no_model_is_asked_for_those_of_the_others() {
+        let backends = [backend(Some(&["a"]), ServerKind::OpenAi), backend(Some(&[]), ServerKind::OpenAi)];
+        let config = serving(Config::default(), &backends, None);
+        assert_eq!(members_of(&config, "a"), ["backend-1", "backend-2"]);
     }
 
     #[test]

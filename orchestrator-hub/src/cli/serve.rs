@@ -21,10 +21,7 @@ use super::{backends, load, runtime, telemetry};
 /// Where the configuration cannot be used, its addresses cannot be listened at, or a second signal does not leave requests the time
 /// to finish.
 pub(super) fn serve(args: &ServeArgs) -> Result<(), Failure> {
-    let config = match &args.file {
-        Some(file) => load::file(file)?,
-        None => load::nothing()?,
-    };
+    let config = load::serving(args)?;
     let runtime = match config.shards {
         Shards::None => runtime::all_cores(),
         // Each core has a thread of its own; here is what they share.
@@ -59,11 +56,10 @@ async fn until_told(config: Config, args: &ServeArgs) -> Result<(), Failure> {
 
 /// Puts what the command line says into a configuration.
 async fn complete(config: Config, args: &ServeArgs) -> Result<Config, Failure> {
-    let mut config = match args.file {
+    let config = match args.file {
         Some(_) => config,
         None => backends::config(config, &args.backends, args.docs.as_deref()).await?,
     };
-    load::listeners(&mut config, args)?;
     config.check()?;
     Ok(config)
 }

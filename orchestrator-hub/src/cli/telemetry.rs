@@ -3,7 +3,7 @@ use std::sync::Arc;
 use orchestrator_config::Service;
 use orchestrator_config::file::{Logs, Telemetry};
 use orchestrator_hub::Figures;
-use orchestrator_telemetry::{Metrics, logs, record_pools};
+use orchestrator_telemetry::{Metrics, logs, record_pools, record_retries};
 
 use super::failure::{Failure, chain};
 
@@ -32,9 +32,10 @@ pub(super) fn metrics(telemetry: &Telemetry) -> Result<Option<Arc<Metrics>>, Fai
 
 /// Makes what renders the metrics of a service.
 pub(super) fn figures(metrics: &Arc<Metrics>, service: &Service) -> Figures {
-    let (metrics, pools) = (metrics.clone(), service.pools.clone());
+    let (metrics, pools, retries) = (metrics.clone(), service.pools.clone(), service.retries.clone());
     Arc::new(move || {
         record_pools(&pools);
+        record_retries(&retries);
         metrics.render()
     })
 }

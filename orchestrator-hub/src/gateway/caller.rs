@@ -20,6 +20,8 @@ pub(crate) struct Caller {
     pub(crate) session: Option<Arc<str>>,
     pub(crate) tenant: Option<Arc<str>>,
     pub(crate) priority: Priority,
+    /// Whether it gets its answer in one piece, so that one that breaks off may begin anew.
+    pub(crate) takes_whole: bool,
     /// Where the model that it asks for is noted, if anywhere.
     pub(super) model: Option<AskedModel>,
 }
@@ -30,6 +32,7 @@ impl Caller {
             session: session(headers).map(Arc::from),
             tenant: key.and_then(|key| key.tenant.clone()),
             priority: key.map_or(Priority::Normal, |key| key.priority),
+            takes_whole: false,
             model: None,
         }
     }
@@ -46,6 +49,7 @@ impl Caller {
         let mut options = RequestOptions::new().priority(self.priority);
         options.session = self.session.clone().or_else(|| user.filter(|user| !user.is_empty()).map(Arc::from));
         options.tenant = self.tenant.clone();
+        options.resets = self.takes_whole;
         options
     }
 }

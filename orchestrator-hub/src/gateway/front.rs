@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tower_service::Service as _;
 use tracing::Instrument;
 
-use super::figures::HttpFigures;
+use super::figures::{Connected, HttpFigures};
 use super::journal::Entry;
 use super::routes::{Dialect, Figures, ROUTES, Route, of_path, router};
 use crate::fault::{Fault, FaultKind};
@@ -62,6 +62,28 @@ impl Gateway {
         self.site.is_draining()
     }
 
+    /// Refuses a request that did not get as far as a gateway, in the words of the API that its path belongs to.
+    pub(crate) fn refuse(&self, path: &str, id: HeaderValue, fault: Fault) -> Response {
+        let number = of_path(path);
+        let counting = self.figures.request(number, Instant::now());
+        let span = span(&ROUTES[number], &id);
+        let response = axum::response::IntoResponse::into_response(fault);
+        let mut response = span.in_scope(|| worded(response, &ROUTES[number], &id));
+        response.headers_mut().insert(request_id::HEADER, id);
+        counting.end(response.status().as_u16());
+        response
+    }
+
+    /// Counts a connection as open until what is returned is dropped.
+    pub(crate) fn connected(&self) -> Connected {
+        self.figures.connection()
+    }
+
+    /// Counts a connection for which there was no room.
+    pub(crate) fn refuses_connection(&self) {
+        self.figures.refused_connection();
+    }
+
     /// Cancels what is still running, and what clients are still sending; each request is told so. Returns when nothing of what ran is
     /// left.
     pub async fn end(&self) {
@@ -89,13 +111,13 @@ impl Gateway {
         let id = request_id::of(request.headers());
         let number = of_path(request.uri().path());
         let route = &ROUTES[number];
+        let counting = self.figures.request(number, started);
         let mut entry = self.writes_journal.then(|| Entry::new(id.clone(), route.path, started));
-        // Of the highest level, so that whatever is told of a request tells its id.
-        let span = tracing::error_span!("http", request_id = id.to_str().unwrap_or_default(), route = route.path);
-        let response = self.answer(request.map(Body::new), route, entry.as_mut()).instrument(span).await;
-        let mut response = worded(response, route, &id);
+        let span = span(route, &id);
+        let response = self.answer(request.map(Body::new), route, entry.as_mut()).instrument(span.clone()).await;
+        let mut response = span.in_scope(|| worded(response, route, &id));
         response.headers_mut().insert(request_id::HEADER, id);
-        self.figures.count(number, response.status().as_u16(), started.elapsed());
+        counting.end(response.status().as_u16());
         match entry {
             Some(entry) => entry.follow(response),
             None => response,
@@ -139,6 +161,11 @@ impl fmt::Debug for Gateway {
     }
 }
 
+/// The span of a request. Of the highest level, so that whatever is told of a request tells its id.
+fn span(route: &Route, id: &HeaderValue) -> tracing::Span {
+    tracing::error_span!("http", request_id = id.to_str().unwrap_or_default(), route = route.path)
+}
+
 /// The key of `Authorization: Bearer ..`, or of `x-api-key`.
 fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     let bearer = headers.get(AUTHORIZATION).and_then(|value| {
@@ -146,18 +173,6 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
         scheme.eq_ignore_ascii_case(b"bearer ").then_some(key.trim_ascii())
     });
     bearer.or_else(|| headers.get("x-api-key").map(HeaderValue::as_bytes))
-}
-
-/// Failures that are not the client's are told to whoever runs the service, with their cause.
-fn tell(fault: &Fault, route: &Route, id: &HeaderValue) {
-    let (status, request_id) = (fault.kind.status(), id.to_str().unwrap_or_default());
-    let Fault { message, cause, .. } = fault;
-    if status.is_server_error() {
-        let status = status.as_u16();
-        tracing::warn!(request_id, route = route.path, status, message, cause, "a request failed");
-    } else {
-        tracing::debug!(request_id, route = route.path, status = status.as_u16(), message, "refused");
-    }
 }
 
 /// Puts a fault into the words of its API; any other response stays as it is.
@@ -170,7 +185,7 @@ fn worded(mut response: Response, route: &Route, id: &HeaderValue) -> Response {
             anthropic::fault_body(&fault, id.to_str().ok())
         }
     };
-    tell(&fault, route, id);
+    fault.log("a request failed");
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     // It was told before there was a body.
@@ -183,4 +198,26 @@ fn worded(mut response: Response, route: &Route, id: &HeaderValue) -> Response {
     }
     *response.body_mut() = body.to_string().into();
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_did_not_get_as_far_as_a_gateway_is_refused_in_the_words_of_the_api() {
+        let gateway = Gateway::new(Service::default(), Keys::default(), Limits::default(), None);
+        for (path, status, kind) in [("/v1/messages", 529, "overloaded_error"), ("/v1/embeddings", 503, "server_error")]
+        {
+            let fault = Fault::new(FaultKind::Overloaded, "full");
+            let response = gateway.refuse(path, HeaderValue::from_static("r-1"), fault);
+            assert_eq!(response.status().as_u16(), status);
+            assert_eq!(response.headers()[request_id::HEADER], "r-1");
+            let body = response.into_body().collect().await.expect("a body").to_bytes();
+            let told: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+            assert_eq!(told["error"]["type"], kind);
+        }
+    }
 }

@@ -9,8 +9,8 @@ use http::HeaderValue;
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
-/// What the access log says of a client that left before it was answered.
-const LEFT: u16 = 499;
+/// What stands for the status where a client left before it was answered.
+pub(super) const LEFT: u16 = 499;
 
 /// How much of a model's name is written down.
 const LONGEST: usize = 128;

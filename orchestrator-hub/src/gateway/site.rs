@@ -68,9 +68,9 @@ impl Site {
         self.0.room.clone().try_acquire_many_owned(bytes.try_into().ok()?).ok()
     }
 
-    /// Returns whether anybody answers: a member of a pool that takes requests, where there are pools.
+    /// Returns whether any model is served: by a member of its pool that takes requests, or by a server of its own, of which
+    /// nothing is known until it is asked.
     pub(super) fn is_served(&self) -> bool {
-        let pools = &self.service().pools;
         let takes = |member: &MemberStats| {
             let is_tried = match member.breaker.state {
                 // A server that may be asked to show that it is well again needs requests for that.
@@ -79,7 +79,9 @@ impl Site {
             };
             member.state == MemberState::Serving && is_tried
         };
-        pools.is_empty() || pools.iter().any(|(_, pool)| pool.stats().members.iter().any(takes))
+        let is_served = |model: &Model| model.pool.as_ref().is_none_or(|pool| pool.stats().members.iter().any(takes));
+        let models = &self.service().models;
+        models.is_empty() || models.iter().any(is_served)
     }
 
     /// Finds what answers prompts for a model.

@@ -17,7 +17,7 @@ pub(super) struct Body {
     pub(super) response_format: Option<Value>,
     /// On the route of completions.
     pub(super) prompt: Option<Prompt>,
-    pub(super) best_of: Option<i64>,
+    best_of: Option<i64>,
     max_tokens: Option<u64>,
     max_completion_tokens: Option<u64>,
     temperature: Option<f32>,
@@ -52,6 +52,9 @@ impl Body {
     pub(super) fn into_sampling(self) -> Result<Sampling, Fault> {
         if self.n.is_some_and(|n| n != 1) {
             return Err(Fault::invalid("n", "`n` must be 1: there is one answer for each request"));
+        }
+        if self.best_of.is_some_and(|best_of| best_of != 1) {
+            return Err(Fault::invalid("best_of", "`best_of` must be 1: there is one answer for each request"));
         }
         let mut sampling = Sampling::default();
         sampling.max_tokens = match self.max_completion_tokens {

@@ -1,11 +1,10 @@
 use bytes::{Bytes, BytesMut};
 use memchr::memmem::Finder;
 use orchestrator_core::token::{Finish, TextDelta, TokenEvent};
-use serde::Deserialize;
 
 use super::head::{Head, Route};
 use super::object::{CallPiece, ChatChoice, Delta, Object, Others, Said, TextChoice, reason, said};
-use crate::answer::{Wording, sse};
+use crate::answer::{Frame, Wording, raw, sse};
 use crate::fault::Fault;
 
 /// Puts the events of an answer as the events of a stream of OpenAI's.
@@ -20,15 +19,6 @@ pub(super) struct Chunks {
     is_begun: bool,
     /// Finds the id that the server's frames have; `None` where they are not handed on.
     forwards: Option<Finder<'static>>,
-}
-
-/// What is read of the first frame of a server.
-#[derive(Deserialize)]
-struct Frame {
-    id: Option<String>,
-    object: Option<String>,
-    created: Option<u64>,
-    model: Option<String>,
 }
 
 impl Chunks {
@@ -46,16 +36,15 @@ impl Chunks {
 
     /// Takes over what a server calls its answer; `None` where it speaks another dialect.
     fn take_head(&mut self, raw: &[u8]) -> Option<Finder<'static>> {
-        let frame: Frame = serde_json::from_slice(raw).ok()?;
+        let frame = Frame::read(raw)?;
         if frame.object.as_deref() != Some(self.route.chunk()) {
             return None;
         }
-        self.head.id = frame.id.filter(|id| !id.is_empty())?;
+        self.head.id = frame.id?;
         self.head.created = frame.created.unwrap_or(self.head.created);
-        if let Some(model) = frame.model.filter(|model| !model.is_empty()) {
-            self.head.model = model;
-        }
-        Some(Finder::new(&self.head.id).into_owned())
+        self.head.model = frame.model.unwrap_or_else(|| std::mem::take(&mut self.head.model));
+        // With its quotes, as one id may be the beginning of another.
+        Some(Finder::new(&format!("\"{}\"", self.head.id)).into_owned())
     }
 
     /// Returns the frame if it can be handed on.
@@ -114,15 +103,6 @@ impl Chunks {
 
     fn last(&self, choices: impl serde::Serialize, finish: &Finish, out: &mut BytesMut) {
         sse::data(&Object::new(self.route.chunk(), &self.head, choices).with_others(finish), out);
-    }
-}
-
-/// The frame in which the server sent an event.
-fn raw(event: &TokenEvent) -> Option<&Bytes> {
-    match event {
-        TokenEvent::Text(delta) | TokenEvent::Reasoning(delta) => delta.raw(),
-        TokenEvent::ToolCall(call) => call.raw.as_ref(),
-        TokenEvent::Reset | TokenEvent::Finish(_) => None,
     }
 }
 

@@ -13,11 +13,12 @@ use crate::json;
 
 /// `POST /v1/completions`.
 pub(crate) async fn completion(State(site): State<Site>, request: Asked) -> Result<Response, Fault> {
-    let (caller, body) = request.read(&site).await?;
+    let (mut caller, body) = request.read(&site).await?;
     let body: Body = json::read(&body)?;
     let asked = body.model.clone();
     let model = site.chat_model(&asked)?;
     let streams = body.streams();
+    caller.takes_whole = !streams;
     let include_usage = body.includes_usage();
     let wants_logprobs = Logprobs::are_asked_for(&body.vendor);
     let user = body.user.clone();

@@ -12,6 +12,9 @@ impl Body {
     ///
     /// Names the field that is wrong.
     pub(super) fn into_chat(mut self) -> Result<PromptRequest, Fault> {
+        if self.prompt.is_some() {
+            return Err(misplaced("prompt"));
+        }
         let Some(messages) = self.messages.take().filter(|messages| !messages.is_empty()) else {
             return Err(Fault::invalid("messages", "`messages` must hold at least one message"));
         };
@@ -38,8 +41,11 @@ impl Body {
     ///
     /// Names the field that is wrong.
     pub(super) fn into_completion(mut self) -> Result<PromptRequest, Fault> {
-        if self.best_of.is_some_and(|best_of| best_of != 1) {
-            return Err(Fault::invalid("best_of", "`best_of` must be 1: there is one answer for each request"));
+        if self.messages.is_some() {
+            return Err(misplaced("messages"));
+        }
+        if self.tools.as_ref().is_some_and(|tools| !tools.is_empty()) {
+            return Err(misplaced("tools"));
         }
         if self.vendor.get("echo") == Some(&Value::Bool(true)) {
             return Err(Fault::invalid("echo", "`echo` must be false: the answer does not repeat the prompt"));
@@ -58,6 +64,11 @@ impl Body {
         }
         Ok(prompt.sampling(self.into_sampling()?))
     }
+}
+
+/// What would change the answer on the other route.
+fn misplaced(field: &str) -> Fault {
+    Fault::invalid(field, format!("`{field}` has no meaning on this route"))
 }
 
 fn read_message(place: usize, mut message: wire::ChatMessage) -> Result<Message, Fault> {

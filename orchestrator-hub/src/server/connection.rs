@@ -16,6 +16,7 @@ use super::traffic::Traffic;
 
 /// Serves one connection to its end.
 pub(super) async fn serve(stream: TcpStream, shared: Shared) {
+    let _connected = shared.gateway.connected();
     let traffic = Traffic::new();
     let socket = Socket::new(stream, traffic.clone(), shared.times);
     let service = service_fn(|request| {

@@ -142,6 +142,7 @@ fn take(stream: TcpStream, shared: &Shared) {
     let Ok(room) = shared.room.clone().try_acquire_owned() else {
         // The buffer of a new connection has room for it; if not, the client sees that the connection ends.
         drop(stream.try_write(NO_ROOM));
+        shared.gateway.refuses_connection();
         return;
     };
     hurry(&stream);

@@ -1,11 +1,12 @@
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
-use http::{Request, StatusCode};
+use axum::response::Response;
+use http::Request;
 use hyper::body::Incoming;
 use orchestrator_core::request::{Input, RequestOptions};
 use orchestrator_core::shards::Shards;
 
 use crate::gateway::{Gateway, session};
+use crate::request_id;
 
 /// A request on its way to the core where it runs.
 pub(super) struct Exchange(pub(super) Request<Body>);
@@ -27,13 +28,11 @@ impl Way {
         let Self::Home(shards) = self else { return here.call(request).await };
         let Some(session) = session(request.headers()) else { return here.call(request).await };
         let options = RequestOptions::new().session(session);
+        let (path, id) = (request.uri().path().to_owned(), request_id::of(request.headers()));
         let answered = match shards.submit_with(Exchange(request.map(Body::new)), options).await {
             Ok(mut answer) => answer.output().await,
             Err(error) => Err(error),
         };
-        answered.unwrap_or_else(|error| {
-            tracing::warn!(%error, "a request did not get to its session's core");
-            StatusCode::SERVICE_UNAVAILABLE.into_response()
-        })
+        answered.unwrap_or_else(|error| here.refuse(&path, id, error.into()))
     }
 }

@@ -1,10 +1,12 @@
+use std::sync::{Arc, Mutex};
+
 use orchestrator_config::file::Limits;
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
 use orchestrator_core::testing::{MockWorker, Script};
 use orchestrator_hub::Keys;
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, events, json, key, service};
+use crate::rig::{Rig, changed, events, json, key, service};
 
 fn hello() -> Value {
     json!({"model": "mock", "messages": [{"role": "user", "content": "hello"}]})
@@ -37,6 +39,8 @@ async fn faults_are_in_openais_words() {
     for (change, status, param) in [
         (json!({"model": "other"}), 404, "model"),
         (json!({"n": 2}), 400, "n"),
+        (json!({"best_of": 2}), 400, "best_of"),
+        (json!({"prompt": "hello"}), 400, "prompt"),
         (json!({"max_tokens": 0}), 400, "max_tokens"),
         (json!({"max_tokens": -1}), 400, "max_tokens"),
         (json!({"max_tokens": "many"}), 400, "max_tokens"),
@@ -53,6 +57,24 @@ async fn faults_are_in_openais_words() {
         assert_eq!(fault["error"]["param"], param, "{fault}");
         assert_eq!(fault["error"]["type"], "invalid_request_error");
     }
+}
+
+#[tokio::test]
+async fn a_user_is_a_session_where_no_header_names_one() {
+    let sessions: Arc<Mutex<Vec<_>>> = Arc::default();
+    let seen = sessions.clone();
+    let worker = MockWorker::with(move |request| {
+        seen.lock().expect("nobody panics").push(request.context.session().map(str::to_owned));
+        Script::answering("x")
+    });
+    let rig = Rig::new(worker).await;
+    let named = changed(hello(), json!({"user": "ann"}));
+    rig.post("/v1/chat/completions", named.clone()).await;
+    rig.post("/v1/chat/completions", changed(hello(), json!({"user": ""}))).await;
+    let by_header = reqwest::Client::new().post(rig.url("/v1/chat/completions")).header("x-session-id", "talk-1");
+    by_header.body(named.to_string()).send().await.expect("a response");
+    let expected = [Some("ann".to_owned()), None, Some("talk-1".to_owned())];
+    assert_eq!(*sessions.lock().expect("nobody panics"), expected);
 }
 
 #[tokio::test]

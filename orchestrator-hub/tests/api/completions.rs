@@ -19,12 +19,14 @@ async fn what_would_change_the_answer_and_cannot_be_done_is_refused() {
         (json!({"prompt": ["a", "b"]}), "prompt"),
         (json!({"prompt": [1, 2]}), "prompt"),
         (json!({"prompt": null}), "prompt"),
+        (json!({"messages": [{"role": "user", "content": "x"}]}), "messages"),
+        (json!({"tools": [{"type": "function", "function": {"name": "f"}}]}), "tools"),
     ] {
         let response = rig.post("/v1/completions", changed(once(), change.clone())).await;
         assert_eq!(response.status().as_u16(), 400, "{change}");
         assert_eq!(json(response).await["error"]["param"], param, "{change}");
     }
-    let same = json!({"n": 1, "best_of": 1, "echo": false, "suffix": null, "prompt": ["once"]});
+    let same = json!({"n": 1, "best_of": 1, "echo": false, "suffix": null, "prompt": ["once"], "tools": []});
     let told = json(rig.post("/v1/completions", changed(once(), same)).await).await;
     assert_eq!((&told["choices"][0]["text"], &told["object"]), (&json!("x"), &json!("text_completion")));
 }

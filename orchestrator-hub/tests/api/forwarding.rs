@@ -2,7 +2,7 @@ use orchestrator_core::testing::{MockWorker, Script};
 use orchestrator_core::token::{Finish, FinishReason, TextDelta, TokenEvent, ToolCallDelta, Usage};
 use serde_json::{Value, json};
 
-use crate::rig::{Rig, events};
+use crate::rig::{Rig, events, named_events};
 
 fn frame(id: &str, delta: &Value) -> String {
     let choices = json!([{"index": 0, "delta": delta, "finish_reason": null}]);
@@ -53,11 +53,23 @@ async fn frames_of_the_same_dialect_are_handed_on_and_all_objects_have_their_id(
 
 #[tokio::test]
 async fn a_frame_of_another_server_is_put_under_the_first_ones_id() {
-    let events = streamed(Script::new().event(text("x-1", "a")).event(text("x-2", "b")).event(finish())).await;
-    let chunks = read(&events);
-    let said: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
-    assert_eq!(said, "ab");
-    assert!(chunks.iter().all(|chunk| chunk["id"] == "x-1"), "{chunks:?}");
+    // The id of the one may be the beginning of that of the other.
+    for second in ["x-2", "x-123"] {
+        let script = Script::new().event(text("x-1", "a")).event(text(second, "b")).event(finish());
+        let chunks = read(&streamed(script).await);
+        let said: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
+        assert_eq!(said, "ab");
+        assert!(chunks.iter().all(|chunk| chunk["id"] == "x-1"), "{chunks:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_begins_with_the_name_of_who_answers() {
+    let rig = Rig::new(MockWorker::new(Script::new().event(text("x-1", "fox")).event(finish()))).await;
+    let messages = json!([{"role": "user", "content": "hello"}]);
+    let asked = json!({"model": "mock", "max_tokens": 9, "messages": messages, "stream": true});
+    let events = named_events(rig.post("/v1/messages", asked).await).await;
+    assert_eq!((&*events[0].0, &events[0].1["message"]["model"]), ("message_start", &json!("real")));
 }
 
 #[tokio::test]

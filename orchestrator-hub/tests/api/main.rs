@@ -6,4 +6,6 @@ mod embeddings;
 mod forwarding;
 mod injection;
 mod messages;
+mod passing;
+mod ready;
 mod rig;

@@ -91,6 +91,45 @@ async fn a_streamed_message_says_the_same_one_block_after_the_other() {
 }
 
 #[tokio::test]
+async fn what_comes_between_the_pieces_of_a_call_is_a_block_behind_it() {
+    let call = |piece: ToolCallDelta| TokenEvent::ToolCall(Box::new(piece));
+    let script = Script::new()
+        .event(call(ToolCallDelta::new(0, "").opening("a", "one")))
+        .event(call(ToolCallDelta::new(1, "[").opening("b", "two")))
+        .event(call(ToolCallDelta::new(0, "{")))
+        .text("Both")
+        .event(call(ToolCallDelta::new(1, "]")))
+        .event(call(ToolCallDelta::new(0, "}")))
+        .text(" at once.")
+        .event(TokenEvent::finish(FinishReason::ToolCalls, Usage::new(1, 1)));
+    let rig = Rig::new(MockWorker::new(script)).await;
+    let events = named_events(rig.post("/v1/messages", changed(hello(), json!({"stream": true}))).await).await;
+    let of = |name: &str, field: &str| -> Vec<Value> {
+        events.iter().filter(|(event, _)| event == name).map(|(_, data)| data[field].clone()).collect()
+    };
+    let blocks = of("content_block_start", "content_block");
+    let names: Vec<_> = blocks.iter().map(|block| (block["id"].as_str(), block["name"].as_str())).collect();
+    assert_eq!(names, [(Some("a"), Some("one")), (Some("b"), Some("two")), (None, None)]);
+    let said = of("content_block_delta", "delta");
+    let said: Vec<_> = said.iter().map(|delta| delta["partial_json"].as_str().or(delta["text"].as_str())).collect();
+    assert_eq!(said, [Some("{"), Some("}"), Some("[]"), Some("Both at once.")]);
+    assert_eq!(of("content_block_delta", "index"), [0, 0, 1, 2]);
+}
+
+#[tokio::test]
+async fn an_answer_without_a_word_has_a_block_however_it_is_read() {
+    let silent = Script::new().event(TokenEvent::finish(FinishReason::Stop, Usage::new(1, 0)));
+    let rig = Rig::new(MockWorker::new(silent)).await;
+    let whole = json(rig.post("/v1/messages", hello()).await).await;
+    let block = json!({"type": "text", "text": ""});
+    assert_eq!(whole["content"], json!([block]));
+    let events = named_events(rig.post("/v1/messages", changed(hello(), json!({"stream": true}))).await).await;
+    let names: Vec<_> = events.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = ["message_start", "content_block_start", "content_block_stop", "message_delta", "message_stop"];
+    assert_eq!((names.as_slice(), &events[1].1["content_block"]), (expected.as_slice(), &block));
+}
+
+#[tokio::test]
 async fn the_text_at_which_a_model_stopped_is_told() {
     let mut finish = Finish::new(FinishReason::Stop, Usage::new(1, 1));
     finish.vendor = Some(Box::new([("stop_reason".to_owned(), json!("END"))].into_iter().collect()));
@@ -130,6 +169,8 @@ async fn a_conversation_with_tools_and_pictures_reaches_the_worker() {
                 ]},
                 {"role": "user", "content": [
                     {"type": "tool_result", "tool_use_id": "a", "content": [{"type": "text", "text": "Oslo"}]},
+                    {"type": "tool_result", "tool_use_id": "b", "content": "none", "is_error": true},
+                    {"type": "tool_result", "tool_use_id": "c", "is_error": true},
                     {"type": "text", "text": "So?"},
                 ]},
             ],
@@ -137,14 +178,15 @@ async fn a_conversation_with_tools_and_pictures_reaches_the_worker() {
     ))
     .await;
     let roles: Vec<Role> = told.messages.iter().map(|message| message.role()).collect();
-    assert_eq!(roles, [Role::System, Role::User, Role::Assistant, Role::Tool, Role::User]);
+    assert_eq!(roles, [Role::System, Role::User, Role::Assistant, Role::Tool, Role::Tool, Role::Tool, Role::User]);
     let Content::Image(image) = &told.messages[1].parts()[0] else { panic!("{:?}", told.messages[1]) };
     assert_eq!(image.url, "data:image/png;base64,AAAA");
     let answer = &told.messages[2];
     assert_eq!((&*answer.text(), &*answer.tool_calls()[0].arguments), ("I look.", "{\"x\":1}"));
     assert_eq!(answer.vendor_fields().and_then(|fields| fields.get("reasoning_content")), Some(&json!("hm")));
     assert_eq!((told.messages[3].answers(), &*told.messages[3].text()), (Some("a"), "Oslo"));
-    assert_eq!(&*told.messages[4].text(), "So?");
+    assert_eq!((&*told.messages[4].text(), &*told.messages[5].text()), ("Error: none", "Error"));
+    assert_eq!(&*told.messages[6].text(), "So?");
 }
 
 #[tokio::test]
@@ -170,6 +212,12 @@ async fn parameters_reach_the_worker_in_openais_words() {
     assert_eq!(told.context.session(), Some("ann"));
 }
 
+/// Results of tools, each in the one around it.
+fn nested(depth: usize) -> Value {
+    let inside = json!({"type": "text", "text": "x"});
+    (0..depth).fold(inside, |inside, _| json!({"type": "tool_result", "tool_use_id": "a", "content": [inside]}))
+}
+
 #[tokio::test]
 async fn what_cannot_be_done_is_refused_by_its_name() {
     let rig = Rig::new(MockWorker::new(Script::answering("x"))).await;
@@ -188,6 +236,8 @@ async fn what_cannot_be_done_is_refused_by_its_name() {
             "tools[0].type",
         ),
         (json!({"thinking": {"type": "deep"}}), 400, "invalid_request_error", "thinking"),
+        (block(nested(60)), 400, "invalid_request_error", "messages[0].content"),
+        (json!({"system": [{"type": "tool_use"}]}), 400, "invalid_request_error", "system"),
         (block(json!({"type": "document"})), 400, "invalid_request_error", "messages[0].content"),
         (
             block(json!({"type": "tool_use", "id": "a", "name": "b", "input": {}})),

@@ -80,6 +80,24 @@ async fn an_address_that_others_reach_needs_keys_or_a_word() {
 }
 
 #[tokio::test]
+async fn the_command_line_says_where_to_listen_before_the_file_is_refused_for_it() {
+    let file = "[[listeners]]\naddress = '0.0.0.0:0'\n\n[workers.quotes]\nkind = 'extractive'\n";
+    let folder = folder(&[("o.toml", file)]);
+    let ended = run(&folder, &["serve", "o.toml"]).await;
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(ended.err.contains("o.toml:2:1: listeners[0].address: `0.0.0.0:0` is reached by others"), "{}", ended.err);
+    // Started with an address of this machine alone.
+    let served = Served::start(&folder, &["o.toml"], &[]).await;
+    served.signal(Signal::TERM);
+    assert!(served.ended().await.status.success());
+    let served = Served::start(&folder, &["o.toml", "--listen", "0.0.0.0:0", "--public"], &[]).await;
+    served.signal(Signal::TERM);
+    assert!(served.ended().await.status.success());
+    let ended = run(&folder, &["serve", "o.toml", "--listen", "0.0.0.0:0"]).await;
+    assert!(ended.err.contains("--public"), "{}", ended.err);
+}
+
+#[tokio::test]
 async fn with_a_server_on_each_core_it_answers_and_ends_as_with_one() {
     let file = |placement: &str| {
         format!(

@@ -43,8 +43,10 @@ where
         let (level, target) = (event.metadata().level(), event.metadata().target());
         line.write_str("{\"timestamp\":\"")?;
         SystemTime.format_time(&mut line)?;
-        write!(line, "\",\"level\":\"{level}\",\"target\":\"{target}\",")?;
-        cx.format_fields(line.by_ref(), event)?;
+        write!(line, "\",\"level\":\"{level}\",\"target\":\"{target}\"")?;
+        let mut behind = Inside { writer: line.by_ref(), is_first: false, result: Ok(()) };
+        event.record(&mut behind);
+        behind.result?;
         line.write_str(",\"spans\":[")?;
         let mut before = "";
         for span in cx.event_scope().into_iter().flat_map(|scope| scope.from_root()) {

@@ -90,6 +90,14 @@ fn a_line_of_json_can_be_read_whatever_its_fields_hold() {
 }
 
 #[test]
+fn an_event_that_has_nothing_to_say_is_a_line_all_the_same() {
+    let (written, lines) = logging(Format::Json, "info", false);
+    with_default(lines, || tracing::info!(only = None::<u64>));
+    let line: Value = serde_json::from_str(&written.text()).expect("one object");
+    assert_eq!((&line["level"], line.get("only")), (&"INFO".into(), None));
+}
+
+#[test]
 fn a_line_of_text_has_the_id_and_colours_only_where_they_are_shown() {
     let plain = logged(Format::Pretty, "info", false);
     assert!(

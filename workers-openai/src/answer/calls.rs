@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use orchestrator_core::token::ToolCallDelta;
-
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::chunk;
 
@@ -41,10 +41,44 @@ impl Calls {
 
 /// Whether a frame's only call is put as the API has it: some servers send arguments as an object, or a number for an id.
 fn is_plain(frame: &[u8]) -> bool {
-    let frame: Value = serde_json::from_slice(frame).unwrap_or_default();
-    let call = frame.pointer("/choices/0/delta/tool_calls/0").unwrap_or(&Value::Null);
-    let is_text = |value: Option<&Value>| value.is_none_or(|value| value.is_string() || value.is_null());
-    let function = call.get("function");
-    let of_function = |name: &str| function.and_then(|function| function.get(name));
-    is_text(call.get("id")) && is_text(of_function("name")) && is_text(of_function("arguments"))
+    let Ok(Frame { choices: [Choice { delta }] }) = serde_json::from_slice(frame) else { return false };
+    let is_text = |value: Option<&RawValue>| value.is_none_or(|value| value.get().starts_with('"'));
+    delta.tool_calls.iter().all(|Call { id, function }| {
+        is_text(*id) && function.as_ref().is_none_or(|function| is_text(function.name) && is_text(function.arguments))
+    })
+}
+
+/// As much of a frame as is looked at, as it was written.
+#[derive(Deserialize)]
+struct Frame<'a> {
+    #[serde(borrow)]
+    choices: [Choice<'a>; 1],
+}
+
+#[derive(Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow)]
+    delta: Delta<'a>,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(borrow)]
+    tool_calls: Vec<Call<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Call<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    function: Option<Function<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Function<'a> {
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
 }

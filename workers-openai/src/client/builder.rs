@@ -6,7 +6,9 @@ use orchestrator_core::error::InvalidInput;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::endpoint::Endpoint;
-use super::handle::{Client, Limits};
+use super::handle::{Client, Limits, Way};
+use super::line::Lines;
+use super::outgoing::AGENT;
 use super::secrets::Secrets;
 use crate::error::ConfigError;
 
@@ -104,16 +106,19 @@ impl ClientBuilder {
         let headers = self.all_headers(&mut faults);
         faults.extend(self.conflicts(endpoint.as_ref()));
         let connect = self.http_client.is_none().then(|| self.connect_timeout.unwrap_or(CONNECT));
-        let http = match (&endpoint, self.http_client) {
-            (_, Some(own)) => Some(own),
-            (Some(endpoint), None) => http_client(endpoint, connect).map_err(|fault| faults.push(fault)).ok(),
+        let way = match (&endpoint, self.http_client) {
+            (_, Some(own)) => Some(Way::Client(own)),
+            (Some(endpoint), None) => {
+                way(endpoint, connect.unwrap_or(CONNECT)).map_err(|fault| faults.push(fault)).ok()
+            }
             (None, None) => None,
         };
-        match (endpoint, http) {
-            (Some(endpoint), Some(http)) if faults.is_empty() => {
+        match (endpoint, way) {
+            (Some(endpoint), Some(way)) if faults.is_empty() => {
                 let echoed = self.headers.iter().map(|(_, value)| value.expose_secret());
                 let secrets = Secrets::new(self.key.into_iter()).and_of_headers(echoed);
-                Ok(Client::new(http, endpoint, headers, secrets, Limits { connect, exchange: self.exchange_timeout }))
+                let limits = Limits { connect, exchange: self.exchange_timeout };
+                Ok(Client::new(way, endpoint, headers, secrets, limits))
             }
             _ => Err(ConfigError::new("client", faults)),
         }
@@ -163,22 +168,26 @@ fn value(secret: &SecretString) -> Option<HeaderValue> {
     Some(value)
 }
 
+/// Without TLS, connections of our own; with it, those of an HTTP client.
+///
 /// No redirect is followed: it would turn a `POST` into a `GET`, and carry keys elsewhere. Whether a request may be sent again is
 /// the stage's to say.
-fn http_client(endpoint: &Endpoint, connect: Option<Duration>) -> Result<reqwest::Client, InvalidInput> {
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("prompt-orchestrator/", env!("CARGO_PKG_VERSION")))
+fn way(endpoint: &Endpoint, connect: Duration) -> Result<Way, InvalidInput> {
+    if let Some((host, port)) = endpoint.address() {
+        return Ok(Way::Lines(Lines::new(host, port, connect, IDLE_PLAIN)));
+    }
+    let client = reqwest::Client::builder()
+        .user_agent(AGENT)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .no_proxy()
         .http1_only()
         .referer(false)
         .tcp_nodelay(true)
-        .pool_idle_timeout(if endpoint.is_encrypted() { IDLE_ENCRYPTED } else { IDLE_PLAIN });
-    if let Some(connect) = connect {
-        builder = builder.connect_timeout(connect);
-    }
-    builder.build().map_err(|error| InvalidInput::new("http_client", format!("cannot be made: {error}")))
+        .pool_idle_timeout(IDLE_ENCRYPTED)
+        .connect_timeout(connect)
+        .build();
+    client.map(Way::Client).map_err(|error| InvalidInput::new("http_client", format!("cannot be made: {error}")))
 }
 
 impl fmt::Debug for ClientBuilder {

@@ -35,6 +35,29 @@ impl Endpoint {
         self.base.scheme() == "https"
     }
 
+    /// Returns the host, and the port, where it is spoken to without TLS.
+    pub(super) fn address(&self) -> Option<(&str, u16)> {
+        let host = self.base.host_str().filter(|_| !self.is_encrypted())?;
+        // An address of IPv6 stands in brackets in a URL, and not elsewhere.
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        Some((host, self.base.port_or_known_default()?))
+    }
+
+    /// Returns what stands in the header `host`: the port only where it is not the usual one.
+    pub(super) fn authority(&self) -> String {
+        let host = self.base.host_str().unwrap_or_default();
+        self.base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// Returns the path of a route and its query, as [`route`](Self::route) has them.
+    pub(super) fn target(&self, route: &str) -> String {
+        if self.base.query().is_some() || route.contains('?') || !route.starts_with('/') {
+            let url = self.route(route);
+            return url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+        }
+        format!("{}{route}", self.path())
+    }
+
     pub(super) fn url(&self) -> &str {
         &self.url
     }
@@ -90,7 +113,9 @@ mod tests {
             ("https://h?", "/models", "https://h/models"),
         ];
         for (base, route, url) in routes {
-            assert_eq!(Endpoint::parse(base).expect("a URL").route(route).as_str(), url);
+            let endpoint = Endpoint::parse(base).expect("a URL");
+            assert_eq!(endpoint.route(route).as_str(), url);
+            assert!(url.ends_with(&endpoint.target(route)), "{url}");
         }
     }
 

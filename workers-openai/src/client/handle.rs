@@ -14,6 +14,8 @@ use serde::de::DeserializeOwned;
 use super::builder::ClientBuilder;
 use super::endpoint::Endpoint;
 use super::frames::Frames;
+use super::line::Lines;
+use super::outgoing::Outgoing;
 use super::read;
 use super::secrets::Secrets;
 use super::transport::{self, Begun};
@@ -42,7 +44,7 @@ use crate::error;
 pub struct Client(Arc<Inner>);
 
 struct Inner {
-    http: reqwest::Client,
+    way: Way,
     endpoint: Endpoint,
     headers: HeaderMap,
     secrets: Secrets,
@@ -52,6 +54,14 @@ struct Inner {
     /// llama.cpp's server closes a connection behind a stream after it has promised to keep it, and a request that is sent at
     /// that moment is lost. So this holds until a server has said in an answer that it is another one.
     closes: AtomicBool,
+}
+
+/// What requests go over.
+pub(super) enum Way {
+    /// Connections of our own, which their readers drive: without TLS, and where the caller has no HTTP client of theirs.
+    Lines(Lines),
+    /// An HTTP client.
+    Client(reqwest::Client),
 }
 
 /// Time limits of a client.
@@ -76,16 +86,10 @@ impl Client {
         ClientBuilder::new(base_url.into())
     }
 
-    pub(super) fn new(
-        http: reqwest::Client,
-        endpoint: Endpoint,
-        headers: HeaderMap,
-        secrets: Secrets,
-        limits: Limits,
-    ) -> Self {
+    pub(super) fn new(way: Way, endpoint: Endpoint, headers: HeaderMap, secrets: Secrets, limits: Limits) -> Self {
         // Behind TLS there is a proxy, whose connections are another matter.
         let closes = endpoint.url().starts_with("http://").into();
-        Self(Arc::new(Inner { http, endpoint, headers, secrets, limits, closes }))
+        Self(Arc::new(Inner { way, endpoint, headers, secrets, limits, closes }))
     }
 
     /// Returns the base URL in its normal form, without a slash at the end, and without its query, which may hold a key.
@@ -138,8 +142,9 @@ impl Client {
     ///
     /// As [`get_json`](Self::get_json), and `InvalidRequest` where the body cannot be written as JSON.
     pub async fn post_json<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, WorkerError> {
-        let request = self.request(Method::POST, path).body(json(body)?);
-        let page = self.exchange(request.header(CONTENT_TYPE, JSON)).await?;
+        let mut request = self.request(Method::POST, path, json(body)?);
+        request.headers.insert(CONTENT_TYPE, JSON);
+        let page = self.exchange(request).await?;
         self.parse(&page.body)
     }
 
@@ -153,14 +158,16 @@ impl Client {
     ///
     /// As [`post_json`](Self::post_json). `Protocol` also where something else than a stream comes, unless it is an error.
     pub async fn stream(&self, path: &str, body: &impl Serialize, headers: HeaderMap) -> Result<Frames, WorkerError> {
-        let request = self.request(Method::POST, path).body(json(body)?);
+        let mut request = self.request(Method::POST, path, json(body)?);
         let sensitive = headers.values().filter(|value| value.is_sensitive());
         let secrets = self.0.secrets.and_of_headers(sensitive.filter_map(|value| value.to_str().ok()));
-        let mut request = request.header(CONTENT_TYPE, JSON).header(ACCEPT, EVENTS);
+        request.headers.insert(CONTENT_TYPE, JSON);
+        request.headers.insert(ACCEPT, EVENTS);
         if self.0.closes.load(Ordering::Relaxed) {
-            request = request.header(CONNECTION, HeaderValue::from_static("close"));
+            request.headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        let response = self.send(request.headers(headers), &secrets).await?;
+        request.replace(headers);
+        let response = self.send(request, &secrets).await?;
         let is_llama = response.headers().get(SERVER).is_some_and(|name| name.as_bytes().starts_with(b"llama.cpp"));
         if !is_llama {
             self.0.closes.store(false, Ordering::Relaxed);
@@ -173,14 +180,14 @@ impl Client {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Page, WorkerError> {
-        self.exchange(self.request(Method::GET, path)).await
+        self.exchange(self.request(Method::GET, path, Vec::new())).await
     }
 
-    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.0.http.request(method, self.0.endpoint.route(path)).headers(self.0.headers.clone())
+    fn request<'a>(&self, method: Method, path: &'a str, body: Vec<u8>) -> Outgoing<'a> {
+        Outgoing { method, path, headers: self.0.headers.clone(), body }
     }
 
-    async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<Page, WorkerError> {
+    async fn exchange(&self, request: Outgoing<'_>) -> Result<Page, WorkerError> {
         let limit = self.0.limits.exchange;
         let exchange = async {
             let response = self.send(request, &self.0.secrets).await?;
@@ -195,9 +202,18 @@ impl Client {
     }
 
     /// Waits for the head of the response; only one of success comes back.
-    async fn send(&self, request: reqwest::RequestBuilder, secrets: &Secrets) -> Result<Response, WorkerError> {
-        let connect = self.0.limits.connect;
-        let response = request.send().await.map_err(|error| transport::failed(error, Begun::No, connect))?;
+    async fn send(&self, request: Outgoing<'_>, secrets: &Secrets) -> Result<Response, WorkerError> {
+        let Inner { way, endpoint, limits, .. } = &*self.0;
+        let response = match way {
+            Way::Lines(lines) => {
+                let response = lines.send(request.over_line(endpoint)?).await.map_err(transport::unanswered)?;
+                response.map(reqwest::Body::wrap).into()
+            }
+            Way::Client(client) => {
+                let sending = request.through(client, endpoint).send();
+                sending.await.map_err(|error| transport::failed(error, Begun::No, limits.connect))?
+            }
+        };
         if response.status().is_success() {
             return Ok(response);
         }

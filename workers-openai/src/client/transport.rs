@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use orchestrator_core::error::{Phase, WorkerError, WorkerErrorKind as Kind};
 
+use super::line::LineError;
+
 /// Whether the answer had begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Begun {
@@ -19,19 +21,35 @@ pub(super) fn failed(error: reqwest::Error, begun: Begun, connect: Option<Durati
         return timed_out(error, connect);
     }
     let (kind, what) = if speaks_otherwise(&error) {
-        (Kind::Protocol, "the server does not speak HTTP as it should")
+        (Kind::Protocol, NO_HTTP)
     } else if begun == Begun::Yes {
         (Kind::StreamCut, "the connection broke in the middle of the answer")
     } else if error.is_connect() {
-        (Kind::Transient, "the server cannot be reached")
+        (Kind::Transient, UNREACHABLE)
     } else if error.is_builder() {
         (Kind::InvalidRequest, "the request cannot be sent")
     } else {
-        (Kind::Transient, "the connection broke before an answer came")
+        (Kind::Transient, BROKEN)
     };
     // The URL is the user's, and may hold what is not to be logged.
     WorkerError::new(kind, what).with_source(error.without_url())
 }
+
+/// Classifies why a request got no response over one of our own connections.
+pub(super) fn unanswered(error: LineError) -> WorkerError {
+    match error {
+        LineError::ConnectTimeout(limit) => WorkerError::timeout(Phase::Connect, limit),
+        LineError::Connect(error) => WorkerError::new(Kind::Transient, UNREACHABLE).with_source(error),
+        LineError::Broken(error) if speaks_otherwise(&error) => {
+            WorkerError::new(Kind::Protocol, NO_HTTP).with_source(error)
+        }
+        LineError::Broken(error) => WorkerError::new(Kind::Transient, BROKEN).with_source(error),
+    }
+}
+
+const NO_HTTP: &str = "the server does not speak HTTP as it should";
+const UNREACHABLE: &str = "the server cannot be reached";
+const BROKEN: &str = "the connection broke before an answer came";
 
 fn timed_out(error: reqwest::Error, connect: Option<Duration>) -> WorkerError {
     let limit = |phase, what: &str| WorkerError::new(Kind::Timeout(phase), what);
@@ -45,7 +63,7 @@ fn timed_out(error: reqwest::Error, connect: Option<Duration>) -> WorkerError {
 
 /// Whether what came is not HTTP, or not the TLS of a server that may be trusted: it will not be next time either.
 fn speaks_otherwise(error: &(dyn Error + 'static)) -> bool {
-    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+    let mut causes = std::iter::successors(Some(error), |&cause| cause.source());
     causes.any(|cause| {
         let http = cause.downcast_ref::<hyper::Error>().is_some_and(|error| error.is_parse());
         let bytes = cause.downcast_ref::<io::Error>().map(io::Error::kind);

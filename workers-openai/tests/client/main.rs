@@ -1,6 +1,7 @@
 //! The client against a server that does what each test says.
 
 mod classified;
+mod lines;
 mod secrets;
 mod settings;
 mod streams;

@@ -138,7 +138,8 @@ impl<W: ModelWorker> FailOver<W> {
         self
     }
 
-    /// Says whether the reader understands [`Reset`](orchestrator_core::token::TokenEvent::Reset): everything so far is void.
+    /// Says whether all readers understand [`Reset`](orchestrator_core::token::TokenEvent::Reset): everything so far is void. The
+    /// reader of a single request says so by [its options](orchestrator_core::request::RequestOptions::resets).
     ///
     /// It comes with the first event of the new answer, so that the reader keeps what it has while there is none.
     #[must_use]
@@ -154,7 +155,9 @@ impl<W: ModelWorker> ModelWorker for FailOver<W> {
         if request.attempts.is_empty() {
             self.how.budget.request();
         }
-        let course = Course::new(self.worker.clone(), self.how.clone(), request.clone());
+        let mut how = self.how.clone();
+        how.resets |= request.context.options().resets;
+        let course = Course::new(self.worker.clone(), how, request.clone());
         let (course, stream) = course.begin(request).await?;
         let relay = course.relay();
         Ok(relay.around(FailingOver::new(course, stream)))

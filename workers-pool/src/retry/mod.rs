@@ -6,4 +6,4 @@ mod tests;
 mod worker;
 
 pub(crate) use budget::Budget;
-pub use worker::{Retry, RetryStats};
+pub use worker::{Retry, RetryMeter, RetryStats};

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -46,8 +47,26 @@ pub struct Retry<W> {
     worker: W,
     pace: Pace,
     budget: Budget,
+    meter: RetryMeter,
+}
+
+/// Reads what a [`Retry`] has done, wherever that is. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct RetryMeter(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
     retries: AtomicU64,
     unpaid: AtomicU64,
+}
+
+impl RetryMeter {
+    /// Returns what it has done so far.
+    #[must_use]
+    pub fn stats(&self) -> RetryStats {
+        let Counts { retries, unpaid } = &*self.0;
+        RetryStats { retries: retries.load(Ordering::Relaxed), out_of_budget: unpaid.load(Ordering::Relaxed) }
+    }
 }
 
 /// What a [`Retry`] has done.
@@ -63,13 +82,7 @@ pub struct RetryStats {
 impl<W: ModelWorker> Retry<W> {
     /// Asks a worker again, with the usual pace and budget.
     pub fn new(worker: W) -> Self {
-        Self {
-            worker,
-            pace: Pace::new(),
-            budget: Budget::share(0.2),
-            retries: AtomicU64::new(0),
-            unpaid: AtomicU64::new(0),
-        }
+        Self { worker, pace: Pace::new(), budget: Budget::share(0.2), meter: RetryMeter::default() }
     }
 
     /// Sets how many attempts there are, and how far apart.
@@ -87,7 +100,13 @@ impl<W: ModelWorker> Retry<W> {
     /// Returns what it has done.
     #[must_use]
     pub fn stats(&self) -> RetryStats {
-        RetryStats { retries: self.retries.load(Ordering::Relaxed), out_of_budget: self.unpaid.load(Ordering::Relaxed) }
+        self.meter.stats()
+    }
+
+    /// Returns what reads the same later, when this stands inside something else.
+    #[must_use]
+    pub fn meter(&self) -> RetryMeter {
+        self.meter.clone()
     }
 
     /// Asks again behind a first call that failed, until one does not or there is to be no other.
@@ -136,11 +155,11 @@ impl<W: ModelWorker> Retry<W> {
         let pause = self.pace.next(attempts, error, context);
         let paid = pause.filter(|_| self.budget.pay(attempts, error));
         let Some(pause) = paid else {
-            self.unpaid.fetch_add(pause.is_some().into(), Ordering::Relaxed);
+            self.meter.0.unpaid.fetch_add(pause.is_some().into(), Ordering::Relaxed);
             attempt::mark_given_up(attempts);
             return Err(attempt::give_up(error.clone(), attempts));
         };
-        self.retries.fetch_add(1, Ordering::Relaxed);
+        self.meter.0.retries.fetch_add(1, Ordering::Relaxed);
         Ok(pause)
     }
 }

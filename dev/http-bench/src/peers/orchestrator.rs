@@ -8,9 +8,9 @@ use crate::BoxError;
 /// What the server does beside answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Settings {
-    /// Metrics, and logs with the ids of requests.
+    /// Metrics, and logs.
     Observed,
-    /// Neither.
+    /// Neither; ids of requests are made all the same.
     Unobserved,
 }
 

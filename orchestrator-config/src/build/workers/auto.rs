@@ -17,8 +17,8 @@ use crate::file::{self, Secret};
 pub(super) fn absent(name: &str, settings: &file::Auto) -> Result<Absent, ConfigError> {
     let mut info = WorkerInfo::new(name);
     info.model.clone_from(&settings.model);
-    let slots = slots(settings.url.as_str(), settings.key.as_ref())?;
-    Ok(Absent { info, slots, tells_slots: false, embeddings: settings.embeddings.clone() })
+    let (slots, are_known) = slots(settings.url.as_str(), settings.key.as_ref())?;
+    Ok(Absent { info, slots, are_known, embeddings: settings.embeddings.clone() })
 }
 
 /// Asks what it is, and makes the worker of its kind.

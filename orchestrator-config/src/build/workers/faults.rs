@@ -13,36 +13,40 @@ const SHORTEST_SALT: usize = 16;
 
 /// Says what is wrong with the settings of a worker that are its server's, without asking that.
 pub(crate) fn faults(worker: &Worker) -> Vec<InvalidInput> {
-    let built = match worker {
-        Worker::Extractive(_) => return Vec::new(),
-        Worker::LlamaCpp(settings) => {
-            client(settings.url.as_str(), settings.key.as_ref(), &settings.headers, None).build().map(drop)
-        }
-        Worker::Vllm(settings) => {
-            client(settings.url.as_str(), settings.key.as_ref(), &settings.headers, None).build().map(drop)
-        }
-        Worker::Auto(settings) => {
-            client(settings.url.as_str(), settings.key.as_ref(), &BTreeMap::new(), None).build().map(drop)
-        }
-        Worker::OpenAiCompatible(settings) => open_ai("check", &compatible(settings), None).map(drop),
-        Worker::OpenAi(settings)
-        | Worker::Tgi(settings)
-        | Worker::Ollama(settings)
-        | Worker::LmStudio(settings)
-        | Worker::OpenRouter(settings)
-        | Worker::Mistral(settings) => open_ai("check", settings, preset(worker)).map(drop),
-    };
-    let mut faults = built.err().map(ConfigError::into_faults).unwrap_or_default();
-    if let Worker::Vllm(file::Vllm { cache_salt: Some(salt), .. }) = worker
-        && salt.reveal().expose_secret().len() < SHORTEST_SALT
-    {
-        faults.push(InvalidInput::new("cache_salt", format!("must have {SHORTEST_SALT} bytes at least")));
-    }
-    if let Worker::LlamaCpp(settings) = worker
-        && let Some(name) = settings.headers.keys().find(|name| name.eq_ignore_ascii_case("x-conversation-id"))
-    {
-        let problem = format!("`{name}` would make the server go on with answers that nobody reads any more");
-        faults.push(InvalidInput::new("header", problem));
+    let mut faults = built(worker).err().map(ConfigError::into_faults).unwrap_or_default();
+    match worker {
+        Worker::Vllm(settings) => faults.extend(short_salt(settings)),
+        Worker::LlamaCpp(settings) => faults.extend(going_on(settings)),
+        _ => {}
     }
     faults
+}
+
+/// Builds as much of it as can be built without its server.
+fn built(worker: &Worker) -> Result<(), ConfigError> {
+    let none = BTreeMap::new();
+    let (url, key, headers) = match worker {
+        Worker::Extractive(_) => return Ok(()),
+        Worker::LlamaCpp(settings) => (&settings.url, &settings.key, &settings.headers),
+        Worker::Vllm(settings) => (&settings.url, &settings.key, &settings.headers),
+        Worker::Auto(settings) => (&settings.url, &settings.key, &none),
+        Worker::OpenAiCompatible(settings) => return open_ai("check", &compatible(settings), None).map(drop),
+        _ => {
+            let settings = worker.known().expect("a worker of any other kind is above");
+            return open_ai("check", settings, preset(worker)).map(drop);
+        }
+    };
+    client(url.as_str(), key.as_ref(), headers, None).build().map(drop)
+}
+
+fn short_salt(settings: &file::Vllm) -> Option<InvalidInput> {
+    let salt = settings.cache_salt.as_ref()?.reveal();
+    let is_short = salt.expose_secret().len() < SHORTEST_SALT;
+    is_short.then(|| InvalidInput::new("cache_salt", format!("must have {SHORTEST_SALT} bytes at least")))
+}
+
+fn going_on(settings: &file::LlamaCpp) -> Option<InvalidInput> {
+    let name = settings.headers.keys().find(|name| name.eq_ignore_ascii_case("x-conversation-id"))?;
+    let problem = format!("`{name}` would make the server go on with answers that nobody reads any more");
+    Some(InvalidInput::new("header", problem))
 }

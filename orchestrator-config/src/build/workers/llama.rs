@@ -20,12 +20,9 @@ const LOADING: Duration = Duration::from_secs(1);
 /// What is known of a llama.cpp that is not there.
 pub(super) fn absent(name: &str, settings: &file::LlamaCpp) -> Result<Absent, ConfigError> {
     let url = settings.url.as_str().trim().trim_end_matches('/');
-    Ok(Absent {
-        info: WorkerInfo::new(name).continues(),
-        slots: slots(url.strip_suffix("/v1").unwrap_or(url), settings.key.as_ref())?,
-        tells_slots: true,
-        embeddings: settings.embeddings.clone(),
-    })
+    let (slots, are_known) = slots(url.strip_suffix("/v1").unwrap_or(url), settings.key.as_ref())?;
+    let info = WorkerInfo::new(name).continues();
+    Ok(Absent { info, slots, are_known, embeddings: settings.embeddings.clone() })
 }
 
 /// Makes the worker of a llama.cpp.
@@ -55,5 +52,5 @@ pub(super) async fn llama(name: String, settings: file::LlamaCpp) -> Result<Conn
     let worker = builder.connect().await?;
     let embedder =
         settings.embeddings.map(|name| -> Arc<dyn Embedder> { Arc::new(Known { name, embedder: worker.embedder() }) });
-    Ok(Connected { worker: Arc::new(worker), embedder })
+    Ok(Connected { worker: Arc::new(worker), embedder, tells_slots: true })
 }

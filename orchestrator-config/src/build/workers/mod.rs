@@ -26,11 +26,13 @@ use crate::file::Worker;
 pub(super) struct Connected {
     pub(super) worker: Arc<dyn ModelWorker>,
     pub(super) embedder: Option<Arc<dyn Embedder>>,
+    /// Whether the number of its slots was found out, or set.
+    pub(super) tells_slots: bool,
 }
 
 impl Connected {
-    fn alone(worker: impl ModelWorker) -> Self {
-        Self { worker: Arc::new(worker), embedder: None }
+    pub(super) fn alone(worker: impl ModelWorker) -> Self {
+        Self { worker: Arc::new(worker), embedder: None, tells_slots: false }
     }
 }
 
@@ -53,11 +55,9 @@ pub(super) async fn connect(name: &str, worker: &Worker) -> Result<Connected, Co
             lazy::connect(absent, auto::connect(name, settings)).await.map_err(refused)
         }
         Worker::OpenAiCompatible(settings) => open_ai(name, &compatible(settings), None).map_err(unusable),
-        Worker::OpenAi(settings)
-        | Worker::Tgi(settings)
-        | Worker::Ollama(settings)
-        | Worker::LmStudio(settings)
-        | Worker::OpenRouter(settings)
-        | Worker::Mistral(settings) => open_ai(name, settings, preset(worker)).map_err(unusable),
+        _ => {
+            let settings = worker.known().expect("a worker of any other kind is above");
+            open_ai(name, settings, preset(worker)).map_err(unusable)
+        }
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn open_ai(name: &str, settings: &file::OpenAi, preset: Option<Preset
     let url = settings.url.as_ref().map(Url::as_str).or(preset.map(Preset::base_url)).unwrap_or_default();
     let client = || client(url, settings.key.as_ref(), &settings.headers, settings.connect_timeout).build();
     let vectors = settings.embeddings.as_ref().map(|model| Ok(embedder(client()?, model)));
-    Ok(Connected { worker: Arc::new(worker), embedder: vectors.transpose()? })
+    Ok(Connected { worker: Arc::new(worker), embedder: vectors.transpose()?, tells_slots: settings.slots.is_some() })
 }
 
 /// Embeds with a model of a server.

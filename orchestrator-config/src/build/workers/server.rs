@@ -23,10 +23,13 @@ pub(super) fn client(
     headers.iter().fold(builder, |builder, (name, value)| builder.header(name, value.reveal()))
 }
 
-/// The slots of a server that is not there: those of other workers of it, or one for now.
-pub(super) fn slots(url: &str, key: Option<&Secret>) -> Result<Slots, ConfigError> {
+/// The slots of a server that is not there, and whether they were known: those of other workers of it, or one for now.
+pub(super) fn slots(url: &str, key: Option<&Secret>) -> Result<(Slots, bool), ConfigError> {
     let client = client(url, key, &BTreeMap::new(), None).build()?;
-    Ok(Slots::known(client.server()).unwrap_or_else(|| Slots::of_server(client.server(), NonZeroUsize::MIN)))
+    Ok(match Slots::known(client.server()) {
+        Some(slots) => (slots, true),
+        None => (Slots::of_server(client.server(), NonZeroUsize::MIN), false),
+    })
 }
 
 /// Settings that cannot be used, as connecting tells them.

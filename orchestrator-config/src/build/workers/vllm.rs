@@ -15,16 +15,16 @@ use crate::file;
 
 /// What is known of a vLLM that is not there.
 pub(super) fn absent(name: &str, settings: &file::Vllm) -> Result<Absent, ConfigError> {
-    let slots = match settings.slots {
+    let (slots, are_known) = match settings.slots {
         None => slots(settings.url.as_str(), settings.key.as_ref())?,
         Some(most) => {
             let client = client(settings.url.as_str(), settings.key.as_ref(), &BTreeMap::new(), None).build()?;
-            Slots::at_most(client.server(), most)
+            (Slots::at_most(client.server(), most), true)
         }
     };
     let mut info = WorkerInfo::new(name).continues();
     info.model.clone_from(&settings.model);
-    Ok(Absent { info, slots, tells_slots: settings.slots.is_some(), embeddings: settings.embeddings.clone() })
+    Ok(Absent { info, slots, are_known, embeddings: settings.embeddings.clone() })
 }
 
 /// Makes the worker of a vLLM.
@@ -63,5 +63,5 @@ pub(super) async fn vllm(name: String, settings: file::Vllm) -> Result<Connected
             client(settings.url.as_str(), settings.key.as_ref(), &settings.headers, settings.connect_timeout).build();
         client.map(|client| embedder(client, model)).map_err(invalid)
     });
-    Ok(Connected { worker: Arc::new(worker), embedder: vectors.transpose()? })
+    Ok(Connected { worker: Arc::new(worker), embedder: vectors.transpose()?, tells_slots: settings.slots.is_some() })
 }

@@ -47,6 +47,17 @@ async fn a_reader_that_understands_it_is_told_that_all_is_void() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_reader_of_one_request_may_understand_it_where_others_do_not() {
+    let model = Model::new(WORDS).faults([cut(3), cut(3)]);
+    let worker = FailOver::new(model.clone()).resume(Resume::Restart);
+    assert_eq!(ask(&worker, plain()).await.error().kind(), WorkerErrorKind::StreamCut);
+    let mut understands = plain();
+    understands.context = Context::standalone(RequestOptions::new().resets());
+    let read = ask(&worker, understands).await;
+    assert_eq!((read.text, read.resets), (model.text(), 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn going_on_comes_before_taking_back() {
     let model = Model::new(WORDS).faults([cut(3)]);
     let read = ask(&FailOver::new(model.clone()).resets(true), plain()).await;

@@ -25,11 +25,11 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Places {
 #[tokio::test]
 async fn an_event_of_a_worker_lies_in_the_callers_span() {
     let places = Places::default();
-    let wanted = Targets::new().with_default(Level::INFO).with_target("orchestrator_core", Level::WARN);
+    let wanted = Targets::new().with_default(Level::WARN);
     let subscriber = tracing_subscriber::registry().with(wanted).with(places.clone());
     tracing::subscriber::set_global_default(subscriber).expect("the only one");
     let worker = MockWorker::with(|_| {
-        tracing::info!("asked");
+        tracing::warn!("asked");
         Script::answering("x")
     });
     let pipeline = Pipeline::builder("test")

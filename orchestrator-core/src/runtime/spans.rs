@@ -6,7 +6,7 @@ use crate::token::Finish;
 
 /// Whether anybody listens; one load where nobody does.
 pub(crate) fn enabled() -> bool {
-    tracing::level_enabled!(Level::INFO)
+    tracing::level_enabled!(Level::ERROR)
 }
 
 /// Opens the span of a request. Where spans of this crate are not wanted, the caller's takes its place: so what is told inside of the

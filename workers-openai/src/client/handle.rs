@@ -173,7 +173,7 @@ impl Client {
             self.0.closes.store(false, Ordering::Relaxed);
         }
         if !is_stream(response.headers()) {
-            return Err(refused(response, &secrets).await);
+            return Err(Box::pin(refused(response, &secrets)).await);
         }
         let body = http::Response::from(response).into_body();
         Ok(Frames::new(body, secrets))
@@ -210,14 +210,14 @@ impl Client {
                 response.map(reqwest::Body::wrap).into()
             }
             Way::Client(client) => {
-                let sending = request.through(client, endpoint).send();
+                let sending = Box::pin(request.through(client, endpoint).send());
                 sending.await.map_err(|error| transport::failed(error, Begun::No, limits.connect))?
             }
         };
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(refused(response, secrets).await)
+        Err(Box::pin(refused(response, secrets)).await)
     }
 
     /// A server may answer 200 and mean an error, also where an answer can be read that has nothing in it.

@@ -8,7 +8,7 @@ use crate::BoxError;
 /// What the server does beside answering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Settings {
-    /// Metrics, and logs.
+    /// Metrics and logs, as the server has them unless told otherwise.
     Observed,
     /// Neither; ids of requests are made all the same.
     Unobserved,
@@ -31,7 +31,7 @@ pub(crate) fn orchestrator(
 
 fn configuration(at: SocketAddr, [a, b]: [SocketAddr; 2], settings: Settings) -> String {
     let (metrics, level) = match settings {
-        Settings::Observed => (true, "info"),
+        Settings::Observed => (true, "info,orchestrator_core=warn"),
         Settings::Unobserved => (false, "off"),
     };
     format!(

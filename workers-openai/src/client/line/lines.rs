@@ -51,7 +51,8 @@ impl Lines {
             let is_new = kept.is_none();
             let mut line = match kept {
                 Some(line) => line,
-                None => Line::connect(&self.host, self.port, self.connect).await?,
+                // In a box, as what it takes would lie in every request's future otherwise.
+                None => Box::pin(Line::connect(&self.host, self.port, self.connect)).await?,
             };
             match line.send(request).await {
                 Ok(response) => return Ok(response.map(|body| LineBody::new(body, line, self.idle.clone()))),

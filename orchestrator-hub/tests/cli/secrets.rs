@@ -48,7 +48,7 @@ async fn a_key_lets_in_and_is_shown_nowhere() {
     assert!(metrics.contains("orchestrator_http_requests_total"), "{metrics}");
     served.signal(Signal::TERM);
     let ended = served.ended().await;
-    assert!(ended.err.contains("TRACE") && ended.err.contains("request_id"), "the logs are there: {}", ended.err);
+    assert!(ended.err.contains("DEBUG") && ended.err.contains("request_id"), "the logs are there: {}", ended.err);
     for text in [&seen, &metrics, &ended.out, &ended.err] {
         for secret in [&key[4..24], &key[key.len() - 20..], UPSTREAM, digest] {
             assert!(!text.contains(secret), "`{secret}` in {text}");

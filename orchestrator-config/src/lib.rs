@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`file`] | what a file may say; made by hand where there is no file |
+//! | [`mod@file`] | what a file may say; made by hand where there is no file |
 //! | `load` | from TOML or YAML to [`Config`](file::Config): places, variables, the shape by [`schema`] |
 //! | `check` | what a configuration means, and what of it cannot be |
 //! | `build` | from a configuration to [`Parts`], and from these to a [`Service`] |

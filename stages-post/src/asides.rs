@@ -38,8 +38,8 @@ impl Asides {
         changed(chain.push(text))
     }
 
-    /// Returns what takes the place of a piece of a tool call, `None` where it goes on as it is; no event where the filters hold
-    /// all of it.
+    /// Returns what takes the place of a piece of a tool call, `None` where it goes on as it is; no event where the filters
+    /// hold all of it.
     pub(crate) fn call(&mut self, call: &ToolCallDelta) -> Option<Option<TokenEvent>> {
         if self.rules.is_empty() {
             return None;

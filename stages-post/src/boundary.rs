@@ -17,7 +17,8 @@ pub(crate) fn ceil(text: &str, at: usize) -> usize {
     (at..text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(text.len())
 }
 
-/// The most bytes of a piece that are worked through at once, so that the work on a large one is no more than on many small ones.
+/// The most bytes of a piece that are worked through at once, so that the work on a large one is no more than on many small
+/// ones.
 const BLOCK: usize = 256;
 
 /// Splits a piece that is not empty into a block and what is behind it.

@@ -9,7 +9,8 @@ use orchestrator_core::retrieval::{Passage, Passages};
 use crate::filter::{Filtered, TextFilter};
 use crate::scan::{Pattern, Patterns, Scan};
 
-/// The passages that an answer has cited so far, by their number in the prompt, from 1; each once, in the order of their first mention.
+/// The passages that an answer has cited so far, by their number in the prompt, from 1; each once, in the order of their first
+/// mention.
 ///
 /// [`PostStage::citations`](crate::PostStage::citations) keeps it with the request:
 /// `answer.context().get::<Citations>()`. Marks whose number no passage has are not among them.

@@ -90,16 +90,16 @@ impl PostStage {
 
     /// Removes white space in front of the answer and behind it.
     ///
-    /// White space behind a piece of text comes out together with the next piece. No more than 1,024 bytes of it are held: of a longer
-    /// run at the answer's end the beginning stays. White space in front of the answer is never held.
+    /// White space behind a piece of text comes out together with the next piece. No more than 1,024 bytes of it are held: of a
+    /// longer run at the answer's end the beginning stays. White space in front of the answer is never held.
     pub fn trim(self) -> Self {
         self.filter(Trim::default)
     }
 
     /// Ends the answer where one of the sequences is complete for the first time; of several that end there the longest one.
     ///
-    /// The sequence itself is not delivered, the finish reason is `Stop`. Text is held back only while it may be the beginning of a
-    /// sequence. An empty list, or a sequence without text, is reported when the pipeline is built.
+    /// The sequence itself is not delivered, the finish reason is `Stop`. Text is held back only while it may be the beginning
+    /// of a sequence. An empty list, or a sequence without text, is reported when the pipeline is built.
     pub fn stop_sequences<S: Into<String>>(mut self, sequences: impl IntoIterator<Item = S>) -> Self {
         let sequences: Vec<String> = sequences.into_iter().map(Into::into).collect();
         match stop::compile(&sequences) {
@@ -129,8 +129,8 @@ impl PostStage {
     /// that kind, or at the end. The ids and the names in a tool call are left as they are. A pattern that cannot be used is
     /// reported when the pipeline is built.
     ///
-    /// Add it ahead of [`max_bytes`](Self::max_bytes) and [`stop_sequences`](Self::stop_sequences): behind them it sees only what they
-    /// leave of a secret that they cut.
+    /// Add it ahead of [`max_bytes`](Self::max_bytes) and [`stop_sequences`](Self::stop_sequences): behind them it sees only
+    /// what they leave of a secret that they cut.
     #[expect(clippy::needless_pass_by_value, reason = "nobody needs the builder afterwards")]
     pub fn redact(mut self, redaction: Redaction) -> Self {
         match redaction.compile() {
@@ -220,21 +220,21 @@ impl PostStage {
 
     /// Has a function decide on the whole answer before any of it is delivered.
     ///
-    /// It is given the answer's text, as the filters leave it, and sees neither reasoning nor the arguments of tool calls, which a pass
-    /// delivers as well.
+    /// It is given the answer's text, as the filters leave it, and sees neither reasoning nor the arguments of tool calls,
+    /// which a pass delivers as well.
     ///
-    /// The answer is held until it is decided, with its reasoning and its tool calls, which may say the same: callers see nothing
-    /// of it before. [`Decision::Pass`] delivers the events as they were; [`Decision::Refuse`] none of them, and
-    /// the finish reason `ContentFilter`; [`Decision::Replace`] another text in place of all of them. What was decided stands
-    /// in the terminal event's [`checks`](orchestrator_core::token::Finish::checks) under `name`. Several checks run in
-    /// order, each on the text that the one before leaves.
+    /// The answer is held until it is decided, with its reasoning and its tool calls, which may say the same: callers see
+    /// nothing of it before. [`Decision::Pass`] delivers the events as they were; [`Decision::Refuse`] none of them, and the
+    /// finish reason `ContentFilter`; [`Decision::Replace`] another text in place of all of them. What was decided stands in
+    /// the terminal event's [`checks`](orchestrator_core::token::Finish::checks) under `name`. Several checks run in order,
+    /// each on the text that the one before leaves.
     ///
     /// An answer that outgrows [`check_limit`](Self::check_limit) is refused at once, and the worker's stream dropped.
     ///
     /// # Errors
     ///
-    /// An error of `decide` fails the request, and nothing is delivered: a [`WorkerError`](orchestrator_core::error::WorkerError)
-    /// keeps its kind, any other is this stage's error.
+    /// An error of `decide` fails the request, and nothing is delivered: a
+    /// [`WorkerError`](orchestrator_core::error::WorkerError) keeps its kind, any other is this stage's error.
     ///
     /// # Cancel safety
     ///
@@ -269,8 +269,8 @@ impl PostStage {
     /// Checks at the end whether the answer's text is JSON that fits a schema.
     ///
     /// The text streams on meanwhile; what was found stands in the terminal event's
-    /// [`checks`](orchestrator_core::token::Finish::checks) under `json-schema`: passed, failed with up to 8 faults, each with a
-    /// JSON pointer into the answer, or skipped, where the answer calls tools, was refused, or outgrew
+    /// [`checks`](orchestrator_core::token::Finish::checks) under `json-schema`: passed, failed with up to 8 faults, each with
+    /// a JSON pointer into the answer, or skipped, where the answer calls tools, was refused, or outgrew
     /// [`check_limit`](Self::check_limit). Runs behind all filters and behind every [`decide`](Self::decide), so on what is
     /// delivered. Answers above 8 KiB are validated on the pool for CPU-bound jobs.
     ///
@@ -285,8 +285,8 @@ impl PostStage {
 
     /// Sets how much of an answer is gathered for checks, in bytes; 1 MiB unless set.
     ///
-    /// For a [`decide`](Self::decide) text, reasoning, arguments of tool calls and raw frames count, and what each event takes in memory beside
-    /// them; for a JSON schema the text. Zero is reported when the pipeline is built.
+    /// For a [`decide`](Self::decide) text, reasoning, arguments of tool calls and raw frames count, and what each event takes
+    /// in memory beside them; for a JSON schema the text. Zero is reported when the pipeline is built.
     pub fn check_limit(mut self, bytes: usize) -> Self {
         if bytes == 0 {
             self.faults.push(InvalidInput::new("check_limit", "must be above zero"));
@@ -330,8 +330,8 @@ impl Stage<TokenStream> for PostStage {
         Err(InvalidInput::new(first.field(), format!("{own}; {more}")))
     }
 
-    /// Inline: it only wraps a stream. Spawned, where a [`decide`](PostStage::decide) waits for the whole of it. Its depth, where
-    /// it is placed with a queue, is 1,024.
+    /// Inline: it only wraps a stream. Spawned, where a [`decide`](PostStage::decide) waits for the whole of it. Its depth,
+    /// where it is placed with a queue, is 1,024.
     fn defaults(&self) -> StageConfig {
         let config = StageConfig::new().depth(1024);
         if self.checks.decides() { config.spawned() } else { config.inline() }

@@ -21,15 +21,15 @@ static EXCHANGES: Registry<Exchange> = Registry::new();
 /// Embeds by a llama.cpp server that was started with `--embeddings`. Cheap to clone; see
 /// [`LlamaCpp::embedder`](crate::LlamaCpp::embedder).
 ///
-/// Texts go to the server one by one, over all embedders of this process, and each takes one of its slots, like a request for an
-/// answer, and waits for one where all are taken. One by one because it is wrong otherwise: of texts of different lengths that
-/// come together, in one request or in several, a server with slots of their own (`--parallel`, and not `--kv-unified`) pools
-/// only a part of the longer ones, and says nothing.
+/// Texts go to the server one by one, over all embedders of this process, and each takes one of its slots, like a request for
+/// an answer, and waits for one where all are taken. One by one because it is wrong otherwise: of texts of different lengths
+/// that come together, in one request or in several, a server with slots of their own (`--parallel`, and not `--kv-unified`)
+/// pools only a part of the longer ones, and says nothing.
 ///
 /// # Cancel safety
 ///
-/// A call that is dropped is not answered, but the server does not notice and embeds its text to the end. So the exchange goes on
-/// in a task, at most for the client's time limit of 60 s, and keeps slot and turn until then.
+/// A call that is dropped is not answered, but the server does not notice and embeds its text to the end. So the exchange goes
+/// on in a task, at most for the client's time limit of 60 s, and keeps slot and turn until then.
 #[derive(Clone)]
 pub struct LlamaEmbedder {
     client: Client,

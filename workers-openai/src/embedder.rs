@@ -17,8 +17,8 @@ const BATCH: NonZeroUsize = NonZeroUsize::new(32).expect("not zero");
 ///
 /// Texts go to the server in batches of 32, one batch after the other, so that an index that is built leaves room for others.
 /// Each exchange is limited by [`ClientBuilder::exchange_timeout`](crate::client::ClientBuilder::exchange_timeout). A server
-/// that answers with vectors of other lengths than asked for, or with too few, is not believed. Where a worker of the server has
-/// told how many [`Slots`] it has, each batch takes one, and waits for it.
+/// that answers with vectors of other lengths than asked for, or with too few, is not believed. Where a worker of the server
+/// has told how many [`Slots`] it has, each batch takes one, and waits for it.
 ///
 /// # Examples
 ///

@@ -18,8 +18,8 @@ pub(crate) fn mark_given_up(attempts: &Attempts) {
     attempts.amend(attempts.len().saturating_sub(1), |last| last.given_up = true);
 }
 
-/// Returns the last error of a request that nobody tries again, with all that was tried in its message. Its kind, status, body and
-/// `retry_after` are those of the last failure.
+/// Returns the last error of a request that nobody tries again, with all that was tried in its message. Its kind, status, body
+/// and `retry_after` are those of the last failure.
 ///
 /// Wrappers around wrappers may do so one after the other: the message is made from the attempts alone.
 pub(crate) fn give_up(error: WorkerError, attempts: &Attempts) -> WorkerError {

@@ -20,9 +20,10 @@ use crate::consequence::{Again, Consequence};
 /// | longest pause that a server may ask for (`Retry-After`) | 30 s; who asks for more is not waited for |
 /// | while breakers are open, or a pool is full, and no server is asked | comes again for up to 30 s; that is no attempt |
 ///
-/// The pauses are "full jitter", as Marc Brooker describes and measures it in "Exponential Backoff And Jitter" (AWS Architecture
-/// Blog, 2015): of all ways to spread retries it costs the least work on both sides. Where another worker can be asked, there is
-/// no pause; where several asked for one, the shortest counts. Nothing is tried that could only begin after the request's deadline.
+/// The pauses are "full jitter", as Marc Brooker describes and measures it in "Exponential Backoff And Jitter" (AWS
+/// Architecture Blog, 2015): of all ways to spread retries it costs the least work on both sides. Where another worker can be
+/// asked, there is no pause; where several asked for one, the shortest counts. Nothing is tried that could only begin after the
+/// request's deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct Pace {
@@ -81,8 +82,8 @@ impl Pace {
         in_time.then(|| begins - now)
     }
 
-    /// Returns in how long to come again to whoever refused without asking a server; `None` where it did ask one, or has refused for
-    /// too long, `since` when it did first.
+    /// Returns in how long to come again to whoever refused without asking a server; `None` where it did ask one, or has
+    /// refused for too long, `since` when it did first.
     pub(crate) fn wait(&self, since: Instant, error: &WorkerError, context: &Context) -> Option<Duration> {
         if !error.is_unsent() {
             return None;

@@ -7,8 +7,8 @@ use orchestrator_core::worker::{Health, InferenceRequest, ModelWorker, Slots, Ti
 /// Limits how long a worker is waited for, phase by phase.
 ///
 /// The limits of a request, where its caller set some, go before these; see [`Timeouts`]. Workers of HTTP servers do this
-/// themselves: this is for those that don't, and for one member of a pool that shall have other limits. Of two limits around each
-/// other the tighter one holds.
+/// themselves: this is for those that don't, and for one member of a pool that shall have other limits. Of two limits around
+/// each other the tighter one holds.
 ///
 /// Inside of everything else: a breaker, a retry and a pool learn from it in which phase a worker was too slow.
 ///

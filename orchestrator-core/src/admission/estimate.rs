@@ -106,11 +106,11 @@ impl Estimates {
         self.kinds[Kind::from(size) as usize].spread.low()
     }
 
-    /// What is left of a request that was thought to take `work` and has lasted for `age`, where no more than `most` counts; all
-    /// of one unit.
+    /// What is left of a request that was thought to take `work` and has lasted for `age`, where no more than `most` counts;
+    /// all of one unit.
     ///
-    /// It is the mean of how others went on that had lasted as long. Where that is not known: what is left of its work, and half
-    /// of its age once it is overdue, so that a server that stands still makes its own figures worse.
+    /// It is the mean of how others went on that had lasted as long. Where that is not known: what is left of its work, and
+    /// half of its age once it is overdue, so that a server that stands still makes its own figures worse.
     pub(super) fn left(&self, kind: Kind, work: f64, age: f64, most: f64) -> f64 {
         let known = self.kinds[kind as usize].spread.left(age / work, most / work);
         let plain = || if age > work { age / 2.0 } else { work - age };

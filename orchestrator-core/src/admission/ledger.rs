@@ -17,9 +17,9 @@ const MOST_WORK: f64 = 1e14;
 
 /// What is known of the work in front of one server's slots; see the [module](super).
 ///
-/// A request is booked at the door, [started](Self::start) when it leaves the queue for a slot and [finished](Self::finish) when
-/// that is free again; or [abandoned](Self::abandon) in between. Keys of requests that have ended do nothing. Ticks must come
-/// from one clock; one that is a little earlier than the last does no harm.
+/// A request is booked at the door, [started](Self::start) when it leaves the queue for a slot and [finished](Self::finish)
+/// when that is free again; or [abandoned](Self::abandon) in between. Keys of requests that have ended do nothing. Ticks must
+/// come from one clock; one that is a little earlier than the last does no harm.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     bookings: Bookings,
@@ -143,8 +143,8 @@ impl Ledger {
         self.unbook(item);
     }
 
-    /// The seconds that a request needs its slot for at the least: nine in ten like it took more. 0 while that is not known, and
-    /// where nobody else is there.
+    /// The seconds that a request needs its slot for at the least: nine in ten like it took more. 0 while that is not known,
+    /// and where nobody else is there.
     pub(crate) fn least_service(&self, key: Key) -> f64 {
         if self.bookings.len() <= 1 {
             return 0.0;

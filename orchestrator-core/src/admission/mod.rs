@@ -7,8 +7,8 @@
 //!
 //! Work is counted in slot-nanoseconds, the time for which a request has a slot, so that work divided by the slots is time.
 //!
-//! Virtual counters follow Sheng et al., "Fairness in Serving Large Language Models", OSDI 2024. Judging by the expected wait in
-//! the queue, and not by its length or by the time to the answer, follows Zhou et al., "Overload Control for Scaling WeChat
+//! Virtual counters follow Sheng et al., "Fairness in Serving Large Language Models", OSDI 2024. Judging by the expected wait
+//! in the queue, and not by its length or by the time to the answer, follows Zhou et al., "Overload Control for Scaling WeChat
 //! Microservices", SoCC 2018.
 
 mod ask;

@@ -93,8 +93,8 @@ impl View<'_> {
         ((higher + own) as f64 + others) * self.shortened(claim, most as f64)
     }
 
-    /// How much less of their work requests do within `most` than their mean says, since some are short, where sizes are not told:
-    /// then all have the same estimate, and only how these turned out tells them apart.
+    /// How much less of their work requests do within `most` than their mean says, since some are short, where sizes are not
+    /// told: then all have the same estimate, and only how these turned out tells them apart.
     fn shortened(&self, claim: &Claim, most: f64) -> f64 {
         if claim.kind != Kind::Unknown {
             return 1.0;
@@ -138,7 +138,8 @@ impl View<'_> {
 /// What a request that is not running yet can do of its work within `most`: it starts somewhere in that time.
 ///
 /// Half of it would be right if slots became free at an even pace, and lets in so much that one in nine waits for too long
-/// (simulated with short and long requests at twice the capacity); two thirds lose no goodput by that, and it is one in thirteen.
+/// (simulated with short and long requests at twice the capacity); two thirds lose no goodput by that, and it is one in
+/// thirteen.
 const fn started(most: u64) -> u64 {
     most - most / 3
 }

@@ -58,8 +58,8 @@ impl Spread {
         self.low
     }
 
-    /// The mean of what is left of a request that has lasted for `age` so far, where no more than `most` counts; in parts of its
-    /// estimate, as these are. `None` where too few lasted so long.
+    /// The mean of what is left of a request that has lasted for `age` so far, where no more than `most` counts; in parts of
+    /// its estimate, as these are. `None` where too few lasted so long.
     ///
     /// This is the restricted mean residual life: the area under the curve of survival from `age` on, over its height there.
     pub(super) fn left(&self, age: f64, most: f64) -> Option<f64> {

@@ -44,7 +44,7 @@ pub(crate) fn start(cx: &Context, stream: TokenStream, stall: Duration) -> Direc
     });
     let watching = Some(Watch::add(&direct, now));
     let waker = Waker::from(direct.clone());
-    DirectReader { direct, waker, watching, metered: 0, over: false }
+    DirectReader { direct, waker, watching, metered: 0, waits: false, over: false }
 }
 
 impl Watched for Direct {
@@ -79,6 +79,19 @@ impl Watched for Direct {
     }
 }
 
+impl Direct {
+    /// Has the reader woken when the stream is, or when the request ends.
+    fn wait<T>(&self, cx: &TaskContext<'_>) -> Poll<T> {
+        // The reader runs the request now: whoever ends that wakes it, also where it has left its answer.
+        self.cell.runner.register(cx.waker());
+        // Whoever woke the stream, or ended the request, before that has found nobody to wake.
+        if self.cell.is_settled() || self.owed_since.load(Ordering::Acquire) != NEVER {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
 /// The waker that the stream is polled with: from its call on, the reader owes a poll.
 impl Wake for Direct {
     fn wake(self: Arc<Self>) {
@@ -86,7 +99,8 @@ impl Wake for Direct {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.owed_since.load(Ordering::Acquire) == NEVER {
+        // Changes nothing, but comes before or behind the reader's own exchange: then it polls what was there before the wake.
+        if self.owed_since.fetch_or(0, Ordering::AcqRel) == NEVER {
             self.owed_since.store(self.cell.shared.clock.now(), Ordering::Release);
         }
         self.cell.runner.wake();
@@ -100,6 +114,8 @@ pub(crate) struct DirectReader {
     watching: Option<Watching>,
     /// When the stream's meter read the clock last, in ticks.
     metered: u64,
+    /// The stream was pending when it was polled last.
+    waits: bool,
     over: bool,
 }
 
@@ -109,7 +125,12 @@ impl DirectReader {
             return Poll::Ready(None);
         }
         let direct = &*self.direct;
-        direct.owed_since.store(NEVER, Ordering::Release);
+        // A stream whose waker nobody has called since is pending still: a server's connection asks several times for each
+        // event.
+        if self.waits && direct.owed_since.load(Ordering::Acquire) == NEVER && !direct.cell.is_settled() {
+            return direct.wait(cx);
+        }
+        direct.owed_since.swap(NEVER, Ordering::AcqRel);
         let polled = {
             let mut stream = lock(&direct.stream);
             match &mut *stream {
@@ -120,16 +141,9 @@ impl DirectReader {
                 _ => Ok(Poll::Ready(None)),
             }
         };
+        self.waits = matches!(polled, Ok(Poll::Pending));
         match polled {
-            Ok(Poll::Pending) => {
-                // The reader runs the request now: whoever ends that wakes it, also where it has left its answer.
-                direct.cell.runner.register(cx.waker());
-                // Whoever woke the stream, or ended the request, before that has found nobody to wake.
-                if direct.cell.is_settled() || direct.owed_since.load(Ordering::Acquire) != NEVER {
-                    cx.waker().wake_by_ref();
-                }
-                Poll::Pending
-            }
+            Ok(Poll::Pending) => direct.wait(cx),
             Ok(Poll::Ready(Some(Ok(event)))) => {
                 if let TokenEvent::Finish(finish) = &event {
                     direct.cell.finish(finish);
@@ -205,6 +219,7 @@ impl Drop for DirectReader {
                 waker: self.waker.clone(),
                 watching: Some(watching),
                 metered: self.metered,
+                waits: false,
                 over: false,
             };
             cell.shared.spawn(drive(Driven(rest)));

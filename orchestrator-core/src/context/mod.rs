@@ -1,9 +1,11 @@
 //! What a stage or a worker knows of the request that it works for.
 
+mod answering;
 mod offload;
 mod session_state;
 
 pub use crate::runtime::permit::Permit;
+pub(crate) use answering::Answering;
 pub use offload::OffloadError;
 pub(crate) use offload::start_cpu_pool;
 pub use session_state::{SessionStateError, SessionStateErrorKind};
@@ -163,8 +165,8 @@ impl Context {
         Permit::new(self.0.hold())
     }
 
-    /// Returns what stands behind the slot with which the stage that runs was entered; empty where that is none of `slots`, or was
-    /// asked before.
+    /// Returns what stands behind the slot with which the stage that runs was entered; empty where that is none of `slots`, or
+    /// was asked before.
     ///
     /// For workers whose slots are a [group](crate::worker::SlotGroup), which are called without a [`Lease`]: by a stage that
     /// [takes](crate::stage::StageConfig::slots) their slots itself, and calls them from its `run`.

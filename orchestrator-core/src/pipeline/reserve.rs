@@ -10,8 +10,8 @@ use crate::stage::ShedPolicy;
 use crate::tenants::OverLimit;
 
 impl<In: Input> Inner<In> {
-    /// Books the request at all slots that it will take, and charges its tenant's limit. A request that is refused here has used
-    /// up neither.
+    /// Books the request at all slots that it will take, and charges its tenant's limit. A request that is refused here has
+    /// used up neither.
     pub(super) fn reserve(
         &self,
         input: &In,

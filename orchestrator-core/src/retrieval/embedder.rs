@@ -25,8 +25,8 @@ pub trait Embedder: Send + Sync + 'static {
     /// Fails where the server cannot be reached or does not take the texts.
     async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, WorkerError>;
 
-    /// Embeds texts that are to be found, and says how many tokens they had, where the server tells; nobody counts unless this is
-    /// implemented.
+    /// Embeds texts that are to be found, and says how many tokens they had, where the server tells; nobody counts unless this
+    /// is implemented.
     ///
     /// # Errors
     ///

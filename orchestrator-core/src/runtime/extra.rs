@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
+use crate::context::Answering;
 use crate::runtime::cell::{Cell, Ending, lock};
 use crate::runtime::permit::Unit;
 use crate::runtime::spans;
@@ -30,6 +31,7 @@ pub(crate) struct Extra {
     presence: Mutex<Option<Presence>>,
     /// The stage whose stream it is that flows.
     source: Mutex<Option<Arc<str>>>,
+    pub(crate) answering: Mutex<Answering>,
 }
 
 impl Extra {

@@ -9,8 +9,8 @@ pub(crate) fn enabled() -> bool {
     tracing::level_enabled!(Level::ERROR)
 }
 
-/// Opens the span of a request. Where spans of this crate are not wanted, the caller's takes its place: so what is told inside of the
-/// pipeline, in whatever task, still lies in the span around the request.
+/// Opens the span of a request. Where spans of this crate are not wanted, the caller's takes its place: so what is told inside
+/// of the pipeline, in whatever task, still lies in the span around the request.
 pub(crate) fn open(cell: &Cell) {
     let span = tracing::info_span!(
         "request",

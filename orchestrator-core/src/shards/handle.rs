@@ -51,7 +51,8 @@ impl Shards<(), ()> {
         ShardsBuilder::new(shards)
     }
 
-    /// Begins with a shard for each core that this process may use, by its affinity and by its container's quota; at most 1,024.
+    /// Begins with a shard for each core that this process may use, by its affinity and by its container's quota; at most
+    /// 1,024.
     pub fn per_core() -> ShardsBuilder {
         ShardsBuilder::per_core()
     }

@@ -9,8 +9,8 @@ use crate::token::{Pulse, TokenEvent, TokenStream};
 
 /// Streams that follow one another as one: for workers that go on with another call where one has failed.
 ///
-/// What the stream around them keeps, such as its slot, it keeps until it and the tasks of all that [ran](Self::run) are gone. What
-/// one of them keeps by itself goes with that one: unlike with [`TokenStream::wrap`], where both are the same.
+/// What the stream around them keeps, such as its slot, it keeps until it and the tasks of all that [ran](Self::run) are gone.
+/// What one of them keeps by itself goes with that one: unlike with [`TokenStream::wrap`], where both are the same.
 ///
 /// ```
 /// use futures_util::StreamExt;

@@ -180,8 +180,8 @@ impl TokenStream {
         self.peeked.as_deref()
     }
 
-    /// Ends the answer here, for whoever knows that nothing behind this belongs to it: those who observe the stream are told so,
-    /// and may add to the terminal event. It yields `None` from then on.
+    /// Ends the answer here, for whoever knows that nothing behind this belongs to it: those who observe the stream are told
+    /// so, and may add to the terminal event. It yields `None` from then on.
     pub fn end_with(&mut self, finish: &mut Finish) {
         self.over = true;
         self.peeked = None;

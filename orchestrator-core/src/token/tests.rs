@@ -1,5 +1,6 @@
 use crate::error::WorkerError;
 use crate::token::{Emitter, End, FinishReason, Observer, TokenEvent, TokenStream, Usage};
+use futures_util::FutureExt;
 
 async fn read(mut stream: TokenStream) -> String {
     let mut read = String::new();
@@ -392,4 +393,24 @@ async fn a_stream_without_a_beat_is_still_cut_by_the_limits_around_it() {
     let mut stream = timed(timed(silent.with_pulse(crate::token::Pulse::default())).await).await;
     assert!(stream.next().await.expect("one").is_ok());
     assert!(stream.next().await.expect("it ends").is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limit_between_tokens_wakes_the_task_that_waits_now() {
+    let talks = TokenStream::generate(async move |mut out| {
+        out.text("a").await;
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        out.text("b").await;
+        std::future::pending().await
+    });
+    let mut stream = timed(talks).await;
+    assert!(stream.next().await.expect("one").is_ok());
+    // Its limit wakes nobody, until somebody else waits.
+    assert!(stream.next().now_or_never().is_none());
+    tokio::time::advance(std::time::Duration::from_millis(100)).await;
+    assert!(stream.next().now_or_never().flatten().expect("another").is_ok());
+    let waits = tokio::spawn(async move { stream.next().await });
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(5), waits).await.expect("in time");
+    let error = ended.expect("no panic").expect("an item").expect_err("nothing comes");
+    assert_eq!(error.kind(), crate::error::WorkerErrorKind::Timeout(crate::error::Phase::BetweenTokens));
 }

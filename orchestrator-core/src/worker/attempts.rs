@@ -15,8 +15,8 @@ use crate::runtime::cell::lock;
 pub struct Attempt {
     /// The worker's name.
     pub worker: String,
-    /// The ids of the members of pools as which it was called, the innermost first. They are given once in a process, while members
-    /// of pools in pools may have the same names.
+    /// The ids of the members of pools as which it was called, the innermost first. They are given once in a process, while
+    /// members of pools in pools may have the same names.
     pub members: Vec<u64>,
     /// Its model, where it is known.
     pub model: Option<String>,

@@ -7,10 +7,10 @@ use std::task::{Context as TaskContext, Poll};
 use futures_util::Stream;
 
 use crate::admission::Desk;
-use crate::context::{Context, Permit};
+use crate::context::{Answering, Context, Permit};
 use crate::error::{WorkerError, WorkerErrorKind};
 use crate::request::PromptRequest;
-use crate::runtime::cell::Cell;
+use crate::runtime::cell::{Cell, lock};
 use crate::stage::{Stage, StageConfig};
 use crate::stats::Tally;
 use crate::token::{Origin, TokenEvent, TokenStream};
@@ -51,6 +51,7 @@ impl InferenceStage {
             ));
         }
         request.lease = cx.cell().lease(None);
+        *lock(&cx.cell().extra().answering) = Answering::Of(Arc::downgrade(&self.worker));
         let stream = self.worker.infer(request).await?;
         Ok(TokenStream::in_stage(&cx, Metered::new(stream, &cx, self.worker.clone())))
     }

@@ -1,6 +1,6 @@
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use futures_util::Stream;
@@ -138,6 +138,7 @@ impl Timeouts {
             had_event: false,
             ready: 0,
             alarm: None,
+            woken: None,
         }))
     }
 
@@ -182,6 +183,8 @@ struct Timed {
     ready: u32,
     /// `None` while there is no limit in this phase, and until the stream is waited for.
     alarm: Option<Pin<Box<Sleep>>>,
+    /// Whom the alarm wakes and when, once it is set for a limit between tokens: these only move away.
+    woken: Option<(Waker, Instant)>,
 }
 
 impl Timed {
@@ -202,7 +205,12 @@ impl Timed {
         let beats = self.flowing.as_ref().map_or(0, TokenStream::beats);
         let lives = std::mem::replace(&mut self.beats, beats) != beats;
         if self.had_event && (lives || self.waiting_since.is_none()) {
-            self.waiting_since = Some(Instant::now());
+            let now = Instant::now();
+            self.waiting_since = Some(now);
+            // The alarm itself lies elsewhere in memory, where nothing else is needed for an event.
+            if self.woken.as_ref().is_some_and(|(woken, at)| now < *at && woken.will_wake(cx.waker())) {
+                return Poll::Pending;
+            }
         }
         loop {
             let Some((at, _)) = self.limits.limit(self.started, self.waiting_since) else {
@@ -214,7 +222,10 @@ impl Timed {
             if alarm.deadline() > at {
                 alarm.as_mut().reset(at);
             }
-            ready!(alarm.as_mut().poll(cx));
+            if alarm.as_mut().poll(cx).is_pending() {
+                self.woken = self.had_event.then(|| (cx.waker().clone(), alarm.deadline()));
+                return Poll::Pending;
+            }
             if alarm.deadline() >= at {
                 return Poll::Ready(self.limits.error(self.started, self.waiting_since));
             }

@@ -2,8 +2,9 @@
 
 /// The arguments as they came, beside what a scanner is shown of them.
 ///
-/// Behind `\n` a scanner would see the letter `n`, and a match could end in the middle of an escape. So it is shown a text of the
-/// same length in which each escape is white space: `\n` first, which no preset takes for a separator, and `\r` for the rest.
+/// Behind `\n` a scanner would see the letter `n`, and a match could end in the middle of an escape. So it is shown a text of
+/// the same length in which each escape is white space: `\n` first, which no preset takes for a separator, and `\r` for the
+/// rest.
 #[derive(Debug, Default)]
 pub(super) struct Escapes {
     /// From the first byte on that has neither gone on nor been dropped.
@@ -48,8 +49,8 @@ impl Escapes {
         &self.shown
     }
 
-    /// Whether a cut at `position` would be one inside of an escape. `shown` is the byte there that the scanner was shown, `None` at
-    /// the end.
+    /// Whether a cut at `position` would be one inside of an escape. `shown` is the byte there that the scanner was shown,
+    /// `None` at the end.
     pub(super) fn is_inside(&self, position: usize, shown: Option<u8>) -> bool {
         match shown {
             Some(shown) => shown == b'\r' && self.raw.as_bytes()[position - self.base] != b'\r',

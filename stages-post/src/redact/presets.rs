@@ -53,7 +53,8 @@ fn looks_random(candidate: &Candidate<'_>) -> bool {
 }
 
 pub(super) fn emails() -> Vec<Pattern> {
-    // Behind the first dot up to three labels of one letter, as in `is.s.example.org`. Lengths by RFC 5321, 4.5.3.1, and RFC 1035, 2.3.4.
+    // Behind the first dot up to three labels of one letter, as in `is.s.example.org`. Lengths by RFC 5321, 4.5.3.1, and RFC
+    // 1035, 2.3.4.
     let address = r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}\.(?:[A-Za-z0-9-]\.){0,3}[A-Za-z0-9-]{2}";
     vec![key("email", address, "", r"[A-Za-z0-9-]*(?:\.[A-Za-z0-9-]+)*")]
 }

@@ -36,8 +36,8 @@ use crate::scan::{Pattern, Patterns, longest};
 /// # What it does not find
 ///
 /// What is spelled in another way than the patterns say: a key with a space in it, an address with `(at)`, a character that
-/// is written as a JSON escape. In a tool call's arguments an escape itself counts as white space, is never cut, and a replacement is escaped:
-/// they stay JSON where the match stood in a string.
+/// is written as a JSON escape. In a tool call's arguments an escape itself counts as white space, is never cut, and a
+/// replacement is escaped: they stay JSON where the match stood in a string.
 ///
 /// # Examples
 ///
@@ -69,9 +69,9 @@ impl Redaction {
 
     /// Takes out API keys, tokens and private keys.
     ///
-    /// OpenAI and Anthropic style (`sk-..`), Stripe (`sk_live_..`), AWS access key ids (`AKIA..`, `ASIA..`), GitHub (`ghp_..` and its
-    /// relatives, `github_pat_..`), GitLab (`glpat-..`), Slack (`xoxb-..` and its relatives), Google (`AIza..`), JSON web
-    /// tokens, private keys in PEM form, and what follows `Bearer`. A key is taken out as long as its characters go on,
+    /// OpenAI and Anthropic style (`sk-..`), Stripe (`sk_live_..`), AWS access key ids (`AKIA..`, `ASIA..`), GitHub (`ghp_..`
+    /// and its relatives, `github_pat_..`), GitLab (`glpat-..`), Slack (`xoxb-..` and its relatives), Google (`AIza..`), JSON
+    /// web tokens, private keys in PEM form, and what follows `Bearer`. A key is taken out as long as its characters go on,
     /// without a limit.
     pub fn secrets(self) -> Self {
         self.presets("secret", presets::secrets())

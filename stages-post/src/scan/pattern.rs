@@ -22,8 +22,8 @@ pub(crate) struct Pattern {
 pub(crate) struct Tail {
     /// What has to follow: a regular expression with a maximum length; nothing, where it is empty.
     pub(crate) need: &'static str,
-    /// What belongs to the match as well, as far as it goes; it may be without a limit. Where it is interrupted, as by a dot that
-    /// may or may not go on, that has to be shorter than head and need together, since that much is held back.
+    /// What belongs to the match as well, as far as it goes; it may be without a limit. Where it is interrupted, as by a dot
+    /// that may or may not go on, that has to be shorter than head and need together, since that much is held back.
     pub(crate) rest: &'static str,
 }
 

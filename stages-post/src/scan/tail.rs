@@ -7,7 +7,8 @@ use regex_automata::util::primitives::StateID;
 use crate::scan::automaton::begin;
 use crate::scan::patterns::Each;
 
-/// Of what has to follow, so many bytes are enough at the end of the text: an answer that was cut inside of a key has most of it.
+/// Of what has to follow, so many bytes are enough at the end of the text: an answer that was cut inside of a key has most of
+/// it.
 pub(super) const CUT: usize = 6;
 
 /// What follows one head, as far as it has come. Positions are bytes from the answer's start.

@@ -70,7 +70,8 @@ impl Folder {
     ///
     /// The index belongs to the folder: a document in it that is not in the folder is removed, wherever it came from. What
     /// has changed is told by a hash of the file's bytes; a file that looks untouched (its length, the time of its last
-    /// change, at least two seconds old, and on Unix which file it is) since this value or a clone of it read it is not read again.
+    /// change, at least two seconds old, and on Unix which file it is) since this value or a clone of it read it is not read
+    /// again.
     ///
     /// Only what is new or has changed is measured by the [`Limits`](crate::Limits), but for
     /// [`file_bytes`](crate::Limits::file_bytes): a file beyond that is not read, so nobody knows whether it has changed, and

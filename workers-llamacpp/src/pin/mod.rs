@@ -18,8 +18,8 @@
 //!   not come to its end.
 //! - **It is given up where it does not pay.** A server that shares its cache among all slots (`--kv-unified`, which it does by
 //!   itself where `--parallel` is not given) empties idle slots and keeps their tokens elsewhere, where it looks for them only
-//!   if it chooses the slot itself. A request that names a slot then evaluates all of its prompt again. It shows: sessions
-//!   come back to slots that nobody has used, with more behind the prompt that they had there, and find nothing. After more such
+//!   if it chooses the slot itself. A request that names a slot then evaluates all of its prompt again. It shows: sessions come
+//!   back to slots that nobody has used, with more behind the prompt that they had there, and find nothing. After more such
 //!   misses than there are slots, and one in eight returns beyond these, the server chooses for everybody; once in a while it
 //!   is tried again. A server that was started again causes one miss for each slot.
 //!

@@ -1,8 +1,8 @@
 //! The types of llama.cpp's own routes as they are sent: `/completion`, `/props`, `/slots`, `/tokenize`, `/detokenize`,
 //! `/apply-template` and `/health`.
 //!
-//! They keep the promise of [`workers_openai::wire`], whose [`Field`] they use: reading and writing again loses nothing. Unknown
-//! fields are kept in `extra`, which is also where parameters of the server's go that have no field here.
+//! They keep the promise of [`workers_openai::wire`], whose [`Field`] they use: reading and writing again loses nothing.
+//! Unknown fields are kept in `extra`, which is also where parameters of the server's go that have no field here.
 
 mod completion;
 mod props;

@@ -68,8 +68,8 @@ impl LlamaCppBuilder {
         self
     }
 
-    /// Uses an HTTP client of one's own; see [`ClientBuilder::http_client`]. An `X-Conversation-Id` among its default headers is
-    /// overruled by an empty one, which the server takes for none.
+    /// Uses an HTTP client of one's own; see [`ClientBuilder::http_client`]. An `X-Conversation-Id` among its default headers
+    /// is overruled by an empty one, which the server takes for none.
     pub fn http_client(mut self, client: reqwest::Client) -> Self {
         self.client = self.client.http_client(client);
         self.own_http_client = true;

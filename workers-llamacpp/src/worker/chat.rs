@@ -46,8 +46,8 @@ impl Stream for Leased {
     }
 }
 
-/// Tokens of the prompt that the slot had already. Before the usage had a field for them, they stood among the timings only, and
-/// before that nowhere.
+/// Tokens of the prompt that the slot had already. Before the usage had a field for them, they stood among the timings only,
+/// and before that nowhere.
 fn cached(finish: &Finish) -> Option<u64> {
     let timings = finish.vendor.as_ref().and_then(|vendor| vendor.get("timings"));
     let timed = timings.and_then(|timings| timings.get("cache_n")?.as_u64());

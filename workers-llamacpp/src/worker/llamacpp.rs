@@ -23,23 +23,23 @@ use crate::{LlamaEmbedder, LlamaTokens};
 /// The worker of a llama.cpp server. Cheap to clone; clones share connections, slots and what is known of sessions.
 ///
 /// It asks for streams only, also where the caller wants none: the server notices at once when nobody reads a stream any more,
-/// and finishes any other answer for nobody. While it evaluates a prompt it tells how far that is, batch by batch, and so notices
-/// it then too.
+/// and finishes any other answer for nobody. While it evaluates a prompt it tells how far that is, batch by batch, and so
+/// notices it then too.
 ///
 /// **Sessions.** The turns of a session go to the slot that keeps the tokens of those before, so that only what is new is
 /// evaluated; [`Usage::cached_tokens`](orchestrator_core::token::Usage) says how many were there. Requests without a session
 /// stay out of these slots as long as there are others. See [`LlamaCppBuilder::pin_sessions`].
 ///
-/// **Restarts.** Behind an error that a server makes that has ended, the next call asks it first what it is, for at most 1 s: it
-/// may have come back with other slots, another context or another model.
+/// **Restarts.** Behind an error that a server makes that has ended, the next call asks it first what it is, for at most 1 s:
+/// it may have come back with other slots, another context or another model.
 ///
 /// **Grammars.** [`ResponseFormat`](orchestrator_core::request::ResponseFormat) holds on both routes; a grammar in GBNF goes
 /// into the vendor's field `grammar`.
 ///
 /// **Continuing.** It goes on with an answer that was begun: by the ids of its tokens where they are known, exactly where it
-/// broke off; else by its text, whose last token may be another one then. Where the model's template has it think first, text that
-/// does not hold all of that is refused (`InvalidRequest`): it would become part of the thoughts. A `stop` text that begins in
-/// what there is already and ends in what is added is not found: the server looks at what it adds.
+/// broke off; else by its text, whose last token may be another one then. Where the model's template has it think first, text
+/// that does not hold all of that is refused (`InvalidRequest`): it would become part of the thoughts. A `stop` text that
+/// begins in what there is already and ends in what is added is not found: the server looks at what it adds.
 ///
 /// # Examples
 ///

@@ -16,8 +16,8 @@ impl Calls {
     /// Makes a piece of a call of what came; `None` where it says nothing.
     ///
     /// Id and name are handed on in a call's first piece only, however often a server repeats them. A piece without an index
-    /// opens another call if it has an id or a name, and else belongs to the last one: some servers send whole calls so. Its frame stays with
-    /// a piece that says what the frame does, no more and no less.
+    /// opens another call if it has an id or a name, and else belongs to the last one: some servers send whole calls so. Its
+    /// frame stays with a piece that says what the frame does, no more and no less.
     pub(super) fn piece(&mut self, came: &chunk::ToolCallDelta<'_>, frame: Option<&Bytes>) -> Option<ToolCallDelta> {
         let id = came.id().filter(|id| !id.is_empty());
         let name = came.name().filter(|name| !name.is_empty());

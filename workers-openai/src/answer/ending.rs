@@ -9,7 +9,7 @@ use super::reason::{Meaning, meaning};
 use crate::chunk;
 
 /// Fields of a chunk, its choice and its usage that have a place of their own, or say nothing.
-const OF_CHUNK: &[&str] = &["choices", "created", "id", "model", "object", "system_fingerprint", "usage"];
+const OF_CHUNK: &[&str] = &["created", "id", "model", "object", "system_fingerprint"];
 const OF_CHOICE: &[&str] = &["delta", "finish_reason", "index", "prompt_token_ids", "text", "token_ids"];
 const OF_USAGE: &[&str] = &["completion_tokens", "prompt_tokens", "prompt_tokens_details", "total_tokens"];
 
@@ -70,13 +70,15 @@ impl Ending {
 /// Takes what has no place of its own: of the chunk and its choice as they are called there, of the usage below `usage`. The
 /// probabilities of text belong to its own event, but for the text that comes with the reason.
 fn take_vendor(vendor: &mut Map<String, Value>, frame: Option<&Bytes>, has_reason: bool) {
-    let Some(chunk) = frame.and_then(|frame| Fields::of(frame)) else { return };
-    vendor.extend(chunk.unknown(OF_CHUNK));
-    if let Some(choice) = chunk.get("choices").and_then(first).and_then(|choice| Fields::of(choice.get().as_bytes())) {
-        vendor.extend(choice.unknown(OF_CHOICE).filter(|(name, _)| has_reason || name != "logprobs"));
+    let text = frame.and_then(|frame| str::from_utf8(frame).ok());
+    let Some(mut chunk) = text.and_then(|text| Fields::beyond(OF_CHUNK, text)) else { return };
+    let (choices, usage) = (chunk.take("choices"), chunk.take("usage"));
+    vendor.extend(chunk.read());
+    if let Some(choice) = choices.and_then(first).and_then(|choice| Fields::beyond(OF_CHOICE, choice.get())) {
+        vendor.extend(choice.read().filter(|(name, _)| has_reason || name != "logprobs"));
     }
-    if let Some(usage) = chunk.get("usage").and_then(|usage| Fields::of(usage.get().as_bytes())) {
-        let beyond: Map<_, _> = usage.unknown(OF_USAGE).collect();
+    if let Some(usage) = usage.and_then(|usage| Fields::beyond(OF_USAGE, usage.get())) {
+        let beyond: Map<_, _> = usage.read().collect();
         vendor.extend((!beyond.is_empty()).then(|| ("usage".to_owned(), beyond.into())));
     }
 }

@@ -1,57 +1,85 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-/// The fields of an object, whose values are not read until they are asked for: most of a frame is known already.
+/// The fields of an object beyond those that are known already, which are most; their values are not read until they are asked
+/// for.
 #[derive(Debug, Default)]
-pub(super) struct Fields<'a>(SmallVec<[(Name<'a>, &'a RawValue); 12]>);
+pub(super) struct Fields<'a>(SmallVec<[(Cow<'a, str>, &'a RawValue); 4]>);
 
 impl<'a> Fields<'a> {
-    /// Reads an object; `None` where it is something else.
-    pub(super) fn of(object: &'a [u8]) -> Option<Self> {
-        serde_json::from_slice(object).ok()
+    /// Reads an object, but for what these names have; `None` where it is something else.
+    pub(super) fn beyond(known: &'static [&'static str], object: &'a str) -> Option<Self> {
+        let mut json = serde_json::Deserializer::from_str(object);
+        json.deserialize_map(FieldsVisitor(known)).ok()
     }
 
-    /// Returns a field's value as it is written. Of several with the name the last one holds.
-    pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {
-        self.0.iter().rfind(|(field, _)| field.0 == name).map(|(_, value)| *value)
+    /// Takes a field's value out, as it is written. Of several with the name the last one holds.
+    pub(super) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        let mut last = None;
+        self.0.retain(|(field, value)| {
+            let is_it = field == name;
+            last = if is_it { Some(*value) } else { last };
+            !is_it
+        });
+        last
     }
 
-    /// Reads the fields that have other names than these, and are not `null`.
-    pub(super) fn unknown(&self, known: &'static [&'static str]) -> impl Iterator<Item = (String, Value)> {
-        let unknown = self.0.iter().filter(|(name, value)| !known.contains(&&*name.0) && value.get() != "null");
-        unknown.filter_map(|(name, value)| Some((name.0.to_string(), serde_json::from_str(value.get()).ok()?)))
+    /// Reads the fields that are not `null`.
+    pub(super) fn read(self) -> impl Iterator<Item = (String, Value)> {
+        let told = self.0.into_iter().filter(|(_, value)| value.get() != "null");
+        told.filter_map(|(name, value)| Some((name.into_owned(), serde_json::from_str(value.get()).ok()?)))
     }
 }
 
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(FieldsVisitor).map(Self)
-    }
-}
-
-struct FieldsVisitor;
+struct FieldsVisitor(&'static [&'static str]);
 
 impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = SmallVec<[(Name<'de>, &'de RawValue); 12]>;
+    type Value = Fields<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = SmallVec::new();
-        while let Some(field) = map.next_entry()? {
-            fields.push(field);
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+        let mut fields = Fields::default();
+        while let Some(name) = map.next_key_seed(Beyond(self.0))? {
+            match name {
+                Some(name) => fields.0.push((name, map.next_value()?)),
+                None => drop(map.next_value::<IgnoredAny>()?),
+            }
         }
         Ok(fields)
     }
 }
 
-/// A name, borrowed where it has no escapes.
-#[derive(Debug, serde::Deserialize)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+/// A name, borrowed where it has no escapes; `None` where it is one of these.
+struct Beyond(&'static [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for Beyond {
+    type Value = Option<Cow<'de, str>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Beyond {
+    type Value = Option<Cow<'de, str>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok((!self.0.contains(&name)).then_some(Cow::Borrowed(name)))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok((!self.0.contains(&name)).then(|| Cow::Owned(name.to_owned())))
+    }
+}

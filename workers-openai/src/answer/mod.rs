@@ -6,6 +6,7 @@
 mod calls;
 mod ending;
 mod fields;
+mod likely;
 mod pieces;
 mod reading;
 mod reason;

@@ -7,6 +7,7 @@ use orchestrator_core::token::{TextDelta, TokenEvent};
 
 use super::calls::Calls;
 use super::ending::Ending;
+use super::likely::tells_logprobs;
 use super::template::Template;
 use crate::chunk::{Choice, Chunk, mended};
 
@@ -61,11 +62,14 @@ impl Pieces {
         let Some(choice) = choice else { return Ok(None) };
         if choice.reasoning().is_empty() && choice.tool_calls().is_empty() {
             let raw = reason.is_none().then_some(frame);
-            let only_text = choice.token_ids().is_empty() && chunk.usage().is_none() && chunk.choices().len() == 1;
-            if raw.is_some() && only_text {
+            let says_more = !choice.token_ids().is_empty() || choice.has_logprobs() || chunk.usage().is_some();
+            if raw.is_some() && !says_more && chunk.choices().len() == 1 {
                 self.template.learn(frame, choice);
             }
-            return Ok(self.text(choice.content(), choice.token_ids(), raw).map(TokenEvent::Text));
+            let text = self.text(choice.content(), choice.token_ids(), raw);
+            let of_part = || raw.filter(|frame| choice.has_logprobs() && tells_logprobs(frame));
+            let text = text.or_else(|| of_part().map(|frame| TextDelta::default().with_raw(frame.clone())));
+            return Ok(text.map(TokenEvent::Text));
         }
         let parts = [choice.reasoning(), choice.content()].iter().filter(|text| !text.is_empty()).count();
         let says_one_thing = parts + choice.tool_calls().len() == 1 && chunk.choices().len() == 1;

@@ -28,6 +28,7 @@ const LAST_CHUNK: Duration = Duration::from_millis(10);
 /// |---|---|
 /// | text | text, with its token ids where they are told, and with the frame where that says nothing else |
 /// | token ids without text, of a character that is not complete | nothing; they come with the next text |
+/// | how likely such a token was | an empty text with the frame, which is the only place where that stands |
 /// | `reasoning_content` or `reasoning` | reasoning |
 /// | pieces of tool calls | the same; id and name in the first piece only |
 /// | a choice other than the first | nothing |
@@ -36,8 +37,8 @@ const LAST_CHUNK: Duration = Duration::from_millis(10);
 /// | what cannot be read | `Protocol` |
 ///
 /// A finish reason that is not known is `Stop`, and stands as `finish_reason` among the vendor's fields; one that says that the
-/// server gave up is `Transient`. Empty deltas make no event, but are a [`Pulse`] of the stream; comments are none. A usage that
-/// the server never sent is all zeros.
+/// server gave up is `Transient`. Other empty deltas make no event, but are a [`Pulse`] of the stream; comments are none. A
+/// usage that the server never sent is all zeros.
 ///
 /// The answer is whole if the server gave a finish reason, or said `[DONE]`; without either it was cut
 /// ([`StreamCut`](orchestrator_core::error::WorkerErrorKind::StreamCut)). The terminal event comes with `[DONE]` or the end of

@@ -1,8 +1,8 @@
 //! What is asked on `/v1/chat/completions`.
 //!
 //! [`request`] turns an [`InferenceRequest`](orchestrator_core::worker::InferenceRequest) into what is sent, in the
-//! [`Dialect`] of a server; a worker may add fields of its own to it. It is sent with [`Client::stream`](crate::client::Client::stream), and its
-//! answer read by [`answer::tokens`](crate::answer::tokens).
+//! [`Dialect`] of a server; a worker may add fields of its own to it. It is sent with
+//! [`Client::stream`](crate::client::Client::stream), and its answer read by [`answer::tokens`](crate::answer::tokens).
 
 mod dialect;
 mod message;

@@ -10,7 +10,8 @@ use crate::wire::{ChatRequest, Extra, Field, Float, ResponseFormat, Stop, Stream
 ///
 /// `model` is asked for where the request names none. Passages are not sent: they stand in the messages already. Fields of
 /// [`Sampling::vendor`] are sent as they are, beside the others; one that has a type in core and is set there is not
-/// overwritten, except for `tools`, where the vendor's form may say more of the same tools; and `stream`, `stream_options` and `messages` cannot be set.
+/// overwritten, except for `tools`, where the vendor's form may say more of the same tools; and `stream`, `stream_options` and
+/// `messages` cannot be set.
 ///
 /// # Errors
 ///

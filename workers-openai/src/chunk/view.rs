@@ -34,7 +34,11 @@ impl<'a> Chunk<'a> {
     ///
     /// When it is no JSON object, or what is needed of it has a type that makes no sense.
     pub(crate) fn parse(data: &'a [u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(data)
+        match str::from_utf8(data) {
+            // Looked at once as a whole, no text in it is looked at again.
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(data),
+        }
     }
 
     pub(crate) fn choices(&self) -> &[Choice<'a>] {
@@ -98,6 +102,7 @@ pub(crate) struct Choice<'a> {
     finish_reason: Text<'a>,
     #[serde(deserialize_with = "or_default")]
     token_ids: Vec<u32>,
+    logprobs: Option<IgnoredAny>,
 }
 
 impl<'a> Choice<'a> {
@@ -131,6 +136,11 @@ impl<'a> Choice<'a> {
     /// Returns the ids of the new tokens, which vLLM sends when a request says `return_token_ids`.
     pub(crate) fn token_ids(&self) -> &[u32] {
         &self.token_ids
+    }
+
+    /// Returns whether it says how likely its tokens were, though maybe of none.
+    pub(crate) const fn has_logprobs(&self) -> bool {
+        self.logprobs.is_some()
     }
 }
 

@@ -170,8 +170,8 @@ fn value(secret: &SecretString) -> Option<HeaderValue> {
 
 /// Without TLS, connections of our own; with it, those of an HTTP client.
 ///
-/// No redirect is followed: it would turn a `POST` into a `GET`, and carry keys elsewhere. Whether a request may be sent again is
-/// the stage's to say.
+/// No redirect is followed: it would turn a `POST` into a `GET`, and carry keys elsewhere. Whether a request may be sent again
+/// is the stage's to say.
 fn way(endpoint: &Endpoint, connect: Duration) -> Result<Way, InvalidInput> {
     if let Some((host, port)) = endpoint.address() {
         return Ok(Way::Lines(Lines::new(host, port, connect, IDLE_PLAIN)));

@@ -51,7 +51,12 @@ impl Endpoint {
 
     /// Returns the path of a route and its query, as [`route`](Self::route) has them.
     pub(super) fn target(&self, route: &str) -> String {
-        if self.base.query().is_some() || route.contains('?') || !route.starts_with('/') {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
+        if self.base.query().is_some()
+            || !route.starts_with('/')
+            || !route.bytes().all(is_plain)
+            || route.contains("/.")
+        {
             let url = self.route(route);
             return url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
         }
@@ -111,6 +116,8 @@ mod tests {
             ("https://h/a/?api-version=2", "/models", "https://h/a/models?api-version=2"),
             ("https://h/a?api-version=2", "/models?limit=1", "https://h/a/models?api-version=2&limit=1"),
             ("https://h?", "/models", "https://h/models"),
+            ("https://h", "/a b/ä", "https://h/a%20b/%C3%A4"),
+            ("https://h/a", "/b/../c", "https://h/a/c"),
         ];
         for (base, route, url) in routes {
             let endpoint = Endpoint::parse(base).expect("a URL");

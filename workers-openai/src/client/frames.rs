@@ -4,11 +4,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
-use http_body::Body as _;
 use orchestrator_core::error::{WorkerError, WorkerErrorKind as Kind};
 
+use super::response::Body;
 use super::secrets::Secrets;
-use super::transport::{self, Begun};
 use crate::error;
 use crate::sse::SseDecoder;
 
@@ -32,7 +31,7 @@ use crate::sse::SseDecoder;
 /// That the answer ends is no error here: whether it was whole, the worker knows.
 pub struct Frames {
     /// `None` after the end, or an error.
-    body: Option<reqwest::Body>,
+    body: Option<Body>,
     events: SseDecoder,
     secrets: Secrets,
     /// Whether the last event was named `error`.
@@ -45,14 +44,14 @@ pub struct Frames {
 const BEHIND: usize = 64 * 1024;
 
 impl Frames {
-    pub(super) fn new(body: reqwest::Body, secrets: Secrets) -> Self {
+    pub(super) fn new(body: Body, secrets: Secrets) -> Self {
         Self { body: Some(body), events: SseDecoder::new(), secrets, is_named_error: false, behind: 0 }
     }
 
     /// Frames of a body that has come already.
     #[cfg(test)]
     pub(crate) fn of_body(body: impl Into<reqwest::Body>) -> Self {
-        Self::new(body.into(), Secrets::default())
+        Self::new(Body::Client(body.into()), Secrets::default())
     }
 
     /// Returns what a frame means that is an error instead of a piece of the answer; `None` where it is none.
@@ -91,8 +90,8 @@ impl Frames {
     /// worth a moment, and no more: the answer is there already. Of a body that goes on and on 64 KiB are passed over.
     pub fn finish(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(body) = &mut self.body {
-            let more = ready!(Pin::new(body).poll_frame(cx)).and_then(Result::ok);
-            self.behind += more.as_ref().and_then(|frame| frame.data_ref()).map_or(0, Bytes::len);
+            let more = ready!(body.poll_data(cx)).and_then(Result::ok);
+            self.behind += more.as_ref().map_or(0, Bytes::len);
             if more.is_none() || self.behind > BEHIND {
                 self.body = None;
             }
@@ -120,12 +119,11 @@ impl Stream for Frames {
                 None => {}
             }
             let Some(body) = &mut this.body else { return Poll::Ready(None) };
-            match ready!(Pin::new(body).poll_frame(cx)) {
-                // What is no data are trailers, which say nothing that we need.
-                Some(Ok(frame)) => this.events.push(frame.into_data().unwrap_or_default()),
+            match ready!(body.poll_data(cx)) {
+                Some(Ok(data)) => this.events.push(data),
                 Some(Err(error)) => {
                     this.body = None;
-                    return Poll::Ready(Some(Err(transport::failed(error, Begun::Yes, None))));
+                    return Poll::Ready(Some(Err(error)));
                 }
                 None => {
                     this.body = None;

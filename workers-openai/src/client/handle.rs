@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, SERVER};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use orchestrator_core::error::{Phase, WorkerError, WorkerErrorKind as Kind};
-use reqwest::Response;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -17,6 +16,7 @@ use super::frames::Frames;
 use super::line::Lines;
 use super::outgoing::Outgoing;
 use super::read;
+use super::response::{self, Body};
 use super::secrets::Secrets;
 use super::transport::{self, Begun};
 use crate::error;
@@ -116,8 +116,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Those of the server as [`classify`](error::classify) tells them; `Transient` where it cannot be reached; `Timeout`; `Protocol` where
-    /// what comes is not HTTP, not such JSON, or longer than 64 MiB.
+    /// Those of the server as [`classify`](error::classify) tells them; `Transient` where it cannot be reached; `Timeout`;
+    /// `Protocol` where what comes is not HTTP, not such JSON, or longer than 64 MiB.
     pub async fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, WorkerError> {
         let page = self.get(path).await?;
         self.parse(&page.body)
@@ -175,8 +175,7 @@ impl Client {
         if !is_stream(response.headers()) {
             return Err(Box::pin(refused(response, &secrets)).await);
         }
-        let body = http::Response::from(response).into_body();
-        Ok(Frames::new(body, secrets))
+        Ok(Frames::new(response.into_body(), secrets))
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Page, WorkerError> {
@@ -191,27 +190,25 @@ impl Client {
         let limit = self.0.limits.exchange;
         let exchange = async {
             let response = self.send(request, &self.0.secrets).await?;
-            let headers = response.headers().clone();
-            match read::answer(response).await? {
-                Ok(body) => Ok(Page { headers, body }),
-                Err(error) => Err(transport::failed(error, Begun::Yes, None)),
-            }
+            let (head, body) = response.into_parts();
+            Ok(Page { headers: head.headers, body: read::answer(body).await? })
         };
         let out_of_time = |_| Err(WorkerError::timeout(Phase::Total, limit));
         tokio::time::timeout(limit, exchange).await.unwrap_or_else(out_of_time)
     }
 
     /// Waits for the head of the response; only one of success comes back.
-    async fn send(&self, request: Outgoing<'_>, secrets: &Secrets) -> Result<Response, WorkerError> {
+    async fn send(&self, request: Outgoing<'_>, secrets: &Secrets) -> Result<Response<Body>, WorkerError> {
         let Inner { way, endpoint, limits, .. } = &*self.0;
         let response = match way {
             Way::Lines(lines) => {
                 let response = lines.send(request.over_line(endpoint)?).await.map_err(transport::unanswered)?;
-                response.map(reqwest::Body::wrap).into()
+                response.map(Body::Line)
             }
             Way::Client(client) => {
                 let sending = Box::pin(request.through(client, endpoint).send());
-                sending.await.map_err(|error| transport::failed(error, Begun::No, limits.connect))?
+                let response = sending.await.map_err(|error| transport::failed(error, Begun::No, limits.connect))?;
+                response::of_client(response)
             }
         };
         if response.status().is_success() {
@@ -241,14 +238,14 @@ impl Client {
     }
 }
 
-async fn refused(response: Response, secrets: &Secrets) -> WorkerError {
-    let (status, headers) = (response.status(), response.headers().clone());
-    let (mut body, is_whole) = read::refusal(response).await;
+async fn refused(response: Response<Body>, secrets: &Secrets) -> WorkerError {
+    let (head, body) = response.into_parts();
+    let (mut body, is_whole) = read::refusal(body).await;
     if !is_whole {
         body.truncate(secrets.before_a_begun_one(&body));
     }
     // Where it lies may hold a key as well.
-    secrets.take_out_of(error::of_response(status, &headers, &body, &|text| secrets.clean(text).into_owned()))
+    secrets.take_out_of(error::of_response(head.status, &head.headers, &body, &|text| secrets.clean(text).into_owned()))
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");

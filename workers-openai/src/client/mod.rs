@@ -12,6 +12,7 @@ mod line;
 mod metrics;
 mod outgoing;
 mod read;
+mod response;
 mod secrets;
 mod transport;
 

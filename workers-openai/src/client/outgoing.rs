@@ -1,10 +1,10 @@
-use bytes::Bytes;
-use http::header::{ACCEPT, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
-use http_body_util::Full;
+use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, USER_AGENT};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method};
 use orchestrator_core::error::{WorkerError, WorkerErrorKind as Kind};
 
 use super::endpoint::Endpoint;
+use super::line::Sent;
 
 /// What the client calls itself.
 pub(super) const AGENT: &str = concat!("prompt-orchestrator/", env!("CARGO_PKG_VERSION"));
@@ -46,18 +46,32 @@ impl Outgoing<'_> {
     /// # Errors
     ///
     /// `InvalidRequest` where the route is no path.
-    pub(super) fn over_line(self, endpoint: &Endpoint) -> Result<Request<Full<Bytes>>, WorkerError> {
-        let invalid = || WorkerError::new(Kind::InvalidRequest, "the request cannot be sent");
-        let target = Uri::try_from(endpoint.target(self.path)).map_err(|_| invalid())?;
-        let host = HeaderValue::try_from(endpoint.authority()).map_err(|_| invalid())?;
-        let mut request = Request::new(Full::from(self.body));
-        *request.method_mut() = self.method;
-        *request.uri_mut() = target;
-        *request.headers_mut() = self.headers;
-        let headers = request.headers_mut();
-        headers.insert(HOST, host);
-        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
-        Ok(request)
+    pub(super) fn over_line(mut self, endpoint: &Endpoint) -> Result<Sent, WorkerError> {
+        let target = PathAndQuery::try_from(endpoint.target(self.path));
+        let target = target.map_err(|_| WorkerError::new(Kind::InvalidRequest, "the request cannot be sent"))?;
+        // Where it goes and how long it is, is not the caller's to say.
+        for name in [HOST, CONTENT_LENGTH, TRANSFER_ENCODING] {
+            self.headers.remove(name);
+        }
+        self.headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        self.headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
+        let mut wire = Vec::with_capacity(1024 + self.body.len());
+        put(&mut wire, &[self.method.as_str().as_bytes(), b" ", target.as_str().as_bytes(), b" HTTP/1.1"]);
+        put(&mut wire, &[b"host: ", endpoint.authority().as_bytes()]);
+        for (name, value) in &self.headers {
+            put(&mut wire, &[name.as_str().as_bytes(), b": ", value.as_bytes()]);
+        }
+        if self.method != Method::GET {
+            put(&mut wire, &[b"content-length: ", self.body.len().to_string().as_bytes()]);
+        }
+        put(&mut wire, &[]);
+        wire.extend_from_slice(&self.body);
+        let closes = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"close");
+        Ok(Sent { wire: wire.into(), keeps: !self.headers.get_all(CONNECTION).iter().any(closes) })
     }
+}
+
+/// Writes a line of the head.
+fn put(wire: &mut Vec<u8>, parts: &[&[u8]]) {
+    parts.iter().chain(&[&b"\r\n"[..]]).for_each(|part| wire.extend_from_slice(part));
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use orchestrator_core::error::{WorkerError, WorkerErrorKind as Kind};
-use reqwest::Response;
+
+use super::response::Body;
 
 /// How much of a refusal is read. It is a sentence or two, or the page of a proxy.
 const REFUSAL: usize = 64 * 1024;
@@ -16,27 +17,24 @@ const REFUSAL_TIME: Duration = Duration::from_secs(2);
 const ANSWER: usize = 64 * 1024 * 1024;
 
 /// Reads an answer that comes as a whole.
-pub(super) async fn answer(mut response: Response) -> Result<Result<Bytes, reqwest::Error>, WorkerError> {
+pub(super) async fn answer(mut response: Body) -> Result<Bytes, WorkerError> {
     let mut body = BytesMut::new();
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > ANSWER => {
-                return Err(WorkerError::new(Kind::Protocol, format!("the answer is longer than {ANSWER} bytes")));
-            }
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Ok(None) => return Ok(Ok(body.freeze())),
-            Err(error) => return Ok(Err(error)),
+    while let Some(chunk) = response.data().await.transpose()? {
+        if body.len() + chunk.len() > ANSWER {
+            return Err(WorkerError::new(Kind::Protocol, format!("the answer is longer than {ANSWER} bytes")));
         }
+        body.extend_from_slice(&chunk);
     }
+    Ok(body.freeze())
 }
 
 /// Reads a refusal, as far as it comes in time and within its limit; tells whether that is all of it.
-pub(super) async fn refusal(mut response: Response) -> (BytesMut, bool) {
+pub(super) async fn refusal(mut response: Body) -> (BytesMut, bool) {
     let mut body = BytesMut::new();
     let read = async {
         loop {
-            let Ok(chunk) = response.chunk().await else { return false };
-            let Some(chunk) = chunk else { return true };
+            let Some(chunk) = response.data().await else { return true };
+            let Ok(chunk) = chunk else { return false };
             let room = REFUSAL - body.len();
             body.extend_from_slice(&chunk[..room.min(chunk.len())]);
             if body.len() == REFUSAL {

@@ -23,7 +23,7 @@ pub(super) fn failed(error: reqwest::Error, begun: Begun, connect: Option<Durati
     let (kind, what) = if speaks_otherwise(&error) {
         (Kind::Protocol, NO_HTTP)
     } else if begun == Begun::Yes {
-        (Kind::StreamCut, "the connection broke in the middle of the answer")
+        (Kind::StreamCut, CUT)
     } else if error.is_connect() {
         (Kind::Transient, UNREACHABLE)
     } else if error.is_builder() {
@@ -47,6 +47,13 @@ pub(super) fn unanswered(error: LineError) -> WorkerError {
     }
 }
 
+/// Classifies why the body of a response over one of our own connections has no end.
+pub(super) fn cut(error: io::Error) -> WorkerError {
+    let (kind, what) = if speaks_otherwise(&error) { (Kind::Protocol, NO_HTTP) } else { (Kind::StreamCut, CUT) };
+    WorkerError::new(kind, what).with_source(error)
+}
+
+const CUT: &str = "the connection broke in the middle of the answer";
 const NO_HTTP: &str = "the server does not speak HTTP as it should";
 const UNREACHABLE: &str = "the server cannot be reached";
 const BROKEN: &str = "the connection broke before an answer came";

@@ -14,7 +14,8 @@ use crate::wire::{CompletionRequest, Prompt};
 /// # Errors
 ///
 /// `InvalidRequest` where there are tools, which a text without a chat cannot call, or a raw prompt holds pictures or calls;
-/// where the vendor's fields ask for more than one answer; and where a parameter is [out of its range](orchestrator_core::request::Sampling::validate).
+/// where the vendor's fields ask for more than one answer; and where a parameter is [out of its
+/// range](orchestrator_core::request::Sampling::validate).
 pub fn request(
     request: &InferenceRequest,
     prompt: Prompt,

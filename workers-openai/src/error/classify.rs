@@ -54,8 +54,8 @@ type Clean<'a> = &'a dyn Fn(&str) -> String;
 
 /// Says what an event of a stream means that is an error instead of a piece of the answer; `None` where it is no error.
 ///
-/// It is one where it has an `error`, or neither choices nor a usage, but a `detail`, a `message`, or `error` as its `object` or
-/// `type`. One that neither repeats a status nor has a name that is known is `Transient`: the server took the request, and
+/// It is one where it has an `error`, or neither choices nor a usage, but a `detail`, a `message`, or `error` as its `object`
+/// or `type`. One that neither repeats a status nor has a name that is known is `Transient`: the server took the request, and
 /// failed while it answered.
 #[must_use]
 pub fn classify_frame(frame: &[u8]) -> Option<WorkerError> {

@@ -106,8 +106,8 @@ impl ModelWorker for OpenAi {
         self.0.slots.clone().or_else(|| Slots::known(self.0.client.server()))
     }
 
-    /// Asks for the models, or what the preset asks for. A server that does not know that route, or keeps it from this key, says
-    /// nothing by it; one that has had enough requests is there.
+    /// Asks for the models, or what the preset asks for. A server that does not know that route, or keeps it from this key,
+    /// says nothing by it; one that has had enough requests is there.
     async fn health(&self) -> Health {
         let client = &self.0.client;
         let health = match tokio::time::timeout(HEALTH, client.get_text(&client.route(self.0.health))).await {

@@ -66,7 +66,8 @@ pub(super) enum Verdict {
 /// Decides which calls go through: no clock, no lock, no worker.
 ///
 /// Whatever changes the state for other reasons than a pause that a server asked for begins a new epoch, and calls of earlier
-/// ones are not counted any more. So the probe is alone in its epoch: its first event closes the circuit, on trial until it ends.
+/// ones are not counted any more. So the probe is alone in its epoch: its first event closes the circuit, on trial until it
+/// ends.
 #[derive(Debug)]
 pub(super) struct Circuit {
     config: BreakerConfig,

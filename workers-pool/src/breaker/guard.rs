@@ -18,8 +18,8 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// Those of the call; [`Overloaded`](orchestrator_core::error::WorkerErrorKind::Overloaded), with the time until the next one
-    /// may be made, where this one was not.
+    /// Those of the call; [`Overloaded`](orchestrator_core::error::WorkerErrorKind::Overloaded), with the time until the next
+    /// one may be made, where this one was not.
     pub(crate) async fn run<T>(&self, call: impl Future<Output = Result<T, WorkerError>>) -> Result<T, WorkerError> {
         let admitted = self.0.admit(None)?;
         let answer = call.await;

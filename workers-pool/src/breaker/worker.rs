@@ -18,27 +18,28 @@ use super::gate::Gate;
 /// Leaves a worker alone while it fails: a circuit breaker around one [`ModelWorker`].
 ///
 /// It opens when too many calls failed or were slow, as its [`BreakerConfig`] says, and refuses calls then, with
-/// [`Overloaded`](WorkerErrorKind::Overloaded) and the time to the next probe as `retry_after`; the worker is not called. After a
-/// pause one call goes through: the probe. With its first event the breaker closes; if it fails, then or later, or is slow, the
-/// breaker opens again, for twice as long. Only when its stream has come to its end the pauses begin anew.
+/// [`Overloaded`](WorkerErrorKind::Overloaded) and the time to the next probe as `retry_after`; the worker is not called. After
+/// a pause one call goes through: the probe. With its first event the breaker closes; if it fails, then or later, or is slow,
+/// the breaker opens again, for twice as long. Only when its stream has come to its end the pauses begin anew.
 ///
-/// - **What counts** is how the *stream* goes: a stream that fails in the middle is a failure. What the caller did wrong does not
-///   count. A stream that is dropped behind its first event says nothing. Before it, the call counts as slow if it took so long,
-///   and as failed if the request's deadline passed meanwhile, and a second at least; else it says nothing, and if it was the
-///   probe the next call is the probe at once.
-/// - **A server that says when to come back** (rate limited, with `retry_after`) did nothing wrong: the worker rests until then, and
-///   goes on as if nothing had been. If it opens meanwhile, the probe comes no sooner. Without `retry_after`, or with less than
-///   100 ms, it is a failure.
-/// - **Slots** of the worker are offered as long as it is closed. While it is open there are none, from the instant of the probe on
-///   there is one. So pipelines wait, or refuse as [`Unavailable`](orchestrator_core::error::RefuseReason::Unavailable). Only a
-///   request that has its slot already when the breaker opens is refused here.
-/// - **Where it shows**: each change of state is an event of `tracing`, and the span of a call that was not simply let through has
-///   the state in its field `breaker`.
-/// - **A second attempt** of a request, whose slot went with the first one, waits for one of the worker's; is refused at once if
-///   the breaker is open by then, or behind its wait if it opens meanwhile.
+/// - **What counts** is how the *stream* goes: a stream that fails in the middle is a failure. What the caller did wrong does
+///   not count. A stream that is dropped behind its first event says nothing. Before it, the call counts as slow if it took so
+///   long, and as failed if the request's deadline passed meanwhile, and a second at least; else it says nothing, and if it was
+///   the probe the next call is the probe at once.
+/// - **A server that says when to come back** (rate limited, with `retry_after`) did nothing wrong: the worker rests until
+///   then, and goes on as if nothing had been. If it opens meanwhile, the probe comes no sooner. Without `retry_after`, or with
+///   less than 100 ms, it is a failure.
+/// - **Slots** of the worker are offered as long as it is closed. While it is open there are none, from the instant of the
+///   probe on there is one. So pipelines wait, or refuse as
+///   [`Unavailable`](orchestrator_core::error::RefuseReason::Unavailable). Only a request that has its slot already when the
+///   breaker opens is refused here.
+/// - **Where it shows**: each change of state is an event of `tracing`, and the span of a call that was not simply let through
+///   has the state in its field `breaker`.
+/// - **A second attempt** of a request, whose slot went with the first one, waits for one of the worker's; is refused at once
+///   if the breaker is open by then, or behind its wait if it opens meanwhile.
 ///
-/// Inside of retries and pools, around [`Timed`](crate::Timed): what takes too long then counts as a failure. A breaker around a
-/// retry would see only what is left of the failures.
+/// Inside of retries and pools, around [`Timed`](crate::Timed): what takes too long then counts as a failure. A breaker around
+/// a retry would see only what is left of the failures.
 ///
 /// ```
 /// use orchestrator_core::testing::{MockWorker, Script};

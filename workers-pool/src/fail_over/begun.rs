@@ -7,8 +7,8 @@ use orchestrator_core::worker::{InferenceRequest, Prefix, WorkerInfo};
 
 use super::delivered::Delivered;
 
-/// Fields of vendors with which half an answer cannot be gone on with: by them it has a form, which the server would begin anew,
-/// or holds the prompt again.
+/// Fields of vendors with which half an answer cannot be gone on with: by them it has a form, which the server would begin
+/// anew, or holds the prompt again.
 const BARS: &[&str] = &[
     "echo",
     "functions",

@@ -13,8 +13,8 @@ use crate::retry::Budget;
 
 /// Goes on with an answer when its stream dies: the reader sees one answer, of which each token is there once.
 ///
-/// Stands outside of whatever chooses another worker for the next call: `FailOver` around `Retry` around `Pool`. Around one worker
-/// alone it asks that one again.
+/// Stands outside of whatever chooses another worker for the next call: `FailOver` around `Retry` around `Pool`. Around one
+/// worker alone it asks that one again.
 ///
 /// # What follows from a failure
 ///
@@ -27,34 +27,35 @@ use crate::retry::Budget;
 /// | anything, and it understands [`Reset`](orchestrator_core::token::TokenEvent::Reset) | `Reset`, and the answer from its beginning ([`resets`](Self::resets)) |
 /// | anything | the stream fails, with the error by which the answer broke off or did not begin anew; its message tells what was tried |
 ///
-/// Where going on fails, too, before it has begun, and nobody else can, a reader that understands `Reset` gets the answer from its
-/// beginning; for any other it is tried again. A worker that refuses to go on, as an invalid request, is not asked that again, but
-/// the other members of a pool are. Such a refusal is an attempt like others.
+/// Where going on fails, too, before it has begun, and nobody else can, a reader that understands `Reset` gets the answer from
+/// its beginning; for any other it is tried again. A worker that refuses to go on, as an invalid request, is not asked that
+/// again, but the other members of a pool are. Such a refusal is an attempt like others.
 ///
 /// An answer is never continued under a grammar, a schema or another given form, with tools in the request, or once a piece of
-/// a tool call or of reasoning was delivered. What is left of [`max_tokens`](orchestrator_core::request::Sampling) is what the next
-/// call may add; where nothing is left the answer ends there, with [`Length`](orchestrator_core::token::FinishReason::Length).
+/// a tool call or of reasoning was delivered. What is left of [`max_tokens`](orchestrator_core::request::Sampling) is what the
+/// next call may add; where nothing is left the answer ends there, with
+/// [`Length`](orchestrator_core::token::FinishReason::Length).
 ///
-/// Invalid requests, content filters and the time limit of the whole answer end it, and so does a context that is full behind the
-/// first token. So does a [`Retry`](crate::Retry) inside that has given up before the reader has anything. How soon and how often it
-/// is asked again is the [`Pace`]'s, over all attempts of the request, and the same budget keeps calls that go to nobody else from
-/// becoming a load as for a [`Retry`](crate::Retry). Before the next call the stream that died is dropped, and with it its
-/// connection and slot.
+/// Invalid requests, content filters and the time limit of the whole answer end it, and so does a context that is full behind
+/// the first token. So does a [`Retry`](crate::Retry) inside that has given up before the reader has anything. How soon and how
+/// often it is asked again is the [`Pace`]'s, over all attempts of the request, and the same budget keeps calls that go to
+/// nobody else from becoming a load as for a [`Retry`](crate::Retry). Before the next call the stream that died is dropped, and
+/// with it its connection and slot.
 ///
 /// # The seam
 ///
 /// By token ids the next call goes on exactly where the last one broke off, and bytes that a server held back are generated
 /// again. Ids are used where all deltas had them, and only for the model that began. Else the text is gone on with, whose last
-/// token may be another one then. The prefix names the model, so that a pool finds one that has it. Penalties and seeds start anew
-/// behind the seam; a stop text that lies across it ends the answer, though no server sees the whole of it.
+/// token may be another one then. The prefix names the model, so that a pool finds one that has it. Penalties and seeds start
+/// anew behind the seam; a stop text that lies across it ends the answer, though no server sees the whole of it.
 ///
 /// # Usage
 ///
-/// That of the answer as the reader has it. What was delivered before the seam is completion, and not part of the prompt, though
-/// the last server read it there. Where the ids are not known each delta counts as one token, here and against `max_tokens`;
-/// servers that put several into one may exceed it by as many. Where an answer ends at the seam its prompt is as it was
-/// [counted or estimated](InferenceRequest::estimated_prompt_tokens) before. Answers that were void are not counted: they stand
-/// among the [failed](orchestrator_core::token::Origin::failed) attempts.
+/// That of the answer as the reader has it. What was delivered before the seam is completion, and not part of the prompt,
+/// though the last server read it there. Where the ids are not known each delta counts as one token, here and against
+/// `max_tokens`; servers that put several into one may exceed it by as many. Where an answer ends at the seam its prompt is as
+/// it was [counted or estimated](InferenceRequest::estimated_prompt_tokens) before. Answers that were void are not counted:
+/// they stand among the [failed](orchestrator_core::token::Origin::failed) attempts.
 ///
 /// # Cancel safety
 ///
@@ -138,8 +139,8 @@ impl<W: ModelWorker> FailOver<W> {
         self
     }
 
-    /// Says whether all readers understand [`Reset`](orchestrator_core::token::TokenEvent::Reset): everything so far is void. The
-    /// reader of a single request says so by [its options](orchestrator_core::request::RequestOptions::resets).
+    /// Says whether all readers understand [`Reset`](orchestrator_core::token::TokenEvent::Reset): everything so far is void.
+    /// The reader of a single request says so by [its options](orchestrator_core::request::RequestOptions::resets).
     ///
     /// It comes with the first event of the new answer, so that the reader keeps what it has while there is none.
     #[must_use]

@@ -9,13 +9,14 @@ const BOUND: f64 = 1.25;
 
 /// The same member for the same session, where its conversation lies in the server's cache.
 ///
-/// Sessions have their homes by rendezvous hashing over the names of the members, in proportion to their weights: the same homes in
-/// every process, whatever the order in which members were added. A member more takes its share from the others, and nothing
-/// else moves. Where the home cannot take the request, it goes to the next in the session's own ranking, and the next
+/// Sessions have their homes by rendezvous hashing over the names of the members, in proportion to their weights: the same
+/// homes in every process, whatever the order in which members were added. A member more takes its share from the others, and
+/// nothing else moves. Where the home cannot take the request, it goes to the next in the session's own ranking, and the next
 /// request of the session comes home again.
 ///
-/// That is also so where the home has more in flight than its share by a [bound](Self::bound), as in "Consistent Hashing with Bounded
-/// Loads" (Mirrokni, Thorup, Zadimoghaddam, 2016). Requests without a session go where [another policy](Self::otherwise) says.
+/// That is also so where the home has more in flight than its share by a [bound](Self::bound), as in "Consistent Hashing with
+/// Bounded Loads" (Mirrokni, Thorup, Zadimoghaddam, 2016). Requests without a session go where [another
+/// policy](Self::otherwise) says.
 ///
 /// # Examples
 ///
@@ -101,8 +102,9 @@ fn hash(session: &str) -> u64 {
 
 /// The rank of a member for a session, at most zero.
 ///
-/// The logarithm of an even draw between 0 and 1, divided by the weight: the one of twice the weight is first twice as often, and
-/// a change of weights moves no more sessions than it must (Schindelhauer and Schomaker, "Weighted Distributed Hash Tables", 2005).
+/// The logarithm of an even draw between 0 and 1, divided by the weight: the one of twice the weight is first twice as often,
+/// and a change of weights moves no more sessions than it must (Schindelhauer and Schomaker, "Weighted Distributed Hash
+/// Tables", 2005).
 fn rank(session: u64, member: &Candidate<'_>) -> f64 {
     let hash = SipHasher13::new_with_keys(session, 0).hash(member.name.as_bytes());
     // The upper 53 bits are exact in a `f64`; the half keeps it off zero.

@@ -7,8 +7,9 @@ use super::{Ask, Candidate, Policy};
 /// A first token is expected in as long as it took when that was last measured, and up to twice that as the member's slots fill
 /// up. Where several cost the same, the fastest is chosen.
 ///
-/// **Who is tried**: a member whose first token has not been seen, or took too long, but so long ago that it is forgotten by now,
-/// gets one request while it is idle. Until it is known how that one fares, the others go on as if it did not meet the goal.
+/// **Who is tried**: a member whose first token has not been seen, or took too long, but so long ago that it is forgotten by
+/// now, gets one request while it is idle. Until it is known how that one fares, the others go on as if it did not meet the
+/// goal.
 ///
 /// # Examples
 ///

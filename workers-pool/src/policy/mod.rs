@@ -42,9 +42,9 @@ pub use weighted::Weighted;
 ///
 /// # What it may rely on
 ///
-/// - There are at least two candidates, and all of them can take the request: model, context length, tools and pictures fit, the
-///   breaker is closed, they are not being drained, and each has a free slot. (A member of which there is no choice is not asked
-///   about; nor is the one request that probes a member whose breaker was open, nor are texts that are to be embedded.)
+/// - There are at least two candidates, and all of them can take the request: model, context length, tools and pictures fit,
+///   the breaker is closed, they are not being drained, and each has a free slot. (A member of which there is no choice is not
+///   asked about; nor is the one request that probes a member whose breaker was open, nor are texts that are to be embedded.)
 /// - Candidates that have failed for this request already are not among them while there are others.
 /// - They stand in the order in which they were added to the pool.
 /// - Calls may come from several threads at once.

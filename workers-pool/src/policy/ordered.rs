@@ -4,7 +4,8 @@ use super::{Ask, Candidate, Policy};
 ///
 /// As only members with a free slot are candidates, requests spill over to the next when the first has none left, and come back
 /// with the first that is free again. Members stand in the order in which they were added to the pool, or as
-/// [`by_name`](Self::by_name) says. Where what a member costs is known, [`Cheapest`](super::Cheapest) keeps an eye on the time too.
+/// [`by_name`](Self::by_name) says. Where what a member costs is known, [`Cheapest`](super::Cheapest) keeps an eye on the time
+/// too.
 ///
 /// # Examples
 ///

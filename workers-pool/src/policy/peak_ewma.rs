@@ -12,9 +12,9 @@ const FASTEST: Duration = Duration::from_micros(1);
 /// The better of two members drawn at random: the one whose first tokens are expected sooner.
 ///
 /// A member's load is how long its first tokens take, times the calls that it would have in flight, divided by its weight. The
-/// mean follows a rise at once and a fall slowly, so that a member that becomes slow is left alone with its next first token; as it
-/// forgets while nobody calls, the member is looked at again. To take the better of two avoids that all callers run to the same
-/// one. This is what Finagle's `Balancers.p2cPeakEwma` does, with first tokens in place of whole answers.
+/// mean follows a rise at once and a fall slowly, so that a member that becomes slow is left alone with its next first token;
+/// as it forgets while nobody calls, the member is looked at again. To take the better of two avoids that all callers run to
+/// the same one. This is what Finagle's `Balancers.p2cPeakEwma` does, with first tokens in place of whole answers.
 ///
 /// A member that has not been measured is tried at once when it is idle, and then once in sixteen choices, lest one that only
 /// refuses be asked first by everybody.

@@ -8,8 +8,8 @@ const SPARE: usize = 64;
 
 /// In turns, as often as the weights say: smooth weighted round robin, as nginx does it.
 ///
-/// Turns of a heavy member are spread: with weights 5, 1 and 1 the order is `a a b a c a a`. It looks at nothing but weights; to
-/// let them count for what members have to do, use [`LeastOutstanding`](super::LeastOutstanding).
+/// Turns of a heavy member are spread: with weights 5, 1 and 1 the order is `a a b a c a a`. It looks at nothing but weights;
+/// to let them count for what members have to do, use [`LeastOutstanding`](super::LeastOutstanding).
 ///
 /// # Examples
 ///

@@ -48,8 +48,8 @@ impl PoolBuilder {
         self
     }
 
-    /// Sets how often members are asked [how they are](orchestrator_core::worker::ModelWorker::health), or that they are not; every
-    /// five seconds unless set.
+    /// Sets how often members are asked [how they are](orchestrator_core::worker::ModelWorker::health), or that they are not;
+    /// every five seconds unless set.
     pub fn health_every(mut self, every: impl Into<Option<Duration>>) -> Self {
         self.health_every = every.into();
         self
@@ -58,8 +58,8 @@ impl PoolBuilder {
     /// Sets how many calls may wait inside for a member that has no slot free; 64 unless set. One more fails at once, as
     /// [`Overloaded`](orchestrator_core::error::WorkerErrorKind::Overloaded).
     ///
-    /// Only where members are not alike, or behind a failure, a call waits there, and takes a place of its pipeline's stage from
-    /// others while it does. Servers with different models are better in pools of their own.
+    /// Only where members are not alike, or behind a failure, a call waits there, and takes a place of its pipeline's stage
+    /// from others while it does. Servers with different models are better in pools of their own.
     pub const fn waiting(mut self, most: usize) -> Self {
         self.waiting = most;
         self

@@ -44,6 +44,7 @@ impl Call {
         let model = request.model.clone().or_else(|| entry.model.clone());
         let (context, attempts) = (request.context.clone(), request.attempts.clone());
         let before = attempts.len();
+        context.asks_model(model.clone());
         presence.seat().called();
         let call =
             Self { fleet, presence, needs, model, context, attempts, before, started, begun: false, over: false };

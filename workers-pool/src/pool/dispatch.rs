@@ -49,8 +49,8 @@ impl<'a> Search<'a> {
         self.look(&fleet.roster()).map(|(_, bound)| bound)
     }
 
-    /// Stands in line at all members that could take the request, until one has room or they are others: as long as a first token
-    /// may take.
+    /// Stands in line at all members that could take the request, until one has room or they are others: as long as a first
+    /// token may take.
     pub(super) async fn wait(mut self, fleet: &Fleet) -> Result<Bound, WorkerError> {
         let _place = fleet.waiting.enter()?;
         match Timeouts::default().of(&self.request.context).first_token {
@@ -96,8 +96,8 @@ impl<'a> Search<'a> {
         Ok((members, bound))
     }
 
-    /// Chooses among the best of those that have room, and takes a slot there. What was taken before is free afterwards, if it is
-    /// not that.
+    /// Chooses among the best of those that have room, and takes a slot there. What was taken before is free afterwards, if it
+    /// is not that.
     fn choose(&mut self, roster: &Roster, members: &Left<'_>, now: Instant) -> Option<Bound> {
         let mut lease = self.lease.take();
         let standings = [Standing::Fresh, Standing::Failed, Standing::Silent];
@@ -171,8 +171,8 @@ fn room(entry: &Entry, lease: Option<&Slot>) -> usize {
     entry.seat.behind().free() + usize::from(lease.is_some_and(|slot| entry.seat.offered(slot)))
 }
 
-/// Takes a slot of a member: the one that is held, if it is one of it. One that is due for its probe gives it through its breaker,
-/// which lets one pass.
+/// Takes a slot of a member: the one that is held, if it is one of it. One that is due for its probe gives it through its
+/// breaker, which lets one pass.
 fn take(entry: &Arc<Entry>, lease: &mut Option<Slot>, due: bool, now: Instant) -> Option<Bound> {
     let seat = &entry.seat;
     let slot = match lease.take_if(|slot| seat.offered(slot)) {

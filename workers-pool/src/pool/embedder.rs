@@ -14,15 +14,16 @@ use crate::pool::roster::Entry;
 
 /// Embeds with the members of a [`Pool`](crate::Pool) that have an embedder; see [`Member::embedder`](crate::Member::embedder).
 ///
-/// Members take turns, whatever the pool's policy is; those that said that they take nothing come last, and those that are drained
-/// are left out. Where one fails for reasons that others need not have, the next one is asked, each member once. Members that come
-/// later and embed are asked, too; the name stays that of those that there were when it was made.
+/// Members take turns, whatever the pool's policy is; those that said that they take nothing come last, and those that are
+/// drained are left out. Where one fails for reasons that others need not have, the next one is asked, each member once.
+/// Members that come later and embed are asked, too; the name stays that of those that there were when it was made.
 ///
-/// Each embedder has a circuit breaker of its own, with the settings of its [member](crate::Member::breaker), and is waited for no
-/// longer than the member's first token would be: 120 s unless its [limits](crate::Member::timeouts) say otherwise. Its calls are
-/// not in the [statistics](crate::Pool::stats), which are those of answers.
+/// Each embedder has a circuit breaker of its own, with the settings of its [member](crate::Member::breaker), and is waited for
+/// no longer than the member's first token would be: 120 s unless its [limits](crate::Member::timeouts) say otherwise. Its
+/// calls are not in the [statistics](crate::Pool::stats), which are those of answers.
 ///
-/// The slots of a member are its embedder's business: those of a server that answers requests as well take them themselves, and wait.
+/// The slots of a member are its embedder's business: those of a server that answers requests as well take them themselves, and
+/// wait.
 ///
 /// # Errors
 ///

@@ -149,8 +149,8 @@ impl Fleet {
         }
     }
 
-    /// Whether a member that has not failed for this request has a slot free for it; or where who failed `last` is not asked again
-    /// itself, will have one.
+    /// Whether a member that has not failed for this request has a slot free for it; or where who failed `last` is not asked
+    /// again itself, will have one.
     pub(super) fn is_another_there(&self, needs: &Needs, failed: &[Attempt], last: Again, now: Instant) -> bool {
         let roster = self.roster();
         let has_room = |seen: &Seen<'_>| last == Again::No || seen.seat.behind().free() > 0;

@@ -24,32 +24,32 @@ use crate::pool::stats::PoolStats;
 ///
 /// A call looks at the members, in this order:
 ///
-/// 1. Those that **can** take it: they have the model, or [serve](Member::serves) its name; they don't say that they take no tools or
-///    no pictures where it has some; they [continue](WorkerInfo::continues) where its answer is begun, and have the model that
-///    began it; their context is long enough for prompt and answer as far as these are known, or, as that is an estimate, the
-///    longest that there is. A member that names no model and serves no names is taken for one that has them all.
+/// 1. Those that **can** take it: they have the model, or [serve](Member::serves) its name; they don't say that they take no
+///    tools or no pictures where it has some; they [continue](WorkerInfo::continues) where its answer is begun, and have the
+///    model that began it; their context is long enough for prompt and answer as far as these are known, or, as that is an
+///    estimate, the longest that there is. A member that names no model and serves no names is taken for one that has them all.
 /// 2. Those that **take requests now**: not drained, not found unavailable, not put out for doing much worse than the others.
-/// 3. Those that have a **free slot**, and of these those that have **not failed** for this request, or else those that have. Who
-///    said that it will not answer it is not asked again, and who was silent only if nobody else takes requests.
+/// 3. Those that have a **free slot**, and of these those that have **not failed** for this request, or else those that have.
+///    Who said that it will not answer it is not asked again, and who was silent only if nobody else takes requests.
 /// 4. Among several of these the [`Policy`] chooses.
 ///
 /// # Slots
 ///
-/// [`slots`](ModelWorker::slots) are those of all members that take requests now, always the same object, so a pipeline lets a request
-/// out of its queue when one of them has room. A pool of members that can all take the same requests never makes one wait that
-/// was let out. Where members are not alike, the slot may be one of a member that cannot take the request: then it is given back,
-/// and the call waits in line at those that can. So does a call behind a failure that finds all of them busy. These are the only
-/// places where a pool waits: no longer than a first token may take, by the limits of the request or the usual
-/// [`Timeouts`](orchestrator_core::worker::Timeouts), with [`Timeout`](orchestrator_core::error::WorkerErrorKind::Timeout) as the error
-/// then; and no more calls at once than [`PoolBuilder::waiting`] says. Whoever waits is in line at all members that can take the
-/// request, also at those that take none now but may again before the others have room.
+/// [`slots`](ModelWorker::slots) are those of all members that take requests now, always the same object, so a pipeline lets a
+/// request out of its queue when one of them has room. A pool of members that can all take the same requests never makes one
+/// wait that was let out. Where members are not alike, the slot may be one of a member that cannot take the request: then it is
+/// given back, and the call waits in line at those that can. So does a call behind a failure that finds all of them busy. These
+/// are the only places where a pool waits: no longer than a first token may take, by the limits of the request or the usual
+/// [`Timeouts`](orchestrator_core::worker::Timeouts), with [`Timeout`](orchestrator_core::error::WorkerErrorKind::Timeout) as
+/// the error then; and no more calls at once than [`PoolBuilder::waiting`] says. Whoever waits is in line at all members that
+/// can take the request, also at those that take none now but may again before the others have room.
 ///
 /// A worker without slots is given [256](Member::IN_FLIGHT) calls at once, or as many as [`Member::in_flight`] says.
 ///
 /// # Failures
 ///
-/// One call is one attempt: what fails is told to the caller and noted in [`attempts`](InferenceRequest::attempts), from which the next
-/// call, that of a retry around the pool, learns whom to ask. Where no member can take a request, the error says why:
+/// One call is one attempt: what fails is told to the caller and noted in [`attempts`](InferenceRequest::attempts), from which
+/// the next call, that of a retry around the pool, learns whom to ask. Where no member can take a request, the error says why:
 ///
 /// | nobody | kind of the error |
 /// |---|---|
@@ -60,8 +60,8 @@ use crate::pool::stats::PoolStats;
 ///
 /// # Changes
 ///
-/// Members come and go, and policies change, while requests are under way: none of these is disturbed. What waits in the pipeline's
-/// queue goes to who is there when it is let out.
+/// Members come and go, and policies change, while requests are under way: none of these is disturbed. What waits in the
+/// pipeline's queue goes to who is there when it is let out.
 ///
 /// # Examples
 ///
@@ -103,7 +103,8 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// Names everything of it that cannot be used; a member of the same name is in the pool until it is [removed](Self::remove).
+    /// Names everything of it that cannot be used; a member of the same name is in the pool until it is
+    /// [removed](Self::remove).
     pub fn add(&self, member: Member) -> Result<(), BuildError> {
         self.0.fleet.add(member.guarded()).map_err(|faults| BuildError::new(&self.0.fleet.name, faults))
     }

@@ -73,8 +73,8 @@ impl Drop for Running {
     }
 }
 
-/// Asks all members at once how they are, and heeds it: who takes nothing is left alone until it says otherwise, or until nobody
-/// has asked it for two intervals.
+/// Asks all members at once how they are, and heeds it: who takes nothing is left alone until it says otherwise, or until
+/// nobody has asked it for two intervals.
 pub(super) async fn ask_all(fleet: &Fleet) -> Health {
     let roster = fleet.roster();
     let heard = join_all(roster.entries.iter().map(|entry| ask(entry))).await;
@@ -109,8 +109,8 @@ async fn ask(entry: &Entry) -> Heard {
     Heard { id: entry.seat.id, health, info: worker.info() }
 }
 
-/// Takes note of how a member says that it is, and of who is well again; returns whether it is left alone now and was not before,
-/// or the other way round.
+/// Takes note of how a member says that it is, and of who is well again; returns whether it is left alone now and was not
+/// before, or the other way round.
 fn heed(entry: &Entry, health: &Health, rest: Duration, recovered: &mut Vec<Arc<Seat>>) -> bool {
     let (seat, now) = (&entry.seat, Instant::now());
     let before = seat.unavailable_until(now).is_some();

@@ -35,8 +35,8 @@ impl Member {
     /// How many calls a worker without slots is given at once, unless [`in_flight`](Self::in_flight) says otherwise.
     pub const IN_FLIGHT: usize = 256;
 
-    /// Names a worker. The name is what logs, statistics and [`Origin`](orchestrator_core::token::Origin) show; no two members of a
-    /// pool have the same. Those of pools in pools may, but then logs don't tell them apart.
+    /// Names a worker. The name is what logs, statistics and [`Origin`](orchestrator_core::token::Origin) show; no two members
+    /// of a pool have the same. Those of pools in pools may, but then logs don't tell them apart.
     pub fn new(name: impl Into<String>, worker: impl ModelWorker) -> Self {
         Self {
             name: name.into(),
@@ -87,8 +87,8 @@ impl Member {
         self
     }
 
-    /// Sets when its circuit breaker opens, and for how long. Each member has a [`Breaker`](crate::Breaker), with the usual settings
-    /// unless it has others, and its embedder another one of the same kind.
+    /// Sets when its circuit breaker opens, and for how long. Each member has a [`Breaker`](crate::Breaker), with the usual
+    /// settings unless it has others, and its embedder another one of the same kind.
     #[must_use]
     pub const fn breaker(mut self, config: BreakerConfig) -> Self {
         self.breaker = config;

@@ -1,8 +1,9 @@
 //! Many workers as one.
 //!
-//! [`Pool`] is what users hold, `fleet` what its clones and its task share. `roster` says who belongs to it now; `seat` is what is
-//! kept of one member. A call goes through `dispatch`, which asks `capability` who could take it, and is followed by `call`.
-//! `embedder` asks members for vectors instead, each as `embeds` guards it. `health` asks the members how they are, `outlier` judges them by how they do.
+//! [`Pool`] is what users hold, `fleet` what its clones and its task share. `roster` says who belongs to it now; `seat` is what
+//! is kept of one member. A call goes through `dispatch`, which asks `capability` who could take it, and is followed by `call`.
+//! `embedder` asks members for vectors instead, each as `embeds` guards it. `health` asks the members how they are, `outlier`
+//! judges them by how they do.
 
 mod build;
 mod call;

@@ -3,8 +3,8 @@
 //!
 //! A member whose breaker is not closed is not judged: that keeps it from requests already, and knows when it is back.
 //!
-//! The rules are those of Envoy's outlier detection: members are measured against each other, whoever is put out stays out a time
-//! longer each time in a row, and never so many that the others could not carry the load.
+//! The rules are those of Envoy's outlier detection: members are measured against each other, whoever is put out stays out a
+//! time longer each time in a row, and never so many that the others could not carry the load.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +23,8 @@ const EACH: Duration = Duration::from_secs(1);
 const TIMES_SLOWER: f64 = 5.0;
 
 /// First tokens are compared of members that were measured in this time. What is older says how it was, not how it is; and
-/// means that fall while nobody asks, as [`FirstToken`](super::first_token::FirstToken)'s do, would make an idle member a fast one.
+/// means that fall while nobody asks, as [`FirstToken`](super::first_token::FirstToken)'s do, would make an idle member a fast
+/// one.
 const MEASURED: Duration = Duration::from_secs(10);
 
 /// First tokens that come sooner than this are nobody's reason to be put out.

@@ -40,8 +40,8 @@ pub struct MemberStats {
     pub calls: u64,
     /// Calls that failed, for whatever reason.
     pub failures: u64,
-    /// Tokens of the calls that came to their end; of the prompts' tokens, those that the server had in its cache are known where
-    /// it tells.
+    /// Tokens of the calls that came to their end; of the prompts' tokens, those that the server had in its cache are known
+    /// where it tells.
     pub usage: Usage,
     /// What it said when it failed last.
     pub last_error: Option<String>,

@@ -21,14 +21,15 @@ use crate::pace::Pace;
 /// may succeed in a moment, an invalid request or a filtered answer never will. How many attempts there are, and how far apart,
 /// says the [`Pace`].
 ///
-/// A **budget** keeps retries from becoming the load that they are meant to survive: at most one for five requests, and ten a second
-/// beyond these. Attempts that go to another member of a pool need none. Without budget the failure is returned as it is.
+/// A **budget** keeps retries from becoming the load that they are meant to survive: at most one for five requests, and ten a
+/// second beyond these. Attempts that go to another member of a pool need none. Without budget the failure is returned as it
+/// is.
 ///
 /// The error of a request that failed for good is the last one, and names all attempts in its message; each is a note in the
 /// request's report, too.
 ///
-/// A call that goes on with an answer is made once: whether another way is better than trying that one again, the fail-over around it
-/// decides.
+/// A call that goes on with an answer is made once: whether another way is better than trying that one again, the fail-over
+/// around it decides.
 ///
 /// Around a pool or a breaker, so that the next attempt is another choice, or waits for the probe; inside of a fail-over, which
 /// leaves it at that when the retry has given up. Retries around retries don't multiply: attempts are counted by request.

@@ -1,8 +1,9 @@
 use orchestrator_core::error::WorkerErrorKind;
+use orchestrator_core::worker::{ModelWorker, WorkerInfo};
 use workers_pool::Member;
 use workers_pool::policy::{Ordered, RoundRobin};
 
-use crate::common::{answers, fails, finish, member, pool, request, who};
+use crate::common::{Told, answers, fails, finish, member, pool, request, told, who};
 
 #[tokio::test(start_paused = true)]
 async fn the_policy_chooses_and_a_new_one_from_the_next_request_on() {
@@ -19,6 +20,22 @@ async fn the_policy_chooses_and_a_new_one_from_the_next_request_on() {
         assert_eq!(who(&pool, request()).await.expect("answered"), "a");
     }
     assert_eq!(pool.stats().policy, "ordered");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_model_that_is_asked_is_told_before_the_end_also_of_a_pool_in_a_pool() {
+    let info = |model: &str| WorkerInfo::new("w").model(model);
+    let inner = pool([Member::new("b", told(info("m-b")))]);
+    let first = Told { worker: fails(WorkerErrorKind::Transient), info: info("m-a") };
+    let pool = pool([Member::new("a", first), Member::new("inner", inner)]);
+    pool.set_policy(Ordered::new());
+    let request = request();
+    let (cx, again) = (request.context.clone(), request.clone());
+    assert_eq!(cx.asked_model(), None);
+    pool.infer(request).await.map(drop).expect_err("a fails");
+    assert_eq!(cx.asked_model().as_deref(), Some("m-a"));
+    let _begun = pool.infer(again).await.expect("b answers");
+    assert_eq!(cx.asked_model().as_deref(), Some("m-b"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -36,8 +36,8 @@ impl Tally {
         self.jobs.iter().map(|(_, outcome)| part(outcome)).sum::<f64>() / (self.slots as f64 * (to - from))
     }
 
-    /// Served requests per second, of those that came between two instants, as a part of what could be: of those that came, or of
-    /// the slots over their mean service where that is less.
+    /// Served requests per second, of those that came between two instants, as a part of what could be: of those that came, or
+    /// of the slots over their mean service where that is less.
     pub(super) fn goodput(&self, from: f64, to: f64) -> f64 {
         let count = self.within(from, to).count() as f64;
         let mean = self.within(from, to).map(|(job, _)| job.service).sum::<f64>() / count;

@@ -7,8 +7,9 @@ use crate::testing::server::{Reply, Request};
 impl Dialect {
     /// Streamed chat completions as OpenAI's API, llama.cpp and vLLM send them.
     ///
-    /// Usage comes in a chunk of its own behind the finish reason. `[DONE]` is the marker; a stream that has its finish reason is
-    /// whole without it, as not all servers send it. All `GET`s are calls on the side: `/v1/models` lists one model, others are not found.
+    /// Usage comes in a chunk of its own behind the finish reason. `[DONE]` is the marker; a stream that has its finish reason
+    /// is whole without it, as not all servers send it. All `GET`s are calls on the side: `/v1/models` lists one model, others
+    /// are not found.
     pub fn openai_chat() -> Self {
         let text = |text: &str| event(&chunk(&json!({"content": text}), &Value::Null));
         refusals(Self::new("text/event-stream", text, ending))

@@ -1,15 +1,15 @@
 //! A model server that does what a test says, byte by byte.
 //!
-//! [`ScriptedServer`] listens on a loopback port. A function of the test turns each [`Request`] into a [`Reply`]: a row of steps
-//! on raw bytes, so that it can also say what no proper server says: half a chunk, garbage, a reset in the middle of a line.
-//! What it has seen and how each exchange ended is read from [`Seen`], and waited for with
-//! [`ScriptedServer::wait_for`]; no test needs to sleep.
+//! [`ScriptedServer`] listens on a loopback port. A function of the test turns each [`Request`] into a [`Reply`]: a row of
+//! steps on raw bytes, so that it can also say what no proper server says: half a chunk, garbage, a reset in the middle of a
+//! line. What it has seen and how each exchange ended is read from [`Seen`], and waited for with [`ScriptedServer::wait_for`];
+//! no test needs to sleep.
 //!
 //! # Time
 //!
-//! Delays run on Tokio's clock. **Do not let a paused clock advance by itself beside real sockets**: whenever no task can go on,
-//! and that is so after every write until the driver is asked for the reader's bytes, it jumps to the next timer, and limits
-//! pass that should not. Two ways are sound:
+//! Delays run on Tokio's clock. **Do not let a paused clock advance by itself beside real sockets**: whenever no task can go
+//! on, and that is so after every write until the driver is asked for the reader's bytes, it jumps to the next timer, and
+//! limits pass that should not. Two ways are sound:
 //!
 //! - the running clock, with limits scaled down (tens of milliseconds) where one shall pass and long ones (seconds) where none
 //!   shall: a reply that [stalls](Reply::stall) never comes too early, however slow the machine is;

@@ -15,9 +15,9 @@ use crate::worker::{Slot, Slots};
 
 /// The slots of several servers as one: for workers around workers, which choose a server when they are called.
 ///
-/// A slot of the [`slots`](Self::slots) holds one of a member, so nobody is let out of a queue for whom there is no room at any of
-/// them. Which of them it is does not matter much: the worker finds it in the request's [`Lease`](crate::worker::Lease), and may
-/// put one of another member, if that has a free one, in its place.
+/// A slot of the [`slots`](Self::slots) holds one of a member, so nobody is let out of a queue for whom there is no room at any
+/// of them. Which of them it is does not matter much: the worker finds it in the request's [`Lease`](crate::worker::Lease), and
+/// may put one of another member, if that has a free one, in its place.
 ///
 /// Several members may be of one server: its slots are counted once. Behind another group of several, that is not seen.
 ///
@@ -118,8 +118,8 @@ impl Offer {
         if self.opens().is_some() { 0 } else { gate.min(self.slots.total()) }
     }
 
-    /// Returns how long it takes until they are offered, or those behind them are, where they are of a group again; zero where they are
-    /// now, or nobody knows.
+    /// Returns how long it takes until they are offered, or those behind them are, where they are of a group again; zero where
+    /// they are now, or nobody knows.
     #[must_use]
     pub fn opens_in(&self) -> Duration {
         let behind = match &self.slots.0.source {

@@ -4,9 +4,9 @@ use crate::worker::Slot;
 
 /// What stands behind the slot that was taken for a call of a worker.
 ///
-/// Where that slot is one of a [group](crate::worker::SlotGroup), a member has been holding one of its own for the request since
-/// it left its queue. Whoever calls the worker hands that one over with the request, and the worker either asks that member, or
-/// frees it and takes one of another. In all other cases it is empty.
+/// Where that slot is one of a [group](crate::worker::SlotGroup), a member has been holding one of its own for the request
+/// since it left its queue. Whoever calls the worker hands that one over with the request, and the worker either asks that
+/// member, or frees it and takes one of another. In all other cases it is empty.
 ///
 /// A clone is empty: the slot is for one call.
 #[derive(Default)]

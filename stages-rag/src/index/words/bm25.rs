@@ -33,7 +33,8 @@ const INLINE_LIMIT: usize = 100;
 /// count as well as those of the text. Each document is read in its [language](Languages), and a question in all that the
 /// index holds; a word counts once, however many of them know it. Scripts that write no spaces between words are compared
 /// by pairs of characters. A query is natural language and has no syntax that could be wrong; one without a word that says
-/// what it is about ("what is it?") finds nothing. Of a very long query the first 64 distinct words, among the first 256, are searched for.
+/// what it is about ("what is it?") finds nothing. Of a very long query the first 64 distinct words, among the first 256, are
+/// searched for.
 ///
 /// The passages come with the best score first, equal ones in the order in which they were put in; the same index and
 /// query give the same list every time. Passages that were taken out still count as far as the rareness of their words is

@@ -333,6 +333,30 @@ async fn the_probabilities_of_the_last_text_are_kept() {
 }
 
 #[tokio::test]
+async fn the_probability_of_a_part_of_a_character_comes_with_an_empty_text() {
+    let chat = |text: &str, logprobs: Value| json!({"choices": [{"delta": {"content": text}, "logprobs": logprobs}]});
+    let completion = |text: &str, logprobs: Value| json!({"choices": [{"text": text, "logprobs": logprobs}]});
+    let tokens = |tokens: Value| json!({"content": tokens, "refusal": null});
+    let same = tokens(json!([{"token": "?", "logprob": -0.5}]));
+    // The frame before is the same but for its text, and those in between tell of no token.
+    let told = [
+        chat("a", same.clone()),
+        chat("", same),
+        completion("", json!({"tokens": ["?"], "token_logprobs": [-0.5]})),
+        chat("\u{1f600}", tokens(json!([{"token": "?", "logprob": -1.5}]))),
+    ];
+    let silent = [chat("", tokens(json!([]))), chat("", Value::Null), completion("", json!("none"))];
+    let read = answer(&[&told[..2], &silent[..], &told[2..], &[end("stop")]].concat()).await;
+    let frame = |event: &TokenEvent| match event {
+        TokenEvent::Text(text) => text.raw().cloned().expect("its frame"),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(read.text(), "a\u{1f600}");
+    let frames: Vec<_> = read.events.iter().map(frame).collect();
+    assert_eq!(frames, told.map(|frame| frame.to_string()));
+}
+
+#[tokio::test]
 async fn of_many_usages_the_last_one_tells_what_the_vendor_adds() {
     let counting = |usage: Value| json!({"choices": [{"text": "a"}], "usage": usage});
     let read = answer(&[counting(json!({"early": 1})), counting(json!({"late": 2})), end("stop")]).await;

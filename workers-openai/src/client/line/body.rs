@@ -1,67 +1,66 @@
-use std::pin::Pin;
+use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use sync_wrapper::SyncWrapper;
 
 use super::connection::Line;
+use super::framing::{Framing, Piece};
 use super::lines::Idle;
 
-/// The body of a response, which drives the connection that it comes over.
+/// The body of a response, read off the connection that it comes over.
 ///
 /// Dropped before its end, it closes the connection; read to its end, it gives it back for the next request.
+#[derive(Debug)]
 pub(in crate::client) struct LineBody {
-    body: Incoming,
     /// `None` once it has been given back, or has broken.
-    line: Option<SyncWrapper<Line>>,
-    idle: Arc<Idle>,
+    line: Option<Line>,
+    framing: Framing,
+    /// Where the connection goes if both sides keep it.
+    idle: Option<Arc<Idle>>,
 }
 
 impl LineBody {
-    pub(super) fn new(body: Incoming, line: Line, idle: Arc<Idle>) -> Self {
-        Self { body, line: Some(SyncWrapper::new(line)), idle }
+    pub(super) const fn new(line: Line, framing: Framing, idle: Option<Arc<Idle>>) -> Self {
+        Self { line: Some(line), framing, idle }
     }
 
-    /// Gives the connection back, if the server keeps it.
-    fn give_back(&mut self, cx: &mut Context<'_>) {
-        let Some(line) = self.line.take() else { return };
-        let mut line = line.into_inner();
-        if line.is_ready(cx) {
-            self.idle.put(line);
-        }
-    }
-}
-
-impl Body for LineBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let this = &mut *self;
-        let mut frame = Pin::new(&mut this.body).poll_frame(cx);
-        if frame.is_pending() {
-            if let Some(line) = &mut this.line {
-                line.get_mut().drive(cx);
+    /// Waits for the next piece; never an empty one. `None` at the end, and after an error.
+    pub(in crate::client) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+        loop {
+            let Some(line) = &mut self.line else { return Poll::Ready(None) };
+            match self.framing.take(&mut line.received) {
+                Ok(Piece::Data(data)) => return Poll::Ready(Some(Ok(data))),
+                Ok(Piece::Missing) => {}
+                Ok(Piece::End) => {
+                    self.give_back();
+                    return Poll::Ready(None);
+                }
+                Err(error) => return Poll::Ready(self.broken(error)),
             }
-            frame = Pin::new(&mut this.body).poll_frame(cx);
+            match ready!(line.poll_more(cx)) {
+                // Where writing has failed, reading may not tell that the connection broke.
+                Ok(0) if self.framing == Framing::Closing && line.is_sent() => {
+                    self.line = None;
+                    return Poll::Ready(None);
+                }
+                Ok(0) => return Poll::Ready(self.broken(io::ErrorKind::UnexpectedEof.into())),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(self.broken(error)),
+            }
         }
-        match &frame {
-            Poll::Ready(None) => this.give_back(cx),
-            Poll::Ready(Some(Err(_))) => this.line = None,
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
-        }
-        frame
     }
 
-    fn is_end_stream(&self) -> bool {
-        // Not before the connection was given back.
-        self.line.is_none() && self.body.is_end_stream()
+    fn broken(&mut self, error: io::Error) -> Option<io::Result<Bytes>> {
+        self.line = None;
+        Some(Err(error))
     }
 
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    /// Gives the connection back, if it is kept. What came behind the body was not asked for.
+    fn give_back(&mut self) {
+        let line = self.line.take().filter(Line::is_quiet);
+        if let (Some(line), Some(idle)) = (line, &self.idle) {
+            idle.put(line);
+        }
     }
 }

@@ -1,18 +1,16 @@
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Response;
-use sync_wrapper::SyncWrapper;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::Sent;
 use super::body::LineBody;
 use super::connection::{Line, LineError};
+use super::head::Head;
 
 /// The connections to one server: those that are idle are used again, the last one first.
 pub(in crate::client) struct Lines {
@@ -22,16 +20,17 @@ pub(in crate::client) struct Lines {
     idle: Arc<Idle>,
 }
 
-/// Connections that wait for a request, and nobody drives.
+/// Connections that wait for a request, and nobody reads.
+#[derive(Debug)]
 pub(super) struct Idle {
     longest: Duration,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     /// The longest idle one first.
-    lines: VecDeque<(Instant, SyncWrapper<Line>)>,
+    lines: VecDeque<(Instant, Line)>,
     /// The task that closes them when they have been idle for too long; there while there are any.
     sweeper: Option<AbortHandle>,
 }
@@ -43,35 +42,40 @@ impl Lines {
         Self { host: host.into(), port, connect, idle }
     }
 
-    /// Sends a request and waits for the head of its response. One of which nothing has been sent, as its connection had been closed
-    /// meanwhile, is sent over another one.
-    pub(in crate::client) async fn send(&self, mut request: Sent) -> Result<Response<LineBody>, LineError> {
+    /// Sends a request and waits for the head of its response. One of which nothing has been sent, as its connection had been
+    /// closed meanwhile, is sent over another one.
+    pub(in crate::client) async fn send(&self, request: Sent) -> Result<Response<LineBody>, LineError> {
         loop {
-            let kept = poll_fn(|cx| Poll::Ready(self.idle.take(cx))).await;
+            let kept = self.idle.take();
             let is_new = kept.is_none();
             let mut line = match kept {
                 Some(line) => line,
                 // In a box, as what it takes would lie in every request's future otherwise.
                 None => Box::pin(Line::connect(&self.host, self.port, self.connect)).await?,
             };
-            match line.send(request).await {
-                Ok(response) => return Ok(response.map(|body| LineBody::new(body, line, self.idle.clone()))),
-                Err(failed) => match failed.request {
-                    Some(unsent) if !is_new => request = unsent,
-                    _ => return Err(LineError::Broken(failed.error)),
-                },
+            match line.send(request.wire.clone()).await {
+                Ok(head) => return Ok(self.response(line, head, request.keeps)),
+                Err(failed) if failed.is_unsent && !is_new => {}
+                Err(failed) => return Err(LineError::Broken(failed.error)),
             }
         }
+    }
+
+    fn response(&self, line: Line, head: Head, keeps: bool) -> Response<LineBody> {
+        let idle = (keeps && head.keeps).then(|| self.idle.clone());
+        let mut response = Response::new(LineBody::new(line, head.framing, idle));
+        *response.status_mut() = head.status;
+        *response.headers_mut() = head.headers;
+        response
     }
 }
 
 impl Idle {
     /// Takes a connection that its server has not closed.
-    fn take(&self, cx: &mut Context<'_>) -> Option<Line> {
+    fn take(&self) -> Option<Line> {
         loop {
             let (since, line) = self.state().lines.pop_back()?;
-            let mut line = line.into_inner();
-            if since.elapsed() < self.longest && line.is_ready(cx) {
+            if since.elapsed() < self.longest && line.is_ready() {
                 return Some(line);
             }
         }
@@ -80,7 +84,7 @@ impl Idle {
     /// Keeps a connection for the next request.
     pub(super) fn put(self: &Arc<Self>, line: Line) {
         let mut state = self.state();
-        state.lines.push_back((Instant::now(), SyncWrapper::new(line)));
+        state.lines.push_back((Instant::now(), line));
         if state.sweeper.is_none() {
             state.sweeper = Some(tokio::spawn(sweep(Arc::downgrade(self), self.longest)).abort_handle());
         }

@@ -97,7 +97,7 @@ fn variables_go_before_the_file_whatever_the_kind_of_their_setting() {
     assert_eq!(config.shards, Shards::PerCore);
     assert_eq!(config.listeners[0].address.port(), 9000);
     let Worker::OpenAiCompatible(mac) = &config.workers["my-mac"] else { panic!("it is of that kind") };
-    assert_eq!((mac.slots.map(usize::from), mac.key.clone()), (Some(4), Some("12345".to_owned().into())));
+    assert_eq!((mac.served.slots.map(usize::from), mac.access.key.clone()), (Some(4), Some("12345".to_owned().into())));
     assert!(matches!(config.workers["cloud"], Worker::Ollama(_)));
     let [first, second] = &*config.pools["p"].members else { panic!("there are two") };
     assert_eq!(first, &Member::Name("my-mac".to_owned()));
@@ -151,8 +151,8 @@ fn what_is_replaced_needs_no_variables() {
     let file = "[workers.w]\nkind = \"ollama\"\nkey = \"${NOBODY}\"\nmodel = \"m\"";
     let config = toml(file, &[("ORCHESTRATOR_WORKERS__W__KEY", "a"), ("ORCHESTRATOR_WORKERS__W__MODEL", "${m}")]);
     let Worker::Ollama(worker) = &config.workers["w"] else { panic!("it is of that kind") };
-    assert_eq!(worker.key, Some("a".to_owned().into()));
-    assert_eq!(worker.model.as_deref(), Some("${m}"), "a variable of the environment is final");
+    assert_eq!(worker.access.key, Some("a".to_owned().into()));
+    assert_eq!(worker.served.model.as_deref(), Some("${m}"), "a variable of the environment is final");
 }
 
 #[test]
@@ -160,9 +160,9 @@ fn variables_in_texts_may_mean_numbers() {
     let file = "[workers.w]\nkind = \"ollama\"\nkey = \"${KEY}\"\nslots = \"${SLOTS:-4}\"\nmodel = \"$${m}-${N}\"";
     let config = toml(file, &[("KEY", "007"), ("N", "1")]);
     let Worker::Ollama(worker) = &config.workers["w"] else { panic!("it is of that kind") };
-    assert_eq!(worker.key, Some("007".to_owned().into()));
-    assert_eq!(worker.slots.map(usize::from), Some(4));
-    assert_eq!(worker.model.as_deref(), Some("${m}-1"));
+    assert_eq!(worker.access.key, Some("007".to_owned().into()));
+    assert_eq!(worker.served.slots.map(usize::from), Some(4));
+    assert_eq!(worker.served.model.as_deref(), Some("${m}-1"));
 }
 
 #[test]

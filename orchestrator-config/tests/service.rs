@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use orchestrator_config::file::{Config, Rag};
-use orchestrator_config::{Format, Parts, Service, Texts};
+use orchestrator_config::{ConnectError, Format, Parts, Service, Texts};
 use orchestrator_core::request::PromptRequest;
 use orchestrator_core::testing::server::{Reply, Request, ScriptedServer, Signal};
 use orchestrator_core::worker::Slots;
@@ -267,6 +267,24 @@ async fn what_a_server_tells_that_comes_late_is_not_forgotten() {
     up.store(true, Ordering::SeqCst);
     assert_eq!(once_it_is_there(&service, "a").await, "here");
     assert_eq!(Slots::known(&url).map(|slots| slots.total()), Some(4));
+}
+
+#[tokio::test]
+async fn a_llamacpp_that_has_another_model_than_it_shall_is_refused() {
+    let props = r#"{"total_slots": 1, "model_alias": "m", "default_generation_settings": {"n_ctx": 2048}}"#;
+    let script = move |request: &Request| match request.path() {
+        "/v1/models" => Reply::json(200, r#"{"data": [{"id": "m", "owned_by": "llamacpp"}]}"#),
+        "/props" => Reply::json(200, props),
+        _ => stream("here"),
+    };
+    let server = ScriptedServer::start(script).await.expect("a port");
+    let file = |model: &str| format!("[workers.a]\nkind = \"auto\"\nurl = \"{}\"\n{model}", server.base_url());
+    for model in ["", "model = \"m\""] {
+        assert_eq!(ask(&service(&file(model)).await, "a").await.as_deref(), Ok("here"), "{model}");
+    }
+    let config = Config::parse("f", &file("model = \"other\""), Format::Toml, []).expect("it is well written");
+    let Err(ConnectError::Worker { source, .. }) = Parts::connect(&config).await else { panic!("it is taken") };
+    assert!(source.message().contains("`other`") && source.message().contains("only model is `m`"), "{source}");
 }
 
 #[tokio::test]

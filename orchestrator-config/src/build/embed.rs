@@ -11,8 +11,8 @@ use orchestrator_core::tenants::Tenants;
 
 use crate::service::{Embeddings, Texts};
 
-/// Requests that embed at once. More than most servers have slots: these are the embedder's to wait for, and there may be more of
-/// them later, when a server that was down is there.
+/// Requests that embed at once. More than most servers have slots: these are the embedder's to wait for, and there may be more
+/// of them later, when a server that was down is there.
 const AT_ONCE: usize = 256;
 
 /// Bytes of a text that are taken for a token, where the server does not count.

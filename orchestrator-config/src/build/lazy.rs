@@ -95,9 +95,15 @@ impl Later {
     }
 
     fn still_absent(&self, error: WorkerError) {
-        tracing::debug!(worker = self.absent.info.name, %error, "is not there yet");
         self.absent.slots.suspend(LONGEST_PAUSE);
-        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = error;
+        let mut why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+        let worker = &self.absent.info.name;
+        if error.kind() == WorkerErrorKind::InvalidRequest && why.kind() != WorkerErrorKind::InvalidRequest {
+            tracing::warn!(worker, %error, "is there, and is not what the file says; it is asked again");
+        } else {
+            tracing::debug!(worker, %error, "is not there yet");
+        }
+        *why = error;
     }
 
     fn there(&self) -> Result<&Connected, WorkerError> {

@@ -1,4 +1,5 @@
-//! From a configuration to a service: what is there once (workers, pools, indexes), and what there is of for every core (pipelines).
+//! From a configuration to a service: what is there once (workers, pools, indexes), and what there is of for every core
+//! (pipelines).
 
 mod chain;
 mod connect;

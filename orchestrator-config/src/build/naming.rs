@@ -60,8 +60,8 @@ impl ModelWorker for Named {
 /// The name that a request came with, kept while it looks for somebody who answers.
 struct Asked(Option<Arc<str>>);
 
-/// A pool of workers that each have a name of their own for what is asked: the name is taken out of the request, or the pool would
-/// look for members that have it, and kept for those that want it as it was.
+/// A pool of workers that each have a name of their own for what is asked: the name is taken out of the request, or the pool
+/// would look for members that have it, and kept for those that want it as it was.
 pub(super) struct Unnamed<W>(pub(super) W);
 
 #[async_trait]

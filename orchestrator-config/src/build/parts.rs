@@ -45,14 +45,14 @@ pub(super) struct Inner {
 impl Parts {
     /// Makes workers, pools and indexes of a configuration.
     ///
-    /// A llama.cpp, a vLLM or a server of unknown kind that does not answer keeps nobody waiting: requests for it are refused as
-    /// for one that is down, and it is asked again every few seconds until it is there. Servers of other kinds are not asked
+    /// A llama.cpp, a vLLM or a server of unknown kind that does not answer keeps nobody waiting: requests for it are refused
+    /// as for one that is down, and it is asked again every few seconds until it is there. Servers of other kinds are not asked
     /// anything. Folders of documents are read before this returns.
     ///
     /// # Errors
     ///
-    /// Fails where the configuration was not checked and has faults, where a folder or an index on disk cannot be used, and where
-    /// settings cannot be used with the server that answers.
+    /// Fails where the configuration was not checked and has faults, where a folder or an index on disk cannot be used, and
+    /// where settings cannot be used with the server that answers.
     ///
     /// # Panics
     ///

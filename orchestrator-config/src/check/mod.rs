@@ -1,4 +1,5 @@
-//! What a configuration means, and what of that cannot be: names that nothing has, stages that do not fit, doors that stand open.
+//! What a configuration means, and what of that cannot be: names that nothing has, stages that do not fit, doors that stand
+//! open.
 
 mod access;
 mod models;
@@ -25,7 +26,8 @@ const CHECKS: [Check; 6] = [
     (&["workers", "pools", "pipelines", "models"], models::problems),
 ];
 
-/// Finds everything that is wrong with a configuration, but for what goes by a section that is `broken`: of which the shape is wrong.
+/// Finds everything that is wrong with a configuration, but for what goes by a section that is `broken`: of which the shape is
+/// wrong.
 pub(crate) fn problems(config: &Config, broken: &BTreeSet<String>) -> Vec<Problem> {
     let is_whole = |sections: &[&str]| !sections.iter().any(|section| broken.contains(*section));
     CHECKS.iter().filter(|(sections, _)| is_whole(sections)).flat_map(|(_, problems)| problems(config)).collect()

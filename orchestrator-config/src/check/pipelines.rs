@@ -164,8 +164,7 @@ fn has_slots(name: &str, config: &Config) -> bool {
         Some(Worker::Extractive(_)) => false,
         Some(Worker::LlamaCpp(_) | Worker::Auto(_)) => true,
         Some(Worker::Vllm(settings)) => settings.slots.is_some(),
-        Some(Worker::OpenAiCompatible(settings)) => settings.slots.is_some(),
-        Some(worker) => worker.known().is_some_and(|settings| settings.slots.is_some()),
+        Some(worker) => worker.open_ai().is_some_and(|server| server.served.slots.is_some()),
     }
 }
 

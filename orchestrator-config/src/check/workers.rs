@@ -17,7 +17,8 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
             problems.push(Problem::new(at.clone(), "has no name"));
         }
         problems.extend(settings(&at, worker));
-        problems.extend(timeouts(worker).iter().flat_map(|limits| limits_of(&at.key("timeouts"), limits)));
+        let limits = worker.access().map(|access| &access.timeouts);
+        problems.extend(limits.into_iter().flat_map(|limits| limits_of(&at.key("timeouts"), limits)));
     }
     problems
 }
@@ -37,17 +38,6 @@ fn settings(at: &Path, worker: &Worker) -> Vec<Problem> {
         Problem::new(at.key(field), "needs TLS, which this program was built without").expected("`http://`")
     };
     worker_faults(worker).into_iter().map(problem).collect()
-}
-
-fn timeouts(worker: &Worker) -> Option<Timeouts> {
-    match worker {
-        Worker::Extractive(_) => None,
-        Worker::LlamaCpp(settings) => Some(settings.timeouts),
-        Worker::Vllm(settings) => Some(settings.timeouts),
-        Worker::Auto(settings) => Some(settings.timeouts),
-        Worker::OpenAiCompatible(settings) => Some(settings.timeouts),
-        _ => worker.known().map(|settings| settings.timeouts),
-    }
 }
 
 /// Times that must not be zero.

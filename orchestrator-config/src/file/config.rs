@@ -35,8 +35,8 @@ pub struct Config {
     pub pools: BTreeMap<String, Pool>,
     /// What requests run through.
     pub pipelines: BTreeMap<String, Pipeline>,
-    /// What clients may ask for. Without any, each pipeline is a model of its own name; without pipelines each pool is, and without
-    /// pools each worker.
+    /// What clients may ask for. Without any, each pipeline is a model of its own name; without pipelines each pool is, and
+    /// without pools each worker.
     pub models: Vec<Model>,
     /// Who may ask. Without any, everybody who reaches a listener.
     pub keys: Vec<Key>,

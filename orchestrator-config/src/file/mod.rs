@@ -3,6 +3,8 @@
 //! The same types are made by hand where there is no file. [`schema`](crate::schema) is made of them, so what stands here is
 //! what editors show.
 
+mod access;
+mod backend;
 mod config;
 mod member;
 mod model;
@@ -18,6 +20,9 @@ mod time;
 mod url;
 mod worker;
 
+pub use access::{Access, Timeouts};
+pub(crate) use backend::OpenAiServer;
+pub use backend::{Auto, LlamaCpp, OpenAi, OpenAiCompatible, Route, Served, Vllm};
 pub use config::{Config, Shards};
 pub use member::{Member, MemberSettings};
 pub use model::Model;
@@ -31,4 +36,4 @@ pub use telemetry::{Logs, Telemetry};
 pub use tenant::{Key, Priority, RateLimit, Tenant};
 pub use time::Time;
 pub use url::Url;
-pub use worker::{Auto, Extractive, LlamaCpp, OpenAi, OpenAiCompatible, Route, Timeouts, Vllm, Worker};
+pub use worker::{Extractive, Worker};

@@ -10,7 +10,7 @@ pub struct Pipeline {
     /// How long a request may take in all.
     #[serde(default)]
     pub deadline: Option<Time>,
-    /// The stages in order: `rag` and `assemble`, where there are any, `infer`, any number of `post`, `stream`. A last `stream` that is
-    /// left out is direct.
+    /// The stages in order: `rag` and `assemble`, where there are any, `infer`, any number of `post`, `stream`. A last `stream`
+    /// that is left out is direct.
     pub stages: Vec<Stage>,
 }

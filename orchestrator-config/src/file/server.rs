@@ -48,8 +48,8 @@ pub struct Limits {
     pub connections: NonZeroUsize,
     /// Bytes of a request's body.
     pub body: NonZeroUsize,
-    /// Bytes of the bodies of all requests that are being read or begun; what goes beyond is refused. For each core, where there is a
-    /// pipeline per core.
+    /// Bytes of the bodies of all requests that are being read or begun; what goes beyond is refused. For each core, where
+    /// there is a pipeline per core.
     pub bodies: NonZeroUsize,
     /// Bytes of a request's line and headers, 8,192 at least.
     #[schemars(range(min = 8192))]

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 pub struct Telemetry {
     /// How log lines are written.
     pub logs: Logs,
-    /// What is logged: `off`, `error`, `warn`, `info`, `debug` or `trace`, and levels by module. With `orchestrator_core` at `info` lines tell the pipeline and the stage as well, which costs some microseconds for each request.
+    /// What is logged: `off`, `error`, `warn`, `info`, `debug` or `trace`, and levels by module. With `orchestrator_core` at
+    /// `info` lines tell the pipeline and the stage as well, which costs some microseconds for each request.
     pub level: String,
     /// Whether `/metrics` tells figures, in Prometheus' format.
     pub metrics: bool,

@@ -1,10 +1,9 @@
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Secret, Time, Url};
+use super::{Access, Auto, LlamaCpp, OpenAi, OpenAiCompatible, OpenAiServer, Vllm};
 
 /// A model server, or what answers in the place of one.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -52,231 +51,14 @@ impl Default for Extractive {
     }
 }
 
-/// llama.cpp's own server.
-///
-/// It is asked for its slots, its context and its model. While it is down the service runs without it, and takes it in when it is
-/// there.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LlamaCpp {
-    /// Where it is, such as `http://127.0.0.1:8081`.
-    pub url: Url,
-    /// Its key.
-    #[serde(default)]
-    pub key: Option<Secret>,
-    /// Headers of every request.
-    #[serde(default)]
-    pub headers: BTreeMap<String, Secret>,
-    /// How long a connection may take to stand; 5 s unless set.
-    #[serde(default)]
-    pub connect_timeout: Option<Time>,
-    /// How long an answer is waited for, phase by phase.
-    #[serde(default)]
-    pub timeouts: Timeouts,
-    /// By which route conversations go.
-    #[serde(default)]
-    pub route: Route,
-    /// Whether the turns of a session go to the slot that keeps them; to be turned off where other processes use the server too.
-    #[serde(default = "yes")]
-    pub pin_sessions: bool,
-    /// That it embeds texts (`--embeddings`), and what its vectors are called: workers whose vectors are comparable say the same.
-    #[serde(default)]
-    pub embeddings: Option<String>,
-}
-
-const fn yes() -> bool {
-    true
-}
-
-impl LlamaCpp {
-    /// Names a server, with what is set unless said otherwise.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self {
-            url: Url::from(url.into()),
-            key: None,
-            headers: BTreeMap::new(),
-            connect_timeout: None,
-            timeouts: Timeouts::default(),
-            route: Route::default(),
-            pin_sessions: yes(),
-            embeddings: None,
-        }
-    }
-}
-
-/// By which route conversations go to llama.cpp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Route {
-    /// `/v1/chat/completions`: tools, pictures, reasoning.
-    #[default]
-    Chat,
-    /// `/completion`: answers that another worker can go on with exactly where they broke off.
-    Native,
-}
-
-/// vLLM. Its model and length are read from it; while it is down the service runs without it.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Vllm {
-    /// Where it is, such as `http://127.0.0.1:8000`.
-    pub url: Url,
-    /// Its key.
-    #[serde(default)]
-    pub key: Option<Secret>,
-    /// Headers of every request.
-    #[serde(default)]
-    pub headers: BTreeMap<String, Secret>,
-    /// How long a connection may take to stand; 5 s unless set.
-    #[serde(default)]
-    pub connect_timeout: Option<Time>,
-    /// How long an answer is waited for, phase by phase.
-    #[serde(default)]
-    pub timeouts: Timeouts,
-    /// The model, or an adapter of it; its first unless set.
-    #[serde(default)]
-    pub model: Option<String>,
-    /// Requests that it runs at once (`--max-num-seqs`); without a limit it queues what it cannot run.
-    #[serde(default)]
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub slots: Option<NonZeroUsize>,
-    /// Whether it is told priorities (`--scheduling-policy priority`).
-    #[serde(default)]
-    pub priorities: bool,
-    /// A secret by which tenants' parts of the prefix cache are kept apart; 16 bytes at least.
-    #[serde(default)]
-    pub cache_salt: Option<Secret>,
-    /// Whether the ids of tokens are asked for, so that another vLLM can go on with an answer exactly where it broke off.
-    #[serde(default)]
-    pub token_ids: bool,
-    /// The model that embeds texts.
-    #[serde(default)]
-    pub embeddings: Option<String>,
-}
-
-/// A server that is asked what it is, which waits at most 5 s for each answer, whatever limits are set.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Auto {
-    /// Where it is.
-    pub url: Url,
-    /// Its key.
-    #[serde(default)]
-    pub key: Option<Secret>,
-    /// How long a connection may take to stand; 5 s unless set.
-    #[serde(default)]
-    pub connect_timeout: Option<Time>,
-    /// How long an answer is waited for, phase by phase.
-    #[serde(default)]
-    pub timeouts: Timeouts,
-    /// The model, where it has several; a llama.cpp has one, and is asked for none.
-    #[serde(default)]
-    pub model: Option<String>,
-    /// The model that embeds texts.
-    #[serde(default)]
-    pub embeddings: Option<String>,
-}
-
-impl Auto {
-    /// Names a server, with what is set unless said otherwise.
-    pub fn new(url: impl Into<String>) -> Self {
-        Self { url: Url::from(url.into()), ..Self::default() }
-    }
-}
-
-/// A server that speaks OpenAI's API, at a place of its own.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct OpenAiCompatible {
-    /// Where it is: routes are below `/v1`, or below the URL's path where it has one.
-    pub url: Url,
-    /// Its key.
-    #[serde(default)]
-    pub key: Option<Secret>,
-    /// Headers of every request.
-    #[serde(default)]
-    pub headers: BTreeMap<String, Secret>,
-    /// How long a connection may take to stand; 5 s unless set.
-    #[serde(default)]
-    pub connect_timeout: Option<Time>,
-    /// How long an answer is waited for, phase by phase.
-    #[serde(default)]
-    pub timeouts: Timeouts,
-    /// The model that is asked for where a request names none.
-    #[serde(default)]
-    pub model: Option<String>,
-    /// Requests that it takes at once; no limit unless set.
-    #[serde(default)]
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub slots: Option<NonZeroUsize>,
-    /// Tokens that prompt and answer may have together.
-    #[serde(default)]
-    pub context_length: Option<u64>,
-    /// The model that embeds texts.
-    #[serde(default)]
-    pub embeddings: Option<String>,
-}
-
-/// A service or server that is known, at its usual place unless a URL is given.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct OpenAi {
-    /// Where it is; where it usually is unless set.
-    pub url: Option<Url>,
-    /// Its key.
-    pub key: Option<Secret>,
-    /// Headers of every request.
-    pub headers: BTreeMap<String, Secret>,
-    /// How long a connection may take to stand; 5 s unless set.
-    pub connect_timeout: Option<Time>,
-    /// How long an answer is waited for, phase by phase.
-    pub timeouts: Timeouts,
-    /// The model that is asked for where a request names none.
-    pub model: Option<String>,
-    /// Requests that it takes at once; no limit unless set.
-    #[schemars(range(min = 1, max = 1_000_000))]
-    pub slots: Option<NonZeroUsize>,
-    /// Tokens that prompt and answer may have together.
-    pub context_length: Option<u64>,
-    /// The model that embeds texts.
-    pub embeddings: Option<String>,
-}
-
-/// How long a worker is waited for, phase by phase.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct Timeouts {
-    /// From the call to the first token; 120 s unless set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub first_token: Option<Time>,
-    /// From one token to the next; 30 s unless set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub between_tokens: Option<Time>,
-    /// From the call to the end; no limit unless set.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub total: Option<Time>,
-}
-
-impl From<Timeouts> for orchestrator_core::worker::Timeouts {
-    fn from(set: Timeouts) -> Self {
-        let mut limits = Self::default();
-        limits.first_token = set.first_token.map(Into::into).or(limits.first_token);
-        limits.between_tokens = set.between_tokens.map(Into::into).or(limits.between_tokens);
-        limits.total = set.total.map(Into::into).or(limits.total);
-        limits
-    }
-}
-
 impl Worker {
     /// Returns the model that it was given, where its kind is given one.
     #[must_use]
     pub fn model(&self) -> Option<&str> {
         match self {
-            Self::Extractive(_) | Self::LlamaCpp(_) => None,
             Self::Vllm(vllm) => vllm.model.as_deref(),
             Self::Auto(auto) => auto.model.as_deref(),
-            Self::OpenAiCompatible(server) => server.model.as_deref(),
-            _ => self.known()?.model.as_deref(),
+            _ => self.open_ai()?.served.model.as_deref(),
         }
     }
 
@@ -284,25 +66,76 @@ impl Worker {
     #[must_use]
     pub fn embeddings(&self) -> Option<&str> {
         match self {
-            Self::Extractive(_) => None,
             Self::LlamaCpp(llama) => llama.embeddings.as_deref(),
             Self::Vllm(vllm) => vllm.embeddings.as_deref(),
             Self::Auto(auto) => auto.embeddings.as_deref(),
-            Self::OpenAiCompatible(server) => server.embeddings.as_deref(),
-            _ => self.known()?.embeddings.as_deref(),
+            _ => self.open_ai()?.served.embeddings.as_deref(),
         }
     }
 
-    /// Returns the settings of one of the kinds that speak OpenAI's API at a place that is known.
-    pub(crate) const fn known(&self) -> Option<&OpenAi> {
+    /// Returns how its server is spoken to, where it has one.
+    pub(crate) fn access(&self) -> Option<&Access> {
         match self {
+            Self::LlamaCpp(llama) => Some(&llama.access),
+            Self::Vllm(vllm) => Some(&vllm.access),
+            Self::Auto(auto) => Some(&auto.access),
+            _ => Some(self.open_ai()?.access),
+        }
+    }
+
+    /// Returns the settings of a server that speaks OpenAI's API and is not asked what it is.
+    pub(crate) const fn open_ai(&self) -> Option<OpenAiServer<'_>> {
+        match self {
+            Self::OpenAiCompatible(OpenAiCompatible { url, access, served }) => {
+                Some(OpenAiServer { url: Some(url), access, served })
+            }
             Self::OpenAi(known)
             | Self::Tgi(known)
             | Self::Ollama(known)
             | Self::LmStudio(known)
             | Self::OpenRouter(known)
-            | Self::Mistral(known) => Some(known),
-            Self::Extractive(_) | Self::LlamaCpp(_) | Self::Vllm(_) | Self::Auto(_) | Self::OpenAiCompatible(_) => None,
+            | Self::Mistral(known) => {
+                Some(OpenAiServer { url: known.url.as_ref(), access: &known.access, served: &known.served })
+            }
+            Self::Extractive(_) | Self::LlamaCpp(_) | Self::Vllm(_) | Self::Auto(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::file::Time;
+
+    const SERVERS: [&str; 10] = [
+        "llamacpp",
+        "vllm",
+        "auto",
+        "openai-compatible",
+        "openai",
+        "tgi",
+        "ollama",
+        "lm-studio",
+        "openrouter",
+        "mistral",
+    ];
+
+    #[test]
+    fn every_kind_of_server_takes_what_all_take_and_nothing_unknown() {
+        for kind in SERVERS {
+            let said =
+                json!({"kind": kind, "url": "http://a", "key": "k", "timeouts": {"total": "9s"}, "embeddings": "e"});
+            let worker = Worker::deserialize(&said).expect(kind);
+            let access = worker.access().expect("it has a server");
+            assert_eq!(access.key, Some("k".to_owned().into()), "{kind}");
+            assert_eq!(access.timeouts.total, Some(Time::secs(9)), "{kind}");
+            assert_eq!(worker.embeddings(), Some("e"), "{kind}");
+            let mut wrong = said;
+            wrong["keys"] = "k".into();
+            let error = Worker::deserialize(&wrong).expect_err(kind).to_string();
+            assert!(error.contains("unknown field `keys`"), "{kind}: {error}");
         }
     }
 }

@@ -49,8 +49,8 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Tells everything that is wrong at once: a file that cannot be read, or faults of its language, or else of its shape and of what
-    /// it means, the latter as far as the sections concerned have the right shape.
+    /// Tells everything that is wrong at once: a file that cannot be read, or faults of its language, or else of its shape and
+    /// of what it means, the latter as far as the sections concerned have the right shape.
     pub fn load(
         file: impl AsRef<FilePath>,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -58,8 +58,8 @@ impl Config {
         Self::load_with(file, environment, |_| {})
     }
 
-    /// Reads and checks a file, as `change` would have it: it is called before what cannot be meant is looked for, with sections that
-    /// have not the right shape left out. For what a command line says in place of the file.
+    /// Reads and checks a file, as `change` would have it: it is called before what cannot be meant is looked for, with
+    /// sections that have not the right shape left out. For what a command line says in place of the file.
     ///
     /// # Errors
     ///
@@ -131,8 +131,8 @@ impl Config {
     }
 }
 
-/// Reads a tree whose texts are final; `faults` are those that it has already, `unset` the texts that should be others: nothing is
-/// said of what these are now.
+/// Reads a tree whose texts are final; `faults` are those that it has already, `unset` the texts that should be others: nothing
+/// is said of what these are now.
 fn read(
     mut tree: Node,
     mut faults: Vec<Fault>,

@@ -12,8 +12,8 @@ const PREFIX: &str = "ORCHESTRATOR_";
 /// Sections whose settings have names of the user's.
 const NAMED: [&str; 4] = ["workers", "pools", "pipelines", "tenants"];
 
-/// Puts the values of `ORCHESTRATOR_SECTION__SETTING` into the tree, in place of what the file says; what is for a part of a setting
-/// behind what is for the whole of it.
+/// Puts the values of `ORCHESTRATOR_SECTION__SETTING` into the tree, in place of what the file says; what is for a part of a
+/// setting behind what is for the whole of it.
 ///
 /// Without a `__` a variable counts only where it names a whole section: container platforms set such as `ORCHESTRATOR_PORT` by
 /// themselves.
@@ -77,8 +77,8 @@ fn unfold(node: &mut Node, path: &Path) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Finds what a part of a variable's name means there: a key in whatever case, with `_` for any other character than a letter or
-/// a digit, or a number in a list.
+/// Finds what a part of a variable's name means there: a key in whatever case, with `_` for any other character than a letter
+/// or a digit, or a number in a list.
 fn step_into(node: &Node, step: &str, path: &Path) -> Result<Step, Problem> {
     if step.is_empty() {
         return Err(Problem::new(path.clone(), "is followed by no name").expected("`__` between names only"));

@@ -4,7 +4,7 @@ use orchestrator_core::error::InvalidInput;
 use secrecy::ExposeSecret;
 use workers_openai::error::ConfigError;
 
-use super::open_ai::{compatible, open_ai, preset};
+use super::open_ai::of_kind;
 use super::server::client;
 use crate::file::{self, Worker};
 
@@ -25,18 +25,20 @@ pub(crate) fn faults(worker: &Worker) -> Vec<InvalidInput> {
 /// Builds as much of it as can be built without its server.
 fn built(worker: &Worker) -> Result<(), ConfigError> {
     let none = BTreeMap::new();
-    let (url, key, headers) = match worker {
+    let (url, access, headers) = match worker {
         Worker::Extractive(_) => return Ok(()),
-        Worker::LlamaCpp(settings) => (&settings.url, &settings.key, &settings.headers),
-        Worker::Vllm(settings) => (&settings.url, &settings.key, &settings.headers),
-        Worker::Auto(settings) => (&settings.url, &settings.key, &none),
-        Worker::OpenAiCompatible(settings) => return open_ai("check", &compatible(settings), None).map(drop),
-        _ => {
-            let settings = worker.known().expect("a worker of any other kind is above");
-            return open_ai("check", settings, preset(worker)).map(drop);
-        }
+        Worker::LlamaCpp(settings) => (&settings.url, &settings.access, &settings.headers),
+        Worker::Vllm(settings) => (&settings.url, &settings.access, &settings.headers),
+        Worker::Auto(settings) => (&settings.url, &settings.access, &none),
+        Worker::OpenAiCompatible(_)
+        | Worker::OpenAi(_)
+        | Worker::Tgi(_)
+        | Worker::Ollama(_)
+        | Worker::LmStudio(_)
+        | Worker::OpenRouter(_)
+        | Worker::Mistral(_) => return of_kind("check", worker).map(drop),
     };
-    client(url.as_str(), key.as_ref(), headers, None).build().map(drop)
+    client(url.as_str(), access, headers).build().map(drop)
 }
 
 fn short_salt(settings: &file::Vllm) -> Option<InvalidInput> {

@@ -16,7 +16,7 @@ use orchestrator_core::retrieval::Embedder;
 use orchestrator_core::worker::ModelWorker;
 use workers_embedded::Extractive;
 
-use self::open_ai::{compatible, open_ai, preset};
+use self::open_ai::of_kind;
 use self::server::invalid;
 use super::{ConnectError, lazy};
 use crate::file::Worker;
@@ -54,10 +54,12 @@ pub(super) async fn connect(name: &str, worker: &Worker) -> Result<Connected, Co
             let absent = || auto::absent(name, settings).map_err(invalid);
             lazy::connect(absent, auto::connect(name, settings)).await.map_err(refused)
         }
-        Worker::OpenAiCompatible(settings) => open_ai(name, &compatible(settings), None).map_err(unusable),
-        _ => {
-            let settings = worker.known().expect("a worker of any other kind is above");
-            open_ai(name, settings, preset(worker)).map_err(unusable)
-        }
+        Worker::OpenAiCompatible(_)
+        | Worker::OpenAi(_)
+        | Worker::Tgi(_)
+        | Worker::Ollama(_)
+        | Worker::LmStudio(_)
+        | Worker::OpenRouter(_)
+        | Worker::Mistral(_) => of_kind(name, worker).map_err(unusable),
     }
 }

@@ -6,11 +6,11 @@ use workers_openai::error::ConfigError;
 use workers_openai::{OpenAi, OpenAiEmbedder, Preset};
 
 use super::Connected;
-use super::server::client;
-use crate::file::{self, Url, Worker};
+use super::server::{client, spoken_to};
+use crate::file::{OpenAiServer, Url, Worker};
 
 /// What is known of servers of this kind.
-pub(super) const fn preset(worker: &Worker) -> Option<Preset> {
+const fn preset(worker: &Worker) -> Option<Preset> {
     match worker {
         Worker::OpenAi(_) => Some(Preset::OpenAi),
         Worker::Tgi(_) => Some(Preset::Tgi),
@@ -26,52 +26,43 @@ pub(super) const fn preset(worker: &Worker) -> Option<Preset> {
     }
 }
 
-/// The settings of any server as those of one that is known.
-pub(super) fn compatible(settings: &file::OpenAiCompatible) -> file::OpenAi {
-    let file::OpenAiCompatible {
-        url,
-        key,
-        headers,
-        connect_timeout,
-        timeouts,
-        model,
-        slots,
-        context_length,
-        embeddings,
-    } = settings.clone();
-    file::OpenAi { url: Some(url), key, headers, connect_timeout, timeouts, model, slots, context_length, embeddings }
+/// Makes the worker of a kind that is not asked what it is.
+///
+/// # Panics
+///
+/// Panics where it is of any other kind.
+pub(super) fn of_kind(name: &str, worker: &Worker) -> Result<Connected, ConfigError> {
+    open_ai(name, worker.open_ai().expect("callers have matched on its kind"), preset(worker))
 }
 
 /// Makes the worker of a server that speaks OpenAI's API; asks it nothing.
-pub(super) fn open_ai(name: &str, settings: &file::OpenAi, preset: Option<Preset>) -> Result<Connected, ConfigError> {
-    let mut builder = OpenAi::builder().name(name).timeouts(settings.timeouts.into());
+pub(super) fn open_ai(
+    name: &str,
+    settings: OpenAiServer<'_>,
+    preset: Option<Preset>,
+) -> Result<Connected, ConfigError> {
+    let OpenAiServer { url, access, served } = settings;
+    let mut builder = OpenAi::builder().name(name).timeouts(access.timeouts.into());
     if let Some(preset) = preset {
         builder = builder.preset(preset);
     }
-    if let Some(url) = &settings.url {
+    if let Some(url) = url {
         builder = builder.base_url(url.as_str());
     }
-    if let Some(key) = &settings.key {
-        builder = builder.key(key.reveal());
-    }
-    if let Some(limit) = settings.connect_timeout {
-        builder = builder.connect_timeout(limit.into());
-    }
-    if let Some(model) = &settings.model {
+    if let Some(model) = &served.model {
         builder = builder.model(model);
     }
-    if let Some(slots) = settings.slots {
+    if let Some(slots) = served.slots {
         builder = builder.slots(slots);
     }
-    if let Some(tokens) = settings.context_length {
+    if let Some(tokens) = served.context_length {
         builder = builder.context_length(tokens);
     }
-    builder = settings.headers.iter().fold(builder, |builder, (name, value)| builder.header(name, value.reveal()));
-    let worker = builder.build()?;
-    let url = settings.url.as_ref().map(Url::as_str).or(preset.map(Preset::base_url)).unwrap_or_default();
-    let client = || client(url, settings.key.as_ref(), &settings.headers, settings.connect_timeout).build();
-    let vectors = settings.embeddings.as_ref().map(|model| Ok(embedder(client()?, model)));
-    Ok(Connected { worker: Arc::new(worker), embedder: vectors.transpose()?, tells_slots: settings.slots.is_some() })
+    let worker = spoken_to(builder, access, &served.headers).build()?;
+    let url = url.map(Url::as_str).or(preset.map(Preset::base_url)).unwrap_or_default();
+    let client = || client(url, access, &served.headers).build();
+    let vectors = served.embeddings.as_ref().map(|model| Ok(embedder(client()?, model)));
+    Ok(Connected { worker: Arc::new(worker), embedder: vectors.transpose()?, tells_slots: served.slots.is_some() })
 }
 
 /// Embeds with a model of a server.

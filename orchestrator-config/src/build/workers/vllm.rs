@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -9,16 +8,16 @@ use workers_vllm::Vllm;
 
 use super::Connected;
 use super::open_ai::embedder;
-use super::server::{client, invalid, slots};
+use super::server::{client, invalid, slots, spoken_to};
 use crate::build::lazy::{Absent, Connect};
 use crate::file;
 
 /// What is known of a vLLM that is not there.
 pub(super) fn absent(name: &str, settings: &file::Vllm) -> Result<Absent, ConfigError> {
     let (slots, are_known) = match settings.slots {
-        None => slots(settings.url.as_str(), settings.key.as_ref())?,
+        None => slots(settings.url.as_str(), &settings.access)?,
         Some(most) => {
-            let client = client(settings.url.as_str(), settings.key.as_ref(), &BTreeMap::new(), None).build()?;
+            let client = client(settings.url.as_str(), &settings.access, &settings.headers).build()?;
             (Slots::at_most(client.server(), most), true)
         }
     };
@@ -34,13 +33,7 @@ pub(super) fn connect(name: &str, settings: &file::Vllm) -> Connect {
 }
 
 pub(super) async fn vllm(name: String, settings: file::Vllm) -> Result<Connected, WorkerError> {
-    let mut builder = Vllm::builder(settings.url.as_str()).name(name).timeouts(settings.timeouts.into());
-    if let Some(key) = &settings.key {
-        builder = builder.key(key.reveal());
-    }
-    if let Some(limit) = settings.connect_timeout {
-        builder = builder.connect_timeout(limit.into());
-    }
+    let mut builder = Vllm::builder(settings.url.as_str()).name(name).timeouts(settings.access.timeouts.into());
     if let Some(model) = &settings.model {
         builder = builder.model(model);
     }
@@ -56,11 +49,9 @@ pub(super) async fn vllm(name: String, settings: file::Vllm) -> Result<Connected
     if settings.token_ids {
         builder = builder.with_token_ids();
     }
-    builder = settings.headers.iter().fold(builder, |builder, (name, value)| builder.header(name, value.reveal()));
-    let worker = builder.connect().await?;
+    let worker = spoken_to(builder, &settings.access, &settings.headers).connect().await?;
     let vectors = settings.embeddings.as_ref().map(|model| {
-        let client =
-            client(settings.url.as_str(), settings.key.as_ref(), &settings.headers, settings.connect_timeout).build();
+        let client = client(settings.url.as_str(), &settings.access, &settings.headers).build();
         client.map(|client| embedder(client, model)).map_err(invalid)
     });
     Ok(Connected { worker: Arc::new(worker), embedder: vectors.transpose()?, tells_slots: settings.slots.is_some() })

@@ -1,25 +1,13 @@
 """The official client of Anthropic's API, unchanged, against the server."""
 
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import anthropic
 import pytest
-from conftest import wait_for_slots
+from conftest import CITIES, CITY, HELLO, Shape, WEATHER, wait_for_slots
 
-HELLO = [{"role": "user", "content": "hello"}]
-TOOL = {
-    "name": "weather",
-    "description": "tells the weather",
-    "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-}
-SCHEMA = {
-    "type": "object",
-    "properties": {"ok": {"type": "boolean"}},
-    "required": ["ok"],
-    "additionalProperties": False,
-}
+TOOL = {**WEATHER, "input_schema": CITY}
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +41,29 @@ def test_the_bare_events(client):
 
 
 def test_a_json_schema(client):
-    shape = {"format": {"type": "json_schema", "schema": SCHEMA}}
+    shape = {"format": {"type": "json_schema", "schema": anthropic.transform_schema(Shape)}}
     answer = client.messages.create(model="slow", max_tokens=500, messages=HELLO, output_config=shape)
-    assert type(json.loads(answer.content[0].text)["ok"]) is bool
+    assert answer.stop_reason == "end_turn" and Shape.model_validate_json(answer.content[0].text)
+
+
+def called(message):
+    """The only call of an answer that the real server was made to give."""
+    assert message.stop_reason == "tool_use"
+    (call,) = message.content
+    assert call.id and (call.type, call.name) == ("tool_use", "weather") and call.input["city"] in CITIES
+    return call
+
+
+def test_a_call_of_the_real_server(client):
+    ask = {"model": "tools", "max_tokens": 500, "messages": HELLO, "tools": [TOOL]}
+    must = {"type": "any", "disable_parallel_tool_use": True}
+    message = client.messages.create(**ask, tool_choice=must)
+    call = called(message)
+    with client.messages.stream(**ask, tool_choice=must) as stream:
+        called(stream.get_final_message())
+    result = {"type": "tool_result", "tool_use_id": call.id, "content": "rain"}
+    ask["messages"] = [*HELLO, {"role": "assistant", "content": message.content}, {"role": "user", "content": [result]}]
+    assert client.messages.create(**ask | {"max_tokens": 4}, tool_choice={"type": "none"}).usage.output_tokens == 4
 
 
 def test_a_conversation_with_a_tool(client):

@@ -98,8 +98,8 @@ impl Fault {
         self.kind.is_passing().then(|| self.retry_after.map_or(1, seconds))
     }
 
-    /// Tells whoever runs the service what has become of a request, inside its span. Warns of what the service, or a server behind
-    /// it, has failed in; refusals in an overload would be as many lines as there are requests.
+    /// Tells whoever runs the service what has become of a request, inside its span. Warns of what the service, or a server
+    /// behind it, has failed in; refusals in an overload would be as many lines as there are requests.
     ///
     /// Messages are left out, ours and those of servers alike: they may repeat the prompt.
     pub(crate) fn log(&self, what: &'static str) {

@@ -7,8 +7,8 @@ use subtle::ConstantTimeEq;
 
 /// The API keys that a server knows: their hashes, and on whose account they are.
 ///
-/// A key is looked for among all of them in a time that does not depend on how much of it is right. What is shown of this, in `Debug`
-/// too, are tenants only.
+/// A key is looked for among all of them in a time that does not depend on how much of it is right. What is shown of this, in
+/// `Debug` too, are tenants only.
 #[derive(Clone, Default)]
 pub struct Keys(Arc<[Key]>);
 

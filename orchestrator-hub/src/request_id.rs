@@ -6,8 +6,8 @@ pub(crate) const HEADER: &str = "x-request-id";
 /// The longest name that is taken over from a client.
 const LONGEST: usize = 128;
 
-/// Returns the client's name for its request, or a new one; only letters, digits and `-_.:` are taken over, so that a name can stand
-/// in any log.
+/// Returns the client's name for its request, or a new one; only letters, digits and `-_.:` are taken over, so that a name can
+/// stand in any log.
 pub(crate) fn of(headers: &HeaderMap) -> HeaderValue {
     headers.get(HEADER).filter(|id| is_plain(id.as_bytes())).cloned().unwrap_or_else(fresh)
 }

@@ -1,22 +1,13 @@
 //! The access log. A target of its own, as it looks at all that its process logs and counts.
 
-#[path = "common/logs.rs"]
-mod logs;
-#[path = "common/raw.rs"]
-mod raw;
-#[path = "common/rig.rs"]
-mod rig;
-
 use axum::body::Body;
 use http::Request;
 use http_body_util::BodyExt;
+use hub_rig::{CHAT, Gated, Logs, chat, patient, until};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use orchestrator_config::file::Limits;
 use orchestrator_hub::{Gateway, Key, Keys};
 use sha2::{Digest, Sha256};
-
-use crate::logs::Logs;
-use crate::rig::{CHAT, Gated, chat, service, until};
 
 fn asked(id: &str) -> Request<Body> {
     let request = Request::post(CHAT).header("x-request-id", id).header("authorization", "Bearer key");
@@ -27,7 +18,7 @@ fn asked(id: &str) -> Request<Body> {
 async fn each_request_is_a_line_with_its_name_and_its_end_also_where_the_client_left() {
     let (logs, metrics) = (Logs::of_this_process(), PrometheusBuilder::new().install_recorder().expect("the only one"));
     let worker = Gated::default();
-    let service = service(worker.clone(), &Limits::default());
+    let service = patient(worker.clone(), &Limits::default());
     let key = Key { sha256: Sha256::digest("key").into(), tenant: Some("acme".into()), priority: Default::default() };
     let gateway = Gateway::new(service.clone(), Keys::from_iter([key]), Limits::default(), None).access_log();
     let working = || service.models[0].chat.as_ref().is_some_and(|chat| chat.stats().in_flight == 1);

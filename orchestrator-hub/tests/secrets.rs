@@ -1,15 +1,9 @@
 //! Keys, which are nowhere to be found, and prompts, which are in no log. A target of its own, as it looks at all that its
 //! process logs.
 
-#[path = "common/logs.rs"]
-mod logs;
-#[path = "common/raw.rs"]
-mod raw;
-#[path = "common/rig.rs"]
-mod rig;
-
 use std::sync::Arc;
 
+use hub_rig::{CHAT, Logs, Raw, Rig, chat, patient};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use orchestrator_config::file::Limits;
 use orchestrator_core::testing::server::{Reply, Request, ScriptedServer};
@@ -17,10 +11,6 @@ use orchestrator_hub::{Figures, Gateway, Key, Keys};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use workers_openai::OpenAi;
-
-use crate::logs::Logs;
-use crate::raw::Raw;
-use crate::rig::{CHAT, Rig, chat, service};
 
 /// The key of a client, and of the model server.
 const OF_CLIENT: &str = "sk-canary-of-client-4f81";
@@ -60,7 +50,7 @@ async fn no_key_is_in_a_response_a_log_a_metric_or_debug_output_and_no_prompt_in
     let figures: Figures = Arc::new(move || metrics.render());
     let server = indiscreet().await;
     let worker = OpenAi::builder().base_url(format!("{}/v1", server.base_url())).key(OF_SERVER);
-    let service = service(worker.build().expect("settings that fit"), &Limits::default());
+    let service = patient(worker.build().expect("settings that fit"), &Limits::default());
     let key =
         Key { sha256: Sha256::digest(OF_CLIENT).into(), tenant: Some("acme".into()), priority: Default::default() };
     let keys = Keys::from_iter([key]);

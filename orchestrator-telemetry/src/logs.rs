@@ -1,8 +1,9 @@
 //! Logs: one line per event on the standard error, as text or as JSON.
 //!
-//! A line has the fields of the spans that it lies in. A server opens a span `http` with a field `request_id` around each request,
-//! and the pipeline's spans lie below that, so the lines of a request, also those of a failed call far inside, have its id. Prompts,
-//! answers and keys are in none: what is here writes only what spans and events have, and these have no text of a request.
+//! A line has the fields of the spans that it lies in. A server opens a span `http` with a field `request_id` around each
+//! request, and the pipeline's spans lie below that, so the lines of a request, also those of a failed call far inside, have
+//! its id. Prompts, answers and keys are in none: what is here writes only what spans and events have, and these have no text
+//! of a request.
 //!
 //! The pipeline's spans are of level INFO: at WARN and above there are none. Then lines lie in the span around the request: the
 //! server's is there at every level, and with it the id.

@@ -13,9 +13,9 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// The metrics of this process, as Prometheus reads them.
 ///
-/// All that writes to the `metrics` facade ends up here. What keeps figures of its own passes them on once a second (pipelines), or
-/// when it is asked to ([pools](crate::record_pools)). The task that looks after the recorder ends when this is dropped; the
-/// recorder itself stays until the process ends.
+/// All that writes to the `metrics` facade ends up here. What keeps figures of its own passes them on once a second
+/// (pipelines), or when it is asked to ([pools](crate::record_pools)). The task that looks after the recorder ends when this is
+/// dropped; the recorder itself stays until the process ends.
 #[derive(Debug)]
 pub struct Metrics {
     handle: PrometheusHandle,

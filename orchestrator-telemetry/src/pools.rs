@@ -9,8 +9,8 @@ const BREAKER_STATES: [&str; 4] = ["closed", "resting", "open", "half-open"];
 
 /// Passes the figures of pools, each with the name that it is to have, on to the `metrics` facade.
 ///
-/// A pool keeps them itself and is only read, so this is for whoever is about to [render](crate::Metrics::render) metrics, however
-/// many do. A member that has left its pool keeps its last figures.
+/// A pool keeps them itself and is only read, so this is for whoever is about to [render](crate::Metrics::render) metrics,
+/// however many do. A member that has left its pool keeps its last figures.
 pub fn record_pools(pools: &[(Arc<str>, Pool)]) {
     describe();
     for (pool, workers) in pools {

@@ -1,7 +1,7 @@
 //! What the server of prompt-orchestrator costs, beside nginx in the same run.
 //!
-//! Two cores: the server under test has one to itself; a model server that answers from prepared bytes, and the clients, share the
-//! other. So figures say what the server can do as long as its core is the one that is busy, which is shown.
+//! Two cores: the server under test has one to itself; a model server that answers from prepared bytes, and the clients, share
+//! the other. So figures say what the server can do as long as its core is the one that is busy, which is shown.
 //!
 //! `mock` is the model server, `load` the clients, `peers` start what stands between them, `measure` says what is measured, and
 //! `table` what is expected.
@@ -45,7 +45,8 @@ struct Options {
     /// Shorter and fewer rounds, for a first look.
     #[arg(long)]
     short: bool,
-    /// The factor by which a goal may be missed, from 1: with 2, half of what is the least, and twice what is the most, will do.
+    /// The factor by which a goal may be missed, from 1: with 2, half of what is the least, and twice what is the most, will
+    /// do.
     #[arg(long, default_value_t = 1.0)]
     within: f64,
     /// What is to be measured; unless given all, and then each goal must have been.

@@ -18,7 +18,7 @@ pub(crate) enum Part {
     Answers,
     /// Events of streams that come as fast as they are read.
     Events,
-    /// Processor time for an event of 256 streams with an event each 10 ms, and the time to their first.
+    /// Processor time for an event of 256 streams with an event each 10 ms, and the time to their first token.
     Paced,
     /// What the server holds in memory, idle and with 256 streams.
     Memory,
@@ -211,7 +211,7 @@ fn share(busy: Duration, seen: &Seen) -> f64 {
     busy.as_secs_f64() / seen.took.as_secs_f64()
 }
 
-/// The median time to the first event, in milliseconds.
+/// The median time to the first token, in milliseconds.
 fn first(seen: &Seen) -> f64 {
     median(&seen.firsts.iter().map(|first| first.as_secs_f64() * 1e3).collect::<Vec<_>>())
 }

@@ -1,18 +1,26 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::tools::{Choice, Tool};
+use crate::openapi::NotEmpty;
 
 /// The body of a request for a message.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = MessageRequest)]
 pub(super) struct Body {
     pub(super) model: String,
+    #[schema(minimum = 1, maximum = 4294967295_u32)]
     pub(super) max_tokens: u64,
+    #[schema(min_items = 1)]
     pub(super) messages: Vec<Turn>,
     pub(super) system: Option<Plain>,
+    #[schema(value_type = Option<Vec<NotEmpty>>)]
     pub(super) stop_sequences: Option<Vec<String>>,
     pub(super) stream: Option<bool>,
+    #[schema(minimum = 0, maximum = 2)]
     pub(super) temperature: Option<f32>,
+    #[schema(exclusive_minimum = 0, maximum = 1)]
     pub(super) top_p: Option<f32>,
     pub(super) top_k: Option<u64>,
     pub(super) tools: Option<Vec<Tool>>,
@@ -22,18 +30,20 @@ pub(super) struct Body {
     pub(super) output_config: Option<OutputConfig>,
     /// Everything else, for the server behind.
     #[serde(flatten)]
+    #[schema(ignore)]
     pub(super) vendor: Map<String, Value>,
 }
 
 /// One turn of the conversation.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Turn {
     pub(super) role: Role,
     pub(super) content: Content,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = TurnRole)]
 pub(super) enum Role {
     User,
     Assistant,
@@ -41,7 +51,8 @@ pub(super) enum Role {
     System,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = TurnContent)]
 #[serde(
     untagged,
     expecting = "`content` must be a text or a list of blocks, each with its `type` and what belongs to that"
@@ -52,7 +63,8 @@ pub(super) enum Content {
 }
 
 /// A part of a turn. Marks for a cache, and citations of what is no document here, are passed over.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = TurnBlock)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Block {
     Text {
@@ -81,14 +93,15 @@ pub(super) enum Block {
 /// What stands in a system prompt, or is the result of a tool.
 ///
 /// Its parts hold no blocks again. Each level of a type that holds itself would keep a copy of all that is below.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged, expecting = "only a text, or a list of blocks of type text and image, can stand here")]
 pub(super) enum Plain {
     Text(String),
     Parts(Vec<Part>),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PlainPart)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Part {
     Text { text: String },
@@ -96,20 +109,20 @@ pub(super) enum Part {
 }
 
 /// Where a picture is.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Source {
     Base64 { media_type: String, data: String },
     Url { url: String },
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct Metadata {
     pub(super) user_id: Option<String>,
 }
 
 /// Whether the client wants to read the model's reasoning. How much there is of it is the server's affair.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(super) enum Thinking {
     Enabled,
@@ -117,16 +130,20 @@ pub(super) enum Thinking {
     Disabled,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct OutputConfig {
     pub(super) format: Option<Format>,
 }
 
 /// The shape that the answer must have.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = OutputFormat)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Format {
-    JsonSchema { schema: Value },
+    JsonSchema {
+        #[schema(value_type = Object)]
+        schema: Value,
+    },
 }
 
 impl Body {

@@ -1,15 +1,44 @@
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 use crate::fault::{Fault, FaultKind};
+use crate::openapi::word;
 
-/// Puts a fault as Anthropic's API does, which has no place for the field that is wrong but the message.
-pub(crate) fn body(fault: &Fault, request_id: Option<&str>) -> Value {
-    let message = match &fault.param {
-        Some(param) if !fault.message.contains(param.as_str()) => format!("{param}: {}", fault.message),
-        _ => fault.message.clone(),
-    };
-    json!({"type": "error", "error": {"type": name(fault.kind), "message": message}, "request_id": request_id})
+/// A fault as Anthropic's API puts it, which has no place for the field that is wrong but the message.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MessageError)]
+pub(crate) struct Error<'a> {
+    #[serde(rename = "type")]
+    #[schema(schema_with = error)]
+    kind: &'static str,
+    #[schema(inline)]
+    error: Fields,
+    /// Not in a stream.
+    #[schema(value_type = String)]
+    request_id: Option<&'a str>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Fields {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    message: String,
+}
+
+fn error() -> Object {
+    word("error")
+}
+
+impl<'a> Error<'a> {
+    pub(crate) fn new(fault: &Fault, request_id: Option<&'a str>) -> Self {
+        let message = match &fault.param {
+            Some(param) if !fault.message.contains(param.as_str()) => format!("{param}: {}", fault.message),
+            _ => fault.message.clone(),
+        };
+        Self { kind: "error", error: Fields { kind: name(fault.kind), message }, request_id }
+    }
 }
 
 /// Returns the status that Anthropic's API has for it.

@@ -4,17 +4,26 @@ use orchestrator_core::token::{self, Finish, FinishReason};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
+
+use crate::openapi::{word, words};
 
 /// A message of the model: whole, or as a stream begins with it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Message<'a> {
     pub(super) id: &'a str,
     #[serde(rename = "type")]
+    #[schema(schema_with = kind)]
     pub(super) kind: &'static str,
+    #[schema(schema_with = role)]
     pub(super) role: &'static str,
     pub(super) model: &'a str,
+    #[schema(min_items = 1)]
     pub(super) content: Vec<Block<'a>>,
+    #[schema(schema_with = stop_reason, required = true)]
     pub(super) stop_reason: Option<&'static str>,
+    #[schema(required = true)]
     pub(super) stop_sequence: Option<&'a str>,
     pub(super) usage: Usage,
 }
@@ -28,7 +37,20 @@ impl<'a> Message<'a> {
     }
 }
 
-#[derive(Serialize)]
+fn kind() -> Object {
+    word("message")
+}
+
+fn role() -> Object {
+    word("assistant")
+}
+
+fn stop_reason() -> Object {
+    words(&["end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal"])
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = MessageBlock)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Block<'a> {
     /// What was thought, without a signature: nobody here could check one.
@@ -42,6 +64,7 @@ pub(super) enum Block<'a> {
     ToolUse {
         id: &'a str,
         name: &'a str,
+        #[schema(value_type = Object)]
         input: Input<'a>,
     },
 }
@@ -71,7 +94,8 @@ impl<'a> From<&'a str> for Input<'a> {
 }
 
 /// Tokens as Anthropic's API counts them: those from the cache apart from the others.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MessageUsage)]
 pub(super) struct Usage {
     input_tokens: u64,
     cache_creation_input_tokens: u64,

@@ -1,38 +1,53 @@
 use axum::extract::State;
 use axum::response::Response;
+use orchestrator_core::request::PromptRequest;
 
 use super::body::Body;
 use super::message::{Block, Input, Message, Usage, stop};
 use super::stream::Stream;
-use crate::answer::{Call, Events, Whole, begin, whole};
+use crate::answer::{Call, Whole};
 use crate::fault::Fault;
-use crate::gateway::{Asked, Site, events, object};
-use crate::json;
+use crate::gateway::{Asked, Site, Terms, TextRoute, object, text};
+use crate::openapi::{Event, MessageRefusals};
 
 /// `POST /v1/messages`.
+#[utoipa::path(
+    post,
+    path = "/v1/messages",
+    tag = "Anthropic",
+    summary = "Answers a conversation.",
+    request_body = Body,
+    responses(
+        (status = 200, description = "The answer.", content((Message = "application/json"), (Event = "text/event-stream"))),
+        MessageRefusals,
+    ),
+)]
 pub(crate) async fn messages(State(site): State<Site>, request: Asked) -> Result<Response, Fault> {
-    let (mut caller, body) = request.read(&site).await?;
-    let body: Body = json::read(&body)?;
-    let asked = body.model.clone();
-    let model = site.chat_model(&asked)?;
-    let streams = body.streams();
-    caller.takes_whole = !streams;
-    let shows_thinking = body.shows_thinking();
-    let user = body.user();
-    let mut answer = model.submit(body.into_prompt()?, &caller, user.as_deref()).await?;
-    let id = format!("msg_{:024x}", fastrand::u128(..) >> 32);
-    if streams {
-        let first = begin(&mut answer).await?;
-        return Ok(events(Events::new(answer, first, Stream::new(id, model.shown(), shows_thinking))));
-    }
-    let mut answered = whole(&mut answer, |_, (): &mut ()| {}).await?;
-    if !shows_thinking {
-        answered.reasoning.clear();
-    }
-    Ok(message(&id, &model.shown(), &answered))
+    text(Messages, &site, request).await
 }
 
-fn message(id: &str, model: &str, answered: &Whole<()>) -> Response {
+#[derive(Clone, Copy)]
+struct Messages;
+
+impl TextRoute for Messages {
+    type Body = Body;
+    type Wording = Stream;
+
+    fn terms(self, body: &Body) -> Terms {
+        Terms { model: body.model.clone(), user: body.user(), streams: body.streams() }
+    }
+
+    fn wording(self, body: &Body, model: String) -> Stream {
+        Stream::new(format!("msg_{:024x}", fastrand::u128(..) >> 32), model, body.shows_thinking())
+    }
+
+    fn prompt(self, body: Body) -> Result<PromptRequest, Fault> {
+        body.into_prompt()
+    }
+}
+
+/// Puts a whole message.
+pub(super) fn whole(id: &str, model: &str, answered: &Whole<()>) -> Response {
     let Whole { text, reasoning, calls, finish, .. } = answered;
     let model = finish.origin.as_ref().and_then(|origin| origin.model.as_deref()).unwrap_or(model);
     let mut message = Message::new(id, model);

@@ -6,10 +6,10 @@
 mod body;
 mod fault;
 mod message;
-mod messages;
+pub(crate) mod messages;
 mod prompt;
 mod stream;
 mod tools;
 
-pub(crate) use fault::{body as fault_body, status as fault_status};
+pub(crate) use fault::{Error, status as fault_status};
 pub(crate) use messages::messages;

@@ -1,20 +1,24 @@
+use std::sync::Arc;
+
+use axum::response::Response;
 use bytes::{Bytes, BytesMut};
-use orchestrator_core::token::{Finish, TokenEvent};
+use orchestrator_core::token::{Finish, TextDelta, TokenEvent};
 use serde::Serialize;
 
 use super::message::{Block, Input, Message, Usage, stop};
-use crate::answer::{Frame, Wording, raw, sse};
+use super::messages;
+use crate::answer::{Frame, Whole, Wording, sse};
 use crate::fault::Fault;
 
-/// Puts the events of an answer as the events of a stream of Anthropic's: one block after the other, each with its pieces.
+/// Puts an answer as Anthropic's API does: as one message, or as the events of a stream, one block after the other, each with
+/// its pieces.
 ///
-/// Nobody says when a call has all its pieces, and a block that was ended cannot be gone on with. So whatever else comes behind a
-/// call waits for the end of the answer.
+/// Nobody says when a call has all its pieces, and a block that was ended cannot be gone on with. So whatever else comes behind
+/// a call waits for the end of the answer.
 pub(super) struct Stream {
     id: String,
     model: String,
     shows_thinking: bool,
-    is_begun: bool,
     /// Blocks that are over.
     closed: usize,
     /// The one that is being written.
@@ -96,18 +100,7 @@ impl Event<'_> {
 
 impl Stream {
     pub(super) fn new(id: String, model: String, shows_thinking: bool) -> Self {
-        Self { id, model, shows_thinking, is_begun: false, closed: 0, open: None, held: Vec::new() }
-    }
-
-    /// Writes what comes first. Who answers is told by the first frame, where that is in OpenAI's dialect.
-    fn begin(&mut self, frame: Option<&Bytes>, out: &mut BytesMut) {
-        if !self.is_begun {
-            self.is_begun = true;
-            if let Some(model) = frame.and_then(|frame| Frame::read(frame)?.model) {
-                self.model = model;
-            }
-            Event::MessageStart { message: Message::new(&self.id, &self.model) }.write(out);
-        }
+        Self { id, model, shows_thinking, closed: 0, open: None, held: Vec::new() }
     }
 
     /// Ends the block that is open, if one is.
@@ -191,8 +184,26 @@ impl<'a> Piece<'a> {
 }
 
 impl Wording for Stream {
+    type Seen = ();
+
+    fn look(&self, _delta: &TextDelta, (): &mut ()) {}
+
+    fn whole(self, mut answered: Whole<()>) -> Response {
+        if !self.shows_thinking {
+            answered.reasoning.clear();
+        }
+        messages::whole(&self.id, &self.model, &answered)
+    }
+
+    fn begin(&mut self, frame: Option<&Bytes>, model: impl FnOnce() -> Option<Arc<str>>, out: &mut BytesMut) {
+        let told = frame.and_then(|frame| Frame::read(frame)?.model);
+        if let Some(model) = told.or_else(|| Some(model()?.to_string())) {
+            self.model = model;
+        }
+        Event::MessageStart { message: Message::new(&self.id, &self.model) }.write(out);
+    }
+
     fn delta(&mut self, event: &TokenEvent, out: &mut BytesMut) {
-        self.begin(raw(event), out);
         match (self.shown(event), self.open) {
             (Some(piece), Some(open @ Open::Call(_))) if piece.kind != open => self.hold(piece),
             (Some(piece), _) => self.piece(piece, out),
@@ -201,7 +212,6 @@ impl Wording for Stream {
     }
 
     fn finish(&mut self, finish: &Finish, out: &mut BytesMut) {
-        self.begin(None, out);
         self.complete(out);
         let (stop_reason, stop_sequence) = stop(finish);
         let delta = Ending { stop_reason, stop_sequence };
@@ -210,6 +220,6 @@ impl Wording for Stream {
     }
 
     fn fault(&mut self, fault: &Fault, out: &mut BytesMut) {
-        sse::named("error", &super::fault_body(fault, None), out);
+        sse::named("error", &super::Error::new(fault, None), out);
     }
 }

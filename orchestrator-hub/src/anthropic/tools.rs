@@ -1,17 +1,20 @@
 use orchestrator_core::request;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use crate::fault::Fault;
 
 /// A tool that the model may ask for.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = MessageTool)]
 pub(super) struct Tool {
     /// `custom`, or one that only Anthropic's own servers run.
     #[serde(rename = "type")]
     kind: Option<String>,
     name: String,
     description: Option<String>,
+    #[schema(value_type = Object)]
     input_schema: Option<Value>,
 }
 
@@ -34,14 +37,16 @@ impl Tool {
 }
 
 /// Whether, and which, tools must be called.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ToolChoice)]
 pub(super) struct Choice {
     #[serde(flatten)]
     which: Which,
     disable_parallel_tool_use: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ToolChoiceKind)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Which {
     Auto,

@@ -30,7 +30,8 @@ struct Told {
 /// Makes the configuration of a service without a file: models of the servers by their own names, with a folder of documents in
 /// front of them if one is given; without servers, sentences of that folder.
 ///
-/// A server that does not answer yet, or lists no models, is taken to have the models that the others have. If none answers, any name is asked for.
+/// A server that does not answer yet, or lists no models, is taken to have the models that the others have. If none answers,
+/// any name is asked for.
 ///
 /// # Errors
 ///

@@ -23,13 +23,13 @@ const NO_FILE: &str = "[workers.extractive]\nkind = 'extractive'\n";
 /// The worker of a configuration without a file, and the model that it is.
 pub(super) const QUOTES: &str = "extractive";
 
-/// Returns what is to be served, of the file or else what is there without one, with what the environment and the command line have
-/// to say to it: both may replace listeners at which the file's would not be safe.
+/// Returns what is to be served, of the file or else what is there without one, with what the environment and the command line
+/// have to say to it: both may replace listeners at which the file's would not be safe.
 ///
 /// # Errors
 ///
-/// Tells what is wrong with that. Where the command line names an address beyond this machine, and nobody has said that it may be
-/// reached without a key, that is told in its own words.
+/// Tells what is wrong with that. Where the command line names an address beyond this machine, and nobody has said that it may
+/// be reached without a key, that is told in its own words.
 pub(super) fn serving(args: &ServeArgs) -> Result<Config, Failure> {
     let mut open = None;
     let listen = |config: &mut Config| {

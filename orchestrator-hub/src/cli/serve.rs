@@ -18,8 +18,8 @@ use super::{backends, load, runtime, telemetry};
 ///
 /// # Errors
 ///
-/// Where the configuration cannot be used, its addresses cannot be listened at, or a second signal does not leave requests the time
-/// to finish.
+/// Where the configuration cannot be used, its addresses cannot be listened at, or a second signal does not leave requests the
+/// time to finish.
 pub(super) fn serve(args: &ServeArgs) -> Result<(), Failure> {
     let config = load::serving(args)?;
     let runtime = match config.shards {

@@ -31,8 +31,8 @@ impl Asked {
     ///
     /// # Errors
     ///
-    /// Where it is longer than allowed, which a length that is told says before anything is read; where it takes too long; where it
-    /// breaks off; where all bodies together are longer than allowed; where the service ends meanwhile.
+    /// Where it is longer than allowed, which a length that is told says before anything is read; where it takes too long;
+    /// where it breaks off; where all bodies together are longer than allowed; where the service ends meanwhile.
     pub(crate) async fn read(self, site: &Site) -> Result<(Caller, Held), Fault> {
         let limits = site.limits();
         let told = http_body::Body::size_hint(&self.body).lower();

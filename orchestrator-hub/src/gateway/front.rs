@@ -24,8 +24,8 @@ use crate::{anthropic, openai, request_id};
 
 /// A [`Service`] as HTTP requests and responses, wherever they come from.
 ///
-/// It asks for keys, names requests, counts them, and puts faults into the words of the API that was spoken. Install the recorder of
-/// metrics before it is made. Cheap to clone.
+/// It asks for keys, names requests, counts them, and puts faults into the words of the API that was spoken. Install the
+/// recorder of metrics before it is made. Cheap to clone.
 #[derive(Clone)]
 pub struct Gateway {
     site: Site,
@@ -44,8 +44,8 @@ impl Gateway {
         Self { site, router, keys, figures: Arc::new(HttpFigures::new()), writes_journal: false }
     }
 
-    /// Writes an event of level INFO for each request that is over: its id, its route, status, milliseconds, model and tenant, and
-    /// nothing of what was said.
+    /// Writes an event of level INFO for each request that is over: its id, its route, status, milliseconds, model and tenant,
+    /// and nothing of what was said.
     #[must_use]
     pub const fn access_log(mut self) -> Self {
         self.writes_journal = true;
@@ -84,8 +84,8 @@ impl Gateway {
         self.figures.refused_connection();
     }
 
-    /// Cancels what is still running, and what clients are still sending; each request is told so. Returns when nothing of what ran is
-    /// left.
+    /// Cancels what is still running, and what clients are still sending; each request is told so. Returns when nothing of what
+    /// ran is left.
     pub async fn end(&self) {
         self.close();
         self.site.end();
@@ -179,10 +179,10 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
 fn worded(mut response: Response, route: &Route, id: &HeaderValue) -> Response {
     let Some(fault) = response.extensions_mut().remove::<Fault>() else { return response };
     let body = match route.dialect {
-        Dialect::OpenAi => openai::fault_body(&fault),
+        Dialect::OpenAi => serde_json::to_vec(&openai::Error::from(&fault)),
         Dialect::Anthropic => {
             *response.status_mut() = anthropic::fault_status(fault.kind);
-            anthropic::fault_body(&fault, id.to_str().ok())
+            serde_json::to_vec(&anthropic::Error::new(&fault, id.to_str().ok()))
         }
     };
     fault.log("a request failed");
@@ -196,7 +196,7 @@ fn worded(mut response: Response, route: &Route, id: &HeaderValue) -> Response {
     if fault.kind == FaultKind::Unauthorized {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    *response.body_mut() = body.to_string().into();
+    *response.body_mut() = body.expect("objects with text keys are JSON, and memory takes all of it").into();
     response
 }
 

@@ -23,8 +23,8 @@ pub(super) fn note(asked: &AskedModel, model: &str) {
     asked.get_or_init(|| model.chars().take(LONGEST).collect());
 }
 
-/// A request's line in the access log, which is written when the request is over: with the end of its response, or when its client
-/// leaves. It says nothing of what was asked or answered.
+/// A request's line in the access log, which is written when the request is over: with the end of its response, or when its
+/// client leaves. It says nothing of what was asked or answered.
 #[derive(Debug)]
 pub(super) struct Entry {
     id: HeaderValue,

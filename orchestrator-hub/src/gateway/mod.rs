@@ -6,14 +6,16 @@ mod figures;
 mod front;
 mod journal;
 mod reply;
-mod routes;
+pub(crate) mod routes;
 mod site;
+mod text;
 
 pub(crate) use asked::Asked;
 pub(crate) use caller::{Caller, session};
 pub use front::Gateway;
-pub(crate) use reply::{events, object};
+pub(crate) use reply::object;
 pub use routes::Figures;
 #[cfg(test)]
 pub(crate) use routes::paths;
 pub(crate) use site::Site;
+pub(crate) use text::{Terms, TextRoute, text};

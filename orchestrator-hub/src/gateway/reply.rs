@@ -15,7 +15,7 @@ pub(crate) fn object(value: impl Serialize) -> Response {
 }
 
 /// A response that is streamed as events.
-pub(crate) fn events<W: Wording>(events: Events<W>) -> Response {
+pub(super) fn events<W: Wording>(events: Events<W>) -> Response {
     let mut response = Response::new(Body::new(events));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

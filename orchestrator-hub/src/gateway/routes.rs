@@ -9,6 +9,7 @@ use http::{HeaderValue, StatusCode};
 
 use crate::fault::{Fault, FaultKind};
 use crate::gateway::Site;
+use crate::openai::Error;
 use crate::{anthropic, openai, openapi};
 
 /// What renders the figures of the process for whoever scrapes them.
@@ -79,7 +80,7 @@ pub(super) fn router(site: Site, figures: Option<Figures>) -> Router {
         .route("/v1/models", get(openai::models))
         .route("/v1/models/{*id}", get(openai::model))
         .route("/openapi.json", get(openapi::openapi))
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(alive))
         .route("/readyz", get(ready));
     if let Some(figures) = figures {
         router = router.route("/metrics", get(move || async move { metrics(&figures) }));
@@ -90,15 +91,49 @@ pub(super) fn router(site: Site, figures: Option<Figures>) -> Router {
         .with_state(site)
 }
 
-fn metrics(figures: &Figures) -> Response {
+/// `GET /healthz`.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "service",
+    summary = "Says that the process runs.",
+    responses((status = 200, description = "It does.", body = String)),
+)]
+pub(crate) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /metrics`.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "service",
+    summary = "Figures for Prometheus; not there where they are switched off.",
+    responses(
+        (status = 200, description = "The figures.", body = String),
+        (status = 401, description = "Why not.", body = Error),
+        (status = 404, description = "Why not.", body = Error),
+    ),
+)]
+pub(crate) fn metrics(figures: &Figures) -> Response {
     let mut response = Response::new(figures().into());
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }
 
-/// Whether requests are taken: not while the service ends, and not while nothing answers.
-async fn ready(State(site): State<Site>) -> (StatusCode, &'static str) {
+/// `GET /readyz`: whether requests are taken, which is not while the service ends, and not while nothing answers.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "service",
+    summary = "Says whether requests are taken.",
+    responses(
+        (status = 200, description = "They are.", body = String),
+        (status = 503, description = "The service ends, or nothing answers.", body = String),
+    ),
+)]
+pub(crate) async fn ready(State(site): State<Site>) -> (StatusCode, &'static str) {
     match (site.is_draining(), site.is_served()) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         (false, false) => (StatusCode::SERVICE_UNAVAILABLE, "no model server takes requests\n"),

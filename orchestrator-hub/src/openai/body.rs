@@ -3,33 +3,50 @@ use std::num::NonZeroU32;
 use orchestrator_core::request::Sampling;
 use serde::Deserialize;
 use serde_json::{Map, Number, Value};
+use utoipa::ToSchema;
 use workers_openai::wire::{ChatMessage, Prompt, Stop, StreamOptions};
 
+use super::schema;
 use crate::fault::Fault;
 
-/// The body of a request for text, on either route: a fault in a field is told by its name only where all of them are in one type.
-#[derive(Debug, Deserialize)]
+/// The body of a request for text, on either route: a fault in a field is told by its name only where all of them are in one
+/// type.
+#[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Body {
     pub(super) model: String,
     /// On the route of chats.
+    #[schema(value_type = Vec<schema::ChatMessage>, required = false, min_items = 1)]
     pub(super) messages: Option<Vec<ChatMessage>>,
+    #[schema(value_type = Option<Vec<schema::Tool>>)]
     pub(super) tools: Option<Vec<Value>>,
+    #[schema(value_type = Option<schema::ResponseFormat>)]
     pub(super) response_format: Option<Value>,
     /// On the route of completions.
+    #[schema(value_type = schema::OneText, required = false)]
     pub(super) prompt: Option<Prompt>,
+    #[schema(minimum = 1, maximum = 1)]
     best_of: Option<i64>,
+    #[schema(minimum = 1, maximum = 4294967295_u32)]
     max_tokens: Option<u64>,
+    #[schema(minimum = 1, maximum = 4294967295_u32)]
     max_completion_tokens: Option<u64>,
+    #[schema(minimum = 0, maximum = 2)]
     temperature: Option<f32>,
+    #[schema(exclusive_minimum = 0, maximum = 1)]
     top_p: Option<f32>,
+    #[schema(minimum = 1, maximum = 1)]
     n: Option<i64>,
+    #[schema(value_type = Option<schema::Stop>)]
     stop: Option<Stop>,
+    #[schema(value_type = Option<i64>)]
     seed: Option<Number>,
     stream: Option<bool>,
+    #[schema(value_type = Option<schema::StreamOptions>)]
     stream_options: Option<StreamOptions>,
     pub(super) user: Option<String>,
     /// Everything else, for the server behind.
     #[serde(flatten)]
+    #[schema(ignore)]
     pub(super) vendor: Map<String, Value>,
 }
 

@@ -1,42 +1,33 @@
 use axum::extract::State;
 use axum::response::Response;
 
-use super::body::Body;
-use super::chunks::Chunks;
 use super::head::{Head, Route};
 use super::logprobs::Logprobs;
 use super::object::{CallPiece, ChatChoice, Message, Object, Others, Said, reason};
-use crate::answer::{Events, Whole, begin, whole};
+use super::schema::{Chat, ChatRequest};
+use crate::answer::Whole;
 use crate::fault::Fault;
-use crate::gateway::{Asked, Site, events, object};
-use crate::json;
+use crate::gateway::{Asked, Site, object, text};
+use crate::openapi::{Event, Refusals};
 
 /// `POST /v1/chat/completions`.
+#[utoipa::path(
+    post,
+    path = "/v1/chat/completions",
+    tag = "OpenAI",
+    summary = "Answers a chat.",
+    request_body = ChatRequest,
+    responses(
+        (status = 200, description = "The answer.", content((Chat = "application/json"), (Event = "text/event-stream"))),
+        Refusals,
+    ),
+)]
 pub(crate) async fn chat(State(site): State<Site>, request: Asked) -> Result<Response, Fault> {
-    let (mut caller, body) = request.read(&site).await?;
-    let body: Body = json::read(&body)?;
-    let asked = body.model.clone();
-    let model = site.chat_model(&asked)?;
-    let streams = body.streams();
-    caller.takes_whole = !streams;
-    let include_usage = body.includes_usage();
-    let wants_logprobs = Logprobs::are_asked_for(&body.vendor);
-    let user = body.user.clone();
-    let mut answer = model.submit(body.into_chat()?, &caller, user.as_deref()).await?;
-    let head = Head::new(Route::Chat, model.shown());
-    if streams {
-        let first = begin(&mut answer).await?;
-        return Ok(events(Events::new(answer, first, Chunks::new(Route::Chat, head, include_usage))));
-    }
-    let look = |delta: &_, seen: &mut Logprobs| {
-        if wants_logprobs {
-            seen.look(delta);
-        }
-    };
-    Ok(completion(&head, whole(&mut answer, look).await?))
+    text(Route::Chat, &site, request).await
 }
 
-fn completion(head: &Head, answered: Whole<Logprobs>) -> Response {
+/// Puts a whole chat.
+pub(super) fn whole(head: &Head, answered: Whole<Logprobs>) -> Response {
     let Whole { text, reasoning, calls, finish, seen } = answered;
     let message = Message {
         role: "assistant",

@@ -1,41 +1,63 @@
+use std::sync::Arc;
+
+use axum::response::Response;
 use bytes::{Bytes, BytesMut};
 use memchr::memmem::Finder;
 use orchestrator_core::token::{Finish, TextDelta, TokenEvent};
 
 use super::head::{Head, Route};
+use super::logprobs::Logprobs;
 use super::object::{CallPiece, ChatChoice, Delta, Object, Others, Said, TextChoice, reason, said};
-use crate::answer::{Frame, Wording, raw, sse};
+use super::{chat, completion};
+use crate::answer::{Frame, Whole, Wording, raw, sse};
 use crate::fault::Fault;
 
-/// Puts the events of an answer as the events of a stream of OpenAI's.
+/// Puts an answer as OpenAI's API does: the events of a stream, or one object.
 ///
-/// What the server sent in the same dialect is handed on byte for byte. The first frame is looked at, so that all objects of the
-/// stream have its id and its model; a frame with another id, as from a server that has taken over, is put anew.
+/// What the server sent in the same dialect is handed on byte for byte. The first frame is looked at, so that all objects of
+/// the stream have its id and its model; a frame with another id, as from a server that has taken over, is put anew.
 pub(super) struct Chunks {
     route: Route,
     head: Head,
+    /// Whether a stream ends with the usage.
     include_usage: bool,
-    /// Whether something was written.
-    is_begun: bool,
-    /// Finds the id that the server's frames have; `None` where they are not handed on.
-    forwards: Option<Finder<'static>>,
+    /// Whether an object says how likely its tokens were.
+    wants_logprobs: bool,
+    /// The id that the server's frames have; `None` where they are not handed on.
+    forwards: Option<Id>,
+}
+
+/// What a server calls its answer, in each of its frames.
+struct Id {
+    /// With its quotes, as one id may be the beginning of another.
+    quoted: Finder<'static>,
+    /// Where it stood in the last frame: mostly it stands there again.
+    at: usize,
+}
+
+impl Id {
+    fn new(id: &str) -> Self {
+        Self { quoted: Finder::new(&format!("\"{id}\"")).into_owned(), at: 0 }
+    }
+
+    fn is_in(&mut self, frame: &[u8]) -> bool {
+        let quoted = self.quoted.needle();
+        if frame.get(self.at..).is_some_and(|rest| rest.starts_with(quoted)) {
+            return true;
+        }
+        let found = self.quoted.find(frame);
+        self.at = found.unwrap_or_default();
+        found.is_some()
+    }
 }
 
 impl Chunks {
-    pub(super) fn new(route: Route, head: Head, include_usage: bool) -> Self {
-        Self { route, head, include_usage, is_begun: false, forwards: None }
-    }
-
-    fn begin(&mut self, raw: Option<&Bytes>, out: &mut BytesMut) {
-        self.is_begun = true;
-        self.forwards = raw.and_then(|raw| self.take_head(raw));
-        if self.route == Route::Chat {
-            self.piece(Delta { role: Some("assistant"), content: Some(""), ..Delta::default() }, out);
-        }
+    pub(super) fn new(route: Route, head: Head, include_usage: bool, wants_logprobs: bool) -> Self {
+        Self { route, head, include_usage, wants_logprobs, forwards: None }
     }
 
     /// Takes over what a server calls its answer; `None` where it speaks another dialect.
-    fn take_head(&mut self, raw: &[u8]) -> Option<Finder<'static>> {
+    fn take_head(&mut self, raw: &[u8]) -> Option<Id> {
         let frame = Frame::read(raw)?;
         if frame.object.as_deref() != Some(self.route.chunk()) {
             return None;
@@ -43,14 +65,13 @@ impl Chunks {
         self.head.id = frame.id?;
         self.head.created = frame.created.unwrap_or(self.head.created);
         self.head.model = frame.model.unwrap_or_else(|| std::mem::take(&mut self.head.model));
-        // With its quotes, as one id may be the beginning of another.
-        Some(Finder::new(&format!("\"{}\"", self.head.id)).into_owned())
+        Some(Id::new(&self.head.id))
     }
 
     /// Returns the frame if it can be handed on.
-    fn same<'a>(&self, raw: Option<&'a Bytes>) -> Option<&'a Bytes> {
-        let id = self.forwards.as_ref()?;
-        raw.filter(|raw| id.find(raw).is_some())
+    fn same<'a>(&mut self, raw: Option<&'a Bytes>) -> Option<&'a Bytes> {
+        let id = self.forwards.as_mut()?;
+        raw.filter(|raw| id.is_in(raw))
     }
 
     /// Writes a piece of a chat.
@@ -107,22 +128,42 @@ impl Chunks {
 }
 
 impl Wording for Chunks {
-    fn delta(&mut self, event: &TokenEvent, out: &mut BytesMut) {
-        let raw = raw(event);
-        if !self.is_begun {
-            self.begin(raw, out);
+    type Seen = Logprobs;
+
+    fn look(&self, delta: &TextDelta, seen: &mut Logprobs) {
+        if self.wants_logprobs {
+            seen.look(delta);
         }
-        match self.same(raw) {
+    }
+
+    fn whole(self, answered: Whole<Logprobs>) -> Response {
+        match self.route {
+            Route::Chat => chat::whole(&self.head, answered),
+            Route::Completion => completion::whole(&self.head, answered),
+        }
+    }
+
+    fn begin(&mut self, frame: Option<&Bytes>, model: impl FnOnce() -> Option<Arc<str>>, out: &mut BytesMut) {
+        self.forwards = frame.and_then(|frame| self.take_head(frame));
+        if self.forwards.is_none()
+            && let Some(model) = model()
+        {
+            self.head.model = model.to_string();
+        }
+        if self.route == Route::Chat {
+            self.piece(Delta { role: Some("assistant"), content: Some(""), ..Delta::default() }, out);
+        }
+    }
+
+    fn delta(&mut self, event: &TokenEvent, out: &mut BytesMut) {
+        match self.same(raw(event)) {
             Some(raw) => sse::frame(raw, out),
             None => self.word(event, out),
         }
     }
 
     fn finish(&mut self, finish: &Finish, out: &mut BytesMut) {
-        if !self.is_begun {
-            self.begin(None, out);
-        }
-        // Who has answered in the end is known only now, unless its frames have said so.
+        // It may be another one than has begun it.
         let model = finish.origin.as_ref().and_then(|origin| origin.model.as_ref());
         if let Some(model) = model.filter(|_| self.forwards.is_none()) {
             self.head.model.clone_from(model);
@@ -135,6 +176,6 @@ impl Wording for Chunks {
     }
 
     fn fault(&mut self, fault: &Fault, out: &mut BytesMut) {
-        sse::data(&super::fault_body(fault), out);
+        sse::data(&super::Error::from(fault), out);
     }
 }

@@ -4,17 +4,25 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use orchestrator_config::{Embeddings, Texts};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
 
 use crate::fault::Fault;
 use crate::gateway::{Asked, Site, object};
 use crate::json;
+use crate::openapi::{Refusals, TextOrTexts, word};
 
 /// What is asked for on the route of embeddings. Fields that are not known here are passed over.
-#[derive(Deserialize)]
-struct Body {
+#[derive(Deserialize, ToSchema)]
+#[schema(as = EmbeddingsRequest)]
+pub(crate) struct Body {
     model: String,
+    #[schema(value_type = TextOrTexts, inline)]
     input: Input,
+    #[schema(inline)]
     encoding_format: Option<Format>,
+    /// That of the model's vectors.
+    #[schema(minimum = 1)]
     dimensions: Option<usize>,
     user: Option<String>,
 }
@@ -28,7 +36,7 @@ enum Input {
 }
 
 /// How the numbers of a vector are written.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Format {
     #[default]
@@ -38,6 +46,14 @@ enum Format {
 }
 
 /// `POST /v1/embeddings`.
+#[utoipa::path(
+    post,
+    path = "/v1/embeddings",
+    tag = "OpenAI",
+    summary = "Embeds texts.",
+    request_body = Body,
+    responses((status = 200, description = "The answer.", body = List), Refusals),
+)]
 pub(crate) async fn embeddings(State(site): State<Site>, request: Asked) -> Result<Response, Fault> {
     let (caller, body) = request.read(&site).await?;
     let body: Body = json::read(&body)?;
@@ -60,32 +76,45 @@ fn check(embedded: &Embeddings, dimensions: Option<usize>) -> Result<(), Fault> 
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Embeddings)]
 struct List<'a> {
+    #[schema(schema_with = list)]
     object: &'static str,
     data: Vec<Embedding<'a>>,
     model: &'a str,
+    #[schema(inline)]
     usage: Usage,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Embedding<'a> {
+    #[schema(schema_with = embedding)]
     object: &'static str,
     index: usize,
+    #[schema(inline)]
     embedding: Vector<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum Vector<'a> {
     Numbers(&'a [f32]),
     Text(String),
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Usage {
     prompt_tokens: u64,
     total_tokens: u64,
+}
+
+fn list() -> Object {
+    word("list")
+}
+
+fn embedding() -> Object {
+    word("embedding")
 }
 
 fn shown(embedded: &Embeddings, model: &str, format: Format) -> Response {

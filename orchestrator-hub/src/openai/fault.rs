@@ -1,11 +1,31 @@
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::fault::{Fault, FaultKind};
 
-/// Puts a fault as OpenAI's API does.
-pub(crate) fn body(fault: &Fault) -> Value {
-    let (kind, code) = names(fault.kind);
-    json!({"error": {"message": fault.message, "type": kind, "param": fault.param, "code": code}})
+/// A fault as OpenAI's API puts it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Error<'a> {
+    #[schema(inline)]
+    error: Fields<'a>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Fields<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[schema(required = true)]
+    param: Option<&'a str>,
+    #[schema(required = true)]
+    code: Option<&'static str>,
+}
+
+impl<'a> From<&'a Fault> for Error<'a> {
+    fn from(fault: &'a Fault) -> Self {
+        let (kind, code) = names(fault.kind);
+        Self { error: Fields { message: &fault.message, kind, param: fault.param.as_deref(), code } }
+    }
 }
 
 /// The type and the code by which clients tell faults apart.

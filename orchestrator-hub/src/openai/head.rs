@@ -1,5 +1,13 @@
 use std::time::SystemTime;
 
+use orchestrator_core::request::PromptRequest;
+
+use super::body::Body;
+use super::chunks::Chunks;
+use super::logprobs::Logprobs;
+use crate::fault::Fault;
+use crate::gateway::{Terms, TextRoute};
+
 /// Which of the two routes that generate text an answer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
@@ -13,6 +21,27 @@ impl Route {
         match self {
             Self::Chat => "chat.completion.chunk",
             Self::Completion => "text_completion",
+        }
+    }
+}
+
+impl TextRoute for Route {
+    type Body = Body;
+    type Wording = Chunks;
+
+    fn terms(self, body: &Body) -> Terms {
+        Terms { model: body.model.clone(), user: body.user.clone(), streams: body.streams() }
+    }
+
+    fn wording(self, body: &Body, model: String) -> Chunks {
+        let wants_logprobs = Logprobs::are_asked_for(&body.vendor);
+        Chunks::new(self, Head::new(self, model), body.includes_usage(), wants_logprobs)
+    }
+
+    fn prompt(self, body: Body) -> Result<PromptRequest, Fault> {
+        match self {
+            Self::Chat => body.into_chat(),
+            Self::Completion => body.into_completion(),
         }
     }
 }

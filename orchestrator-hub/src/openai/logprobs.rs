@@ -6,8 +6,8 @@ use super::object::said;
 
 /// How likely the tokens of an answer were, gathered from the server's frames.
 ///
-/// In either form, that of chats (`content`) and the older one (`tokens`, `token_logprobs`, ..), it is an object of lists, and each
-/// frame has the parts of its own tokens.
+/// In either form, that of chats (`content`) and the older one (`tokens`, `token_logprobs`, ..), it is an object of lists, and
+/// each frame has the parts of its own tokens.
 #[derive(Debug, Default)]
 pub(super) struct Logprobs(Map<String, Value>);
 

@@ -1,19 +1,20 @@
 //! OpenAI's API, as clients of it speak it.
 
 mod body;
-mod chat;
+pub(crate) mod chat;
 mod chunks;
-mod completion;
-mod embeddings;
+pub(crate) mod completion;
+pub(crate) mod embeddings;
 mod fault;
 mod head;
 mod logprobs;
-mod models;
+pub(crate) mod models;
 mod object;
 mod prompt;
+mod schema;
 
 pub(crate) use chat::chat;
 pub(crate) use completion::completion;
 pub(crate) use embeddings::embeddings;
-pub(crate) use fault::body as fault_body;
+pub(crate) use fault::Error;
 pub(crate) use models::{model, models, unknown};

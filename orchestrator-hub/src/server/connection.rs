@@ -25,13 +25,15 @@ pub(super) async fn serve(stream: TcpStream, shared: Shared) {
     });
     let mut connection = pin!(shared.http.serve_connection(TokioIo::new(socket), service));
     let ended = tokio::select! {
+        biased;
         ended = connection.as_mut() => ended,
-        () = shared.kill.cancelled() => return,
+        // Whoever is told to end now is told to leave as well.
         () = shared.leave.cancelled() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
-                ended = connection.as_mut() => ended,
+                biased;
                 () = shared.kill.cancelled() => return,
+                ended = connection.as_mut() => ended,
             }
         }
     };

@@ -66,9 +66,10 @@ impl Server {
 
     /// Serves until `stop` is cancelled, and then ends.
     ///
-    /// Connections are still taken then, but what is asked on them is refused as unavailable. Requests that were there before are
-    /// finished within the grace period; what is left of them then is cancelled, and told so. Connections close when their
-    /// responses are read; for that, too, there is the grace period, and two seconds behind it. It returns when no task is left.
+    /// Connections are still taken then, but what is asked on them is refused as unavailable. Requests that were there before
+    /// are finished within the grace period; what is left of them then is cancelled, and told so. Connections close when their
+    /// responses are read; for that, too, there is the grace period, and two seconds behind it. It returns when no task is
+    /// left.
     ///
     /// # Cancel safety
     ///

@@ -15,6 +15,11 @@ pub(super) struct Patience {
 }
 
 impl Patience {
+    /// When the timer fires that was set last, if one was.
+    pub(super) fn fires_at(&self) -> Option<Instant> {
+        self.timer.as_ref().map(|timer| timer.deadline())
+    }
+
     /// Is ready at `deadline`, which may be another one each time.
     pub(super) fn poll_until(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));

@@ -9,8 +9,8 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use super::streams;
 use super::traffic::InFlight;
 
-/// The body of a response. As long as it is there its request counts: as one of its connection, and as work that an ending server
-/// waits for, if it was there before that was told to end.
+/// The body of a response. As long as it is there its request counts: as one of its connection, and as work that an ending
+/// server waits for, if it was there before that was told to end.
 #[derive(Debug)]
 pub(super) struct CountedBody {
     body: Body,

@@ -23,8 +23,8 @@ use crate::gateway::Gateway;
 
 /// A [`Server`] on every core: each core accepts connections for itself, and has a [`Gateway`] of its own.
 ///
-/// What a listener's [`Placement`] says decides where its requests run: on the core that has accepted their connection, or on the home of
-/// the session that their headers name. Connections that the system gives to a core stay there.
+/// What a listener's [`Placement`] says decides where its requests run: on the core that has accepted their connection, or on
+/// the home of the session that their headers name. Connections that the system gives to a core stay there.
 #[derive(Debug)]
 pub struct ShardedServer {
     /// Of each core: where it accepts, by its listeners' places in the configuration.
@@ -99,7 +99,8 @@ impl ShardedServer {
     }
 }
 
-/// What runs the requests that are brought to a core: a pipeline on each, so that they are counted, cancelled and drained as others are.
+/// What runs the requests that are brought to a core: a pipeline on each, so that they are counted, cancelled and drained as
+/// others are.
 fn requests(gateways: Vec<Gateway>, limits: &Limits) -> Result<Shards<Exchange, Response>, BuildError> {
     // As many as connections may bring along; they wait in the pipelines of their models.
     let room = StageConfig::new().concurrency(limits.connections.get().saturating_mul(listen::STREAMS as usize));

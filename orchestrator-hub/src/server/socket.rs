@@ -50,6 +50,8 @@ pub(super) struct Socket {
     /// When the first bytes of a request came, and which request of the connection that is.
     heard: Option<(u64, Instant)>,
     speaks: Option<Speaks>,
+    /// When the client is looked at again, by the timer that is set: only headers that begin may bring that forward.
+    looks_at: Option<Instant>,
     /// Nothing more is read of it.
     is_left: bool,
     /// What has been thrown away since the end was told, and since when.
@@ -72,6 +74,7 @@ impl Socket {
             writing: Patience::default(),
             heard: None,
             speaks: None,
+            looks_at: None,
             is_left: false,
             lingers: None,
         }
@@ -84,10 +87,12 @@ impl Socket {
         let is_new = self.heard.is_none_or(|(request, _)| request != begun);
         if speaks == Speaks::Http1 && is_new && self.traffic.idle_since().is_some() {
             self.heard = Some((begun, Instant::now()));
+            self.looks_at = None;
         }
     }
 
-    /// Until when the client may be silent. While a request is being answered that is looked at again later: nobody tells of its end.
+    /// Until when the client may be silent. While a request is being answered that is looked at again later: nobody tells of
+    /// its end.
     fn deadline(&self) -> Until {
         let Some(idle_since) = self.traffic.idle_since() else { return Until::Later(Instant::now() + self.times.idle) };
         match self.heard {
@@ -98,11 +103,16 @@ impl Socket {
 
     /// Waits for the client, as long as it is waited for.
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.looks_at.is_some_and(|at| Instant::now() < at) {
+            return Poll::Pending;
+        }
         loop {
             let until = self.deadline();
             // Whoever reads may not ask again when an answer is done: it is looked at again in time.
             let look = Instant::now() + self.times.idle;
-            ready!(self.reading.poll_until(cx, until.at().min(look)));
+            let waited = self.reading.poll_until(cx, until.at().min(look));
+            self.looks_at = self.reading.fires_at();
+            ready!(waited);
             match until {
                 Until::Later(_) => {}
                 Until::Request(_) => return Poll::Ready(()),
@@ -131,8 +141,8 @@ impl Socket {
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read")))
     }
 
-    /// Reads, and throws away, what a client still sends. Closing before it has stopped would reset the connection, and take the
-    /// response from it.
+    /// Reads, and throws away, what a client still sends. Closing before it has stopped would reset the connection, and take
+    /// the response from it.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut waste = [0; 8 * 1024];
         let (mut wasted, since) = *self.lingers.get_or_insert_with(|| (0, Instant::now()));

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What happens on a connection, as far as its socket has to know: how many requests are being answered, and since when there is none.
+/// What happens on a connection, as far as its socket has to know: how many requests are being answered, and since when there
+/// is none.
 #[derive(Debug)]
 pub(super) struct Traffic {
     opened: Instant,

@@ -1,12 +1,12 @@
 use std::sync::{Arc, Mutex};
 
+use crate::wire::{changed, events, key};
+use hub_rig::{Rig, json, service};
 use orchestrator_config::file::Limits;
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
 use orchestrator_core::testing::{MockWorker, Script};
 use orchestrator_hub::Keys;
 use serde_json::{Value, json};
-
-use crate::rig::{Rig, changed, events, json, key, service};
 
 fn hello() -> Value {
     json!({"model": "mock", "messages": [{"role": "user", "content": "hello"}]})
@@ -91,7 +91,7 @@ async fn a_failure_before_the_first_event_has_a_status() {
 #[tokio::test]
 async fn only_who_has_a_key_is_answered() {
     let service = service(MockWorker::new(Script::answering("x")));
-    let rig = Rig::with(service, Keys::from_iter([key("right")]), Limits::default()).await;
+    let rig = Rig::serving(service, Keys::from_iter([key("right")]), Limits::default(), None).await;
     let client = reqwest::Client::new();
     for (header, expected) in
         [(None, 401), (Some("Bearer wrong"), 401), (Some("Bearer righ"), 401), (Some("Bearer right"), 200)]

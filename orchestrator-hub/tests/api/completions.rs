@@ -1,8 +1,8 @@
+use crate::wire::changed;
+use hub_rig::{Rig, json};
 use orchestrator_core::testing::{MockWorker, Script};
 use orchestrator_core::token::{Finish, FinishReason, TextDelta, TokenEvent, Usage};
 use serde_json::{Value, json};
-
-use crate::rig::{Rig, changed, json};
 
 fn once() -> Value {
     json!({"model": "mock", "prompt": "once"})
@@ -31,15 +31,16 @@ async fn what_would_change_the_answer_and_cannot_be_done_is_refused() {
     assert_eq!((&told["choices"][0]["text"], &told["object"]), (&json!("x"), &json!("text_completion")));
 }
 
-/// A worker whose frames, and whose end, say how likely their tokens were.
+/// A worker whose frames, and whose end, say how likely their tokens were; the second is a part of a character, and has no
+/// text.
 fn likely(of: fn(&str) -> Value) -> MockWorker {
-    let piece = |text: &str| {
-        let frame = json!({"choices": [{"index": 0, "text": text, "logprobs": of(text)}]});
+    let piece = |text: &str, token: &str| {
+        let frame = json!({"choices": [{"index": 0, "text": text, "logprobs": of(token)}]});
         TokenEvent::Text(TextDelta::new(text).with_raw(frame.to_string().into()))
     };
     let mut finish = Finish::new(FinishReason::Stop, Usage::new(1, 3));
     finish.vendor = Some(Box::new([("logprobs".to_owned(), of("c"))].into_iter().collect()));
-    MockWorker::new(Script::new().event(piece("a")).event(piece("b")).event(TokenEvent::Finish(finish)))
+    MockWorker::new(Script::new().event(piece("a", "a")).event(piece("", "b")).event(TokenEvent::Finish(finish)))
 }
 
 #[tokio::test]

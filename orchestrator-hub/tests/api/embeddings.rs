@@ -1,13 +1,13 @@
+use crate::wire::changed;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hub_rig::{Rig, json, service};
 use orchestrator_config::file::Limits;
 use orchestrator_config::{Embeddings, Model, Service, Texts};
 use orchestrator_core::prelude::*;
 use orchestrator_core::testing::{MockWorker, Script};
 use orchestrator_hub::Keys;
 use serde_json::{Value, json};
-
-use crate::rig::{Rig, changed, json};
 
 /// A model whose vectors say how long a text is, and which one it was.
 async fn rig() -> Rig {
@@ -19,8 +19,8 @@ async fn rig() -> Rig {
     let mut model = Model::new("embed");
     model.embeddings = Some(Pipeline::builder("embed").then("embed", embed).build().expect("a pipeline"));
     let mut chat = Model::new("mock");
-    chat.chat.clone_from(&crate::rig::service(MockWorker::new(Script::answering("x"))).models[0].chat);
-    Rig::with(Service::new(vec![model, chat], Vec::new()), Keys::default(), Limits::default()).await
+    chat.chat.clone_from(&service(MockWorker::new(Script::answering("x"))).models[0].chat);
+    Rig::serving(Service::new(vec![model, chat], Vec::new()), Keys::default(), Limits::default(), None).await
 }
 
 fn texts(input: &Value) -> Value {

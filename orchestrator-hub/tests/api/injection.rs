@@ -2,14 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use hub_rig::Rig;
 use orchestrator_core::testing::{MockWorker, Script};
 use orchestrator_core::token::{FinishReason, TextDelta, TokenEvent, Usage};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use workers_openai::sse::{SseDecoder, SseEvent};
-
-use crate::rig::Rig;
 
 /// What would end an event, begin another, or a line, if it were written as it is.
 const ODD: [&str; 12] = [

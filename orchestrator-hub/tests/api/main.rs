@@ -8,4 +8,4 @@ mod injection;
 mod messages;
 mod passing;
 mod ready;
-mod rig;
+mod wire;

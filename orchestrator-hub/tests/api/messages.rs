@@ -1,5 +1,7 @@
 use std::sync::{Arc, Mutex};
 
+use crate::wire::{changed, key, named_events};
+use hub_rig::{Rig, json, service};
 use orchestrator_config::file::Limits;
 use orchestrator_core::error::{WorkerError, WorkerErrorKind};
 use orchestrator_core::request::{Content, ResponseFormat, Role};
@@ -8,8 +10,6 @@ use orchestrator_core::token::{Finish, FinishReason, TextDelta, TokenEvent, Tool
 use orchestrator_core::worker::InferenceRequest;
 use orchestrator_hub::Keys;
 use serde_json::{Value, json};
-
-use crate::rig::{Rig, changed, json, key, named_events, service};
 
 fn hello() -> Value {
     json!({"model": "mock", "max_tokens": 64, "messages": [{"role": "user", "content": "hello"}]})
@@ -278,7 +278,7 @@ async fn failures_have_the_statuses_of_anthropics_api() {
 #[tokio::test]
 async fn the_key_may_stand_in_the_header_of_anthropics_clients() {
     let service = service(MockWorker::new(Script::answering("x")));
-    let rig = Rig::with(service, Keys::from_iter([key("right")]), Limits::default()).await;
+    let rig = Rig::serving(service, Keys::from_iter([key("right")]), Limits::default(), None).await;
     for (sent, status) in [("right", 200), ("wrong", 401)] {
         let request = reqwest::Client::new().post(rig.url("/v1/messages")).header("x-api-key", sent);
         let response = request.body(hello().to_string()).send().await.expect("a response");

@@ -8,6 +8,7 @@ use axum::body::Body;
 use futures_util::future::join_all;
 use http::Request;
 use http_body_util::BodyExt;
+use hub_rig::{Rig, service};
 use orchestrator_config::file::Limits;
 use orchestrator_core::prelude::*;
 use orchestrator_core::testing::server::{Reply, ScriptedServer};
@@ -15,8 +16,6 @@ use orchestrator_core::worker::WorkerInfo;
 use orchestrator_hub::{Gateway, Keys};
 use serde_json::{Value, json};
 use workers_openai::OpenAi;
-
-use crate::rig::{Rig, service};
 
 const CHAT: &str = "/v1/chat/completions";
 

@@ -2,13 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use orchestrator_config::file::Limits;
-use orchestrator_config::{Embeddings, Model, Service, Texts};
+use orchestrator_config::file::{Config, Limits};
+use orchestrator_config::{Embeddings, Format, Model, Parts, Service, Texts};
 use orchestrator_core::prelude::*;
-use orchestrator_core::retrieval::Embedder;
 use orchestrator_core::testing::{MockWorker, Script};
 use orchestrator_core::token::ToolCallDelta;
 use orchestrator_hub::server::Server;
@@ -17,10 +17,37 @@ use sha2::Digest;
 use test_peers::{LlamaServer, Peer};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
-use workers_llamacpp::LlamaCpp;
 
 /// The key that the server takes.
 pub(crate) const KEY: &str = "sk-of-the-clients";
+
+/// What of the server a file says: the models that real servers answer for.
+const FILE: &str = "
+[workers.slow]
+kind = 'llamacpp'
+url = '${CHAT_URL}'
+
+[workers.embed]
+kind = 'llamacpp'
+url = '${EMBED_URL}'
+embeddings = 'embed'
+
+[workers.tools]
+kind = 'llamacpp'
+url = '${TOOLS_URL}'
+
+[[models]]
+name = 'slow'
+worker = 'slow'
+
+[[models]]
+name = 'embed'
+embeddings = 'embed'
+
+[[models]]
+name = 'tools'
+worker = 'tools'
+";
 
 /// The server, and what stands behind it. All of it ends with this.
 pub(crate) struct Front {
@@ -28,7 +55,8 @@ pub(crate) struct Front {
     /// Another one, which takes no keys and answers for whatever model it is asked for.
     open: SocketAddr,
     chat: LlamaServer,
-    _embed: LlamaServer,
+    embed: LlamaServer,
+    _tools: LlamaServer,
     _runtime: Runtime,
 }
 
@@ -36,11 +64,13 @@ impl Front {
     pub(crate) fn start() -> io::Result<Self> {
         let chat = LlamaServer::builder().model(test_peers::Model::Slow).parallel(4).context(8192).start()?;
         let embed = LlamaServer::builder().embeddings().start()?;
+        let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dev/clients/tools.jinja");
+        let tools = LlamaServer::builder().arg("--chat-template-file").arg(tools.display().to_string()).start()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let serving =
-            async { Ok::<_, BoxError>((serve(chat.base_url(), embed.base_url()).await?, serve_any().await?)) };
+        let urls = [("CHAT_URL", &chat), ("EMBED_URL", &embed), ("TOOLS_URL", &tools)];
+        let serving = async { Ok::<_, BoxError>((serve(urls).await?, serve_any().await?)) };
         let (address, open) = runtime.block_on(serving).map_err(io::Error::other)?;
-        Ok(Self { address, open, chat, _embed: embed, _runtime: runtime })
+        Ok(Self { address, open, chat, embed, _tools: tools, _runtime: runtime })
     }
 
     pub(crate) fn url(&self) -> String {
@@ -54,6 +84,11 @@ impl Front {
     pub(crate) fn llama(&self) -> String {
         self.chat.base_url()
     }
+
+    /// The server that embeds.
+    pub(crate) fn embed(&self) -> String {
+        self.embed.base_url()
+    }
 }
 
 impl Peer for Front {
@@ -62,7 +97,17 @@ impl Peer for Front {
     }
 }
 
-async fn serve(chat: String, embed: String) -> Result<SocketAddr, BoxError> {
+async fn serve(urls: [(&str, &LlamaServer); 3]) -> Result<SocketAddr, BoxError> {
+    let urls = urls.map(|(name, server)| (name.to_owned(), server.base_url()));
+    let config = Config::parse("clients.toml", FILE, Format::Toml, urls)?;
+    let real = Parts::connect(&config).await?.service()?;
+    let models = real.models.iter().cloned().chain(scripted()?).collect();
+    let key = Key { sha256: sha2::Sha256::digest(KEY).into(), tenant: None, priority: Priority::Normal };
+    listen(Service::new(models, Vec::new()), Keys::from_iter([key])).await
+}
+
+/// What no real server does when it is told to.
+fn scripted() -> Result<Vec<Model>, BuildError> {
     let refuses = || {
         let error = WorkerError::new(WorkerErrorKind::RateLimited, "too many requests");
         Script::new().fail(error.with_retry_after(Duration::from_secs(1)))
@@ -72,16 +117,12 @@ async fn serve(chat: String, embed: String) -> Result<SocketAddr, BoxError> {
         0 => refuses(),
         _ => Script::answering("there you are"),
     });
-    let models = vec![
-        answering("slow", LlamaCpp::connect(chat).await?)?,
-        embedding("embed", LlamaCpp::connect(embed).await?.embedder())?,
+    Ok(vec![
         answering("caller", MockWorker::with(call))?,
         answering("fails-once", fails_once)?,
         answering("limited", MockWorker::with(move |_| refuses()))?,
         answering("hangs", MockWorker::new(Script::new().hang()))?,
-    ];
-    let key = Key { sha256: sha2::Sha256::digest(KEY).into(), tenant: None, priority: Priority::Normal };
-    listen(models, Keys::from_iter([key])).await
+    ])
 }
 
 async fn serve_any() -> Result<SocketAddr, BoxError> {
@@ -91,15 +132,15 @@ async fn serve_any() -> Result<SocketAddr, BoxError> {
         Ok::<_, WorkerError>(Embeddings { vectors, tokens: 0 })
     };
     any.embeddings = Some(Pipeline::builder("*").then("embed", embed).build()?);
-    listen(vec![any], Keys::default()).await
+    listen(Service::new(vec![any], Vec::new()), Keys::default()).await
 }
 
 /// It ends with the runtime.
-async fn listen(models: Vec<Model>, keys: Keys) -> Result<SocketAddr, BoxError> {
+async fn listen(service: Service, keys: Keys) -> Result<SocketAddr, BoxError> {
     let limits = Limits::default();
     let server = Server::bind(&["127.0.0.1:0".parse()?], limits.clone())?;
     let address = server.addresses()?[0];
-    let gateway = Gateway::new(Service::new(models, Vec::new()), keys, limits, None);
+    let gateway = Gateway::new(service, keys, limits, None);
     tokio::spawn(server.run(gateway, CancellationToken::new()));
     Ok(address)
 }
@@ -108,19 +149,6 @@ fn answering(name: &str, worker: impl ModelWorker) -> Result<Model, BuildError> 
     let pipeline = Pipeline::builder(name).stage(InferenceStage::new(worker)).stage(StreamStage::default().direct());
     let mut model = Model::new(name);
     model.chat = Some(pipeline.build()?);
-    Ok(model)
-}
-
-fn embedding(name: &str, embedder: impl Embedder + Clone) -> Result<Model, BuildError> {
-    let embed = move |_, texts: Texts| {
-        let embedder = embedder.clone();
-        async move {
-            let texts: Vec<&str> = texts.0.iter().map(String::as_str).collect();
-            Ok::<_, WorkerError>(Embeddings { vectors: embedder.embed(&texts).await?, tokens: 0 })
-        }
-    };
-    let mut model = Model::new(name);
-    model.embeddings = Some(Pipeline::builder(name).then("embed", embed).build()?);
     Ok(model)
 }
 

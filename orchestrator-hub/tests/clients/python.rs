@@ -25,7 +25,8 @@ pub(crate) fn run(front: &Front, tests: &str) -> TestResult {
         .arg(tests)
         .env("ORCHESTRATOR_URL", front.url())
         .env("ORCHESTRATOR_KEY", KEY)
-        .env("LLAMA_URL", front.llama());
+        .env("LLAMA_URL", front.llama())
+        .env("EMBED_URL", front.embed());
     succeed(command)
 }
 

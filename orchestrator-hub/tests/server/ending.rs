@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use hub_rig::{CHAT, Gated, PATIENCE, Raw, Rig, ask, chat, get, json, millis, post, status, until};
 use orchestrator_config::file::Limits;
 use orchestrator_core::testing::{MockWorker, Script};
 use tokio::time::{Instant, timeout};
 
 use crate::http2::Http2;
-use crate::raw::{PATIENCE, Raw, get, post, status};
-use crate::rig::{CHAT, Gated, Rig, ask, chat, json_of, millis, until};
 use crate::unread::{Flood, endless_chat};
 
 const EACH: usize = 8;
@@ -90,7 +89,7 @@ async fn what_is_left_behind_the_grace_period_is_told_so() {
             assert!(text.contains("\"error\"") && !text.contains("[DONE]"), "{text}");
         } else {
             assert_eq!((answer.status().as_u16(), answer.headers()["retry-after"].as_bytes()), (503, b"1".as_slice()));
-            assert_eq!(json_of(answer).await["error"]["type"], "server_error");
+            assert_eq!(json(answer).await["error"]["type"], "server_error");
         }
     }
     rig.end().await;

@@ -1,19 +1,19 @@
 //! What model servers do to a request, over HTTP from end to end: a model with a fallback, and without.
 //!
-//! The client gets a whole answer, which names the model that gave it, or one clear error: never half an answer that looks whole.
+//! The client gets a whole answer, which names the model that gave it, or one clear error: never half an answer that looks
+//! whole.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use hub_rig::{CHAT, Rig, ask};
 use orchestrator_config::file::{Config, Limits};
 use orchestrator_config::{Format, Parts};
 use orchestrator_core::testing::server::{Reply, Request, ScriptedServer, Seen};
 use orchestrator_hub::Keys;
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
-
-use crate::rig::{CHAT, Rig, ask};
 
 const WORDS: [&str; 4] = ["to ", "be ", "or ", "not"];
 

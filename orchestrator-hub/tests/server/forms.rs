@@ -1,16 +1,15 @@
 //! Requests that are wrong, or that one server could read otherwise than another.
 //!
-//! Each is sent on a connection of its own. The server says what is wrong, closes the connection where it cannot know where the next
-//! request begins, and answers others as before.
+//! Each is sent on a connection of its own. The server says what is wrong, closes the connection where it cannot know where the
+//! next request begins, and answers others as before.
 
+use hub_rig::{CHAT, PATIENCE, Raw, Rig, chat, count, get, post, status, until};
 use orchestrator_config::file::Limits;
 use orchestrator_core::testing::{MockWorker, Script};
 use serde_json::json;
 use tokio::time::timeout;
 
 use crate::http2::Http2;
-use crate::raw::{PATIENCE, Raw, get, post, status};
-use crate::rig::{CHAT, Rig, chat, count, until};
 
 /// A form: what it is called, what is sent, and the status of each response.
 struct Form {

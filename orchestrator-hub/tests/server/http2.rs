@@ -6,14 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
+use hub_rig::CHAT;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper::rt::Executor;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
-
-use crate::rig::CHAT;
 
 /// A connection; clones of `requests` use it, too. It is closed with this.
 pub(crate) struct Http2 {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hub_rig::{CHAT, Rig, chat, count, until};
 use orchestrator_config::file::Limits;
 use orchestrator_core::testing::server::{Outcome, Reply, ScriptedServer, Seen};
 use tokio::task::JoinSet;
 use workers_openai::OpenAi;
 
 use crate::http2::Http2;
-use crate::rig::{Rig, chat, count, until};
 
 /// Streams, and as many that do not stream, and as many in the queue.
 const EACH: usize = 20;
@@ -44,7 +44,7 @@ async fn all_leave(server: &ScriptedServer, rig: &Rig, mut clients: JoinSet<()>)
 async fn over_http1_nothing_is_done_for_who_has_left() {
     let (server, rig) = begun().await;
     let mut clients = JoinSet::new();
-    let url = rig.url(crate::rig::CHAT);
+    let url = rig.url(CHAT);
     for number in 0..3 * EACH {
         let asked = reqwest::Client::new().post(&url).body(chat(number % 2 == 0)).send();
         clients.spawn(async move {

@@ -3,8 +3,7 @@
 //! Real sockets and the running clock: limits that shall pass are a few hundred milliseconds, and those that shall not are many
 //! seconds.
 //!
-//! - `rig`: a server to be tested, and what is asked of it;
-//! - `raw`, `http2`: a client that sends bytes as they are, and one that speaks HTTP/2;
+//! - `http2`: a client that speaks HTTP/2;
 //! - `silent`: connections on which nothing comes, or too slowly;
 //! - `unread`: clients that do not read what they are sent;
 //! - `writes`: how answers leave;
@@ -17,15 +16,9 @@
 mod bodies;
 mod ending;
 mod faults;
-
 mod forms;
 mod http2;
 mod leaving;
-#[path = "../common/raw.rs"]
-mod raw;
-#[path = "../common/rig.rs"]
-mod rig;
-
 mod silent;
 mod unread;
 mod writes;

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
+use hub_rig::{CHAT, Raw, Rig, chat, count, get, many_connections, millis, post, status, until};
 use orchestrator_config::file::Limits;
 use orchestrator_core::testing::{MockWorker, Script};
 use tokio::time::Instant;
-
-use crate::raw::{Raw, get, post, status};
-use crate::rig::{CHAT, Rig, chat, count, many_connections, millis, until};
 
 /// Limits of which none passes.
 fn patient() -> Limits {
@@ -47,6 +45,19 @@ async fn headers_that_come_drop_by_drop_have_one_time_for_all_of_them() {
         assert!(started.elapsed() < Duration::from_secs(10), "it is never too slow");
     }
     assert_eq!(status(&slow.rest().await), 408);
+}
+
+#[tokio::test]
+async fn the_headers_of_a_second_request_have_their_own_time() {
+    let rig = rig(Limits { header_time: millis(200), ..patient() }).await;
+    let mut kept = Raw::connect(rig.address).await;
+    kept.send(get("/healthz")).await;
+    assert_eq!(status(&kept.head().await), 200);
+    assert!(kept.is_quiet(Duration::from_millis(300)).await);
+    let started = Instant::now();
+    kept.send("GET /healthz HTTP/1.1\r\nho").await;
+    assert_eq!(status(&kept.rest().await), 408);
+    assert!((200..10_000).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

@@ -8,14 +8,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
+use hub_rig::{CHAT, PATIENCE, Raw, Rig, ask, chat, count, json, many_connections, millis, post, until};
 use orchestrator_config::file::Limits;
 use orchestrator_core::prelude::*;
 use orchestrator_core::worker::{Slots, WorkerInfo};
 use tokio::time::{Instant, timeout};
 
 use crate::http2::Http2;
-use crate::raw::{PATIENCE, Raw, post};
-use crate::rig::{CHAT, Rig, ask, chat, count, json_of, many_connections, millis, until};
 
 /// A worker whose answers have no end where a client sets `max_tokens`, and are short where it does not.
 #[derive(Clone)]
@@ -79,7 +78,7 @@ async fn who_reads_nothing_loses_its_slot_and_others_are_answered() {
     until("all slots are taken", || slots.free() == 0).await;
     let client = reqwest::Client::new();
     for _ in 0..2 * SLOTS {
-        let answered = json_of(ask(&client, &rig, false).await.expect("an answer")).await;
+        let answered = json(ask(&client, &rig, false).await.expect("an answer")).await;
         assert_eq!(answered["choices"][0]["message"]["content"], "to be");
     }
     until("nothing is left of the others", || rig.in_flight() == 0 && slots.free() == SLOTS).await;
@@ -106,7 +105,7 @@ async fn p99(client: &reqwest::Client, rig: &Rig) -> Duration {
     const REQUESTS: usize = 600;
     let one = async |_| {
         let started = Instant::now();
-        let answered = json_of(ask(client, rig, false).await.expect("an answer")).await;
+        let answered = json(ask(client, rig, false).await.expect("an answer")).await;
         assert_eq!(answered["choices"][0]["message"]["content"], "to be");
         started.elapsed()
     };
@@ -152,8 +151,8 @@ fn memory() -> usize {
 
 const UNREAD: usize = 1_000;
 
-/// Rounds with a thousand clients that read nothing, and without. What is less than `NOTHING` in the slowest of a hundred is not told
-/// from what else a machine does that tests share.
+/// Rounds with a thousand clients that read nothing, and without. What is less than `NOTHING` in the slowest of a hundred is
+/// not told from what else a machine does that tests share.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_unread_streams_take_little_memory_and_no_time_of_others() {

@@ -1,10 +1,8 @@
 //! How answers leave.
 
+use hub_rig::{CHAT, Raw, Rig, chat, post};
 use orchestrator_config::file::Limits;
 use orchestrator_core::testing::{MockWorker, Script};
-
-use crate::raw::{Raw, post};
-use crate::rig::{CHAT, Rig, chat};
 
 /// The chunks of a body, without that which ends it.
 fn chunks(response: &str) -> Vec<&str> {

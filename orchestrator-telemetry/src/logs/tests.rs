@@ -35,8 +35,8 @@ impl io::Write for Written {
     }
 }
 
-/// Whoever holds it is the only one with a subscriber. Which levels anybody wants is known once for all threads, and a subscriber that
-/// comes or goes meanwhile has others miss events.
+/// Whoever holds it is the only one with a subscriber. Which levels anybody wants is known once for all threads, and a
+/// subscriber that comes or goes meanwhile has others miss events.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)

@@ -8,6 +8,9 @@ use tokio::time::Instant;
 
 use super::Body;
 
+/// Events of a stream before the one with its first token: the one that says who speaks.
+const WITHOUT_TOKENS: usize = 1;
+
 /// A connection that is used again for one request after the other.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -22,8 +25,8 @@ impl Connection {
         Ok(Self { stream, received: Vec::with_capacity(64 * 1024) })
     }
 
-    /// Sends a request, and reads its answer to the end; `seen` is told each time how many events have come. Returns how long it
-    /// took to the first event, or to the end where there is none.
+    /// Sends a request, and reads its answer to the end; `seen` is told each time how many events have come. Returns how long
+    /// it took to the first token, or to the end where there is none.
     ///
     /// # Errors
     ///
@@ -43,7 +46,9 @@ impl Connection {
         let mut told = 0;
         loop {
             if body.events() > told {
-                first.get_or_insert_with(|| asked.elapsed());
+                if body.events() > WITHOUT_TOKENS {
+                    first.get_or_insert_with(|| asked.elapsed());
+                }
                 seen(body.events() - told);
                 told = body.events();
             }

@@ -33,15 +33,15 @@ pub(crate) struct Seen {
     pub(crate) answers: usize,
     /// Events of streams.
     pub(crate) events: usize,
-    /// How long the first events of the answers took, or the answers where they are not streamed.
+    /// How long the first tokens of the answers took, or the answers where they are not streamed.
     pub(crate) firsts: Vec<Duration>,
     /// How long the window was.
     pub(crate) took: Duration,
 }
 
 impl Load {
-    /// Lets the clients ask, and tells what they saw within the window. `edge` is called at its beginning, and what that returns at
-    /// its end.
+    /// Lets the clients ask, and tells what they saw within the window. `edge` is called at its beginning, and what that
+    /// returns at its end.
     ///
     /// # Errors
     ///

@@ -9,8 +9,8 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 /// How often it is looked where the request is.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What the stages of a request take, while it runs: one line that changes on a terminal, until the answer begins; else a line for
-/// each stage that is done.
+/// What the stages of a request take, while it runs: one line that changes on a terminal, until the answer begins; else a line
+/// for each stage that is done.
 pub(super) struct Progress {
     /// Draws nothing where the standard error is no terminal.
     line: ProgressBar,

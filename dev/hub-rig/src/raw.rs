@@ -1,6 +1,3 @@
-//! A client that sends bytes as they are.
-#![allow(dead_code, reason = "every test target uses its own part of this")]
-
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -8,34 +5,35 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-/// How long anything is waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+use crate::PATIENCE;
 
-/// A connection.
-pub(crate) struct Raw {
+/// A client that sends bytes as they are, on one connection. It panics where the server lets it wait longer than [`PATIENCE`].
+#[derive(Debug)]
+pub struct Raw {
     stream: TcpStream,
     behind: Vec<u8>,
 }
 
 impl Raw {
-    pub(crate) async fn connect(address: SocketAddr) -> Self {
+    /// Connects.
+    pub async fn connect(address: SocketAddr) -> Self {
         Self { stream: TcpStream::connect(address).await.expect("the server listens"), behind: Vec::new() }
     }
 
     /// Connects with little room for what the server sends.
-    pub(crate) async fn narrow(address: SocketAddr) -> Self {
+    pub async fn narrow(address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(4096).expect("a size");
         Self { stream: socket.connect(address).await.expect("the server listens"), behind: Vec::new() }
     }
 
     /// Sends bytes; a server that has closed the connection already does not mind.
-    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
 
     /// Reads until the server closes the connection.
-    pub(crate) async fn rest(&mut self) -> String {
+    pub async fn rest(&mut self) -> String {
         let mut read = std::mem::take(&mut self.behind);
         // A connection that was reset has ended, too.
         let _ = timeout(PATIENCE, self.stream.read_to_end(&mut read)).await.expect("the server closes the connection");
@@ -43,7 +41,7 @@ impl Raw {
     }
 
     /// Reads the head of a response, and what has come of its body with it.
-    pub(crate) async fn head(&mut self) -> String {
+    pub async fn head(&mut self) -> String {
         let mut read = Vec::with_capacity(4096);
         while !read.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
             let more = timeout(PATIENCE, self.stream.read_buf(&mut read)).await.expect("the server answers");
@@ -53,13 +51,13 @@ impl Raw {
     }
 
     /// Says that nothing more is sent.
-    pub(crate) async fn stop_writing(&mut self) {
+    pub async fn stop_writing(&mut self) {
         // Where the connection is gone, it has ended anyway.
         let _ = self.stream.shutdown().await;
     }
 
     /// Reads one response as far as its length says, and keeps what comes behind it. Empty where there is none.
-    pub(crate) async fn whole(&mut self) -> String {
+    pub async fn whole(&mut self) -> String {
         loop {
             if let Some(end) = end_of_response(&self.behind) {
                 let rest = self.behind.split_off(end);
@@ -74,13 +72,13 @@ impl Raw {
     }
 
     /// Whether nothing comes, and the connection stays, for so long.
-    pub(crate) async fn is_quiet(&mut self, time: Duration) -> bool {
+    pub async fn is_quiet(&mut self, time: Duration) -> bool {
         timeout(time, self.stream.readable()).await.is_err()
     }
 }
 
 /// The status of a response, 0 where there is none.
-pub(crate) fn status(response: &str) -> u16 {
+pub fn status(response: &str) -> u16 {
     response
         .strip_prefix("HTTP/1.")
         .and_then(|rest| rest.get(2..))
@@ -89,12 +87,12 @@ pub(crate) fn status(response: &str) -> u16 {
 }
 
 /// A request with a body.
-pub(crate) fn post(path: &str, body: &str) -> String {
+pub fn post(path: &str, body: &str) -> String {
     format!("POST {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n{body}", body.len())
 }
 
 /// One without.
-pub(crate) fn get(path: &str) -> String {
+pub fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n")
 }
 

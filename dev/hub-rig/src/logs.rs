@@ -1,17 +1,16 @@
-//! What a process logs.
-
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// All that is logged.
-#[derive(Clone, Default)]
-pub(crate) struct Logs(Arc<Mutex<Vec<u8>>>);
+/// All that a process logs.
+#[derive(Debug, Clone, Default)]
+pub struct Logs(Arc<Mutex<Vec<u8>>>);
 
 impl Logs {
-    /// Keeps all that this process logs from now on, at every level.
-    pub(crate) fn of_this_process() -> Self {
+    /// Keeps all that this process logs from now on, at every level. Once in a process: it panics where there is another
+    /// subscriber.
+    pub fn of_this_process() -> Self {
         let logs = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_ansi(false)
@@ -22,7 +21,8 @@ impl Logs {
         logs
     }
 
-    pub(crate) fn text(&self) -> String {
+    /// Returns what was logged so far.
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 }

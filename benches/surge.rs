@@ -182,7 +182,8 @@ fn cpu() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().expect("it counts from zero")
 }
 
-/// Takes a decision many times and prints what 99 of 100 took at most in the best round. Returns whether that is within the limit.
+/// Takes a decision many times and prints what 99 of 100 took at most in the best round. Returns whether that is within the
+/// limit.
 fn decision(name: &str, job: fn(u64) -> Job, lets_in: bool) -> bool {
     let runtime = runtime();
     let _entered = runtime.enter();

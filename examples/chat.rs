@@ -4,8 +4,8 @@
 //! cargo run --release --example chat --features llamacpp,vllm -- URL [--model NAME] [--system TEXT] [--max-tokens N]
 //! ```
 //!
-//! URL is a llama.cpp, vLLM, Ollama, TGI or other OpenAI-type server; its key, if it wants one, is taken from `MODEL_SERVER_KEY`.
-//! Where the server tells the length of its context, the oldest turns make room for the new ones.
+//! URL is a llama.cpp, vLLM, Ollama, TGI or other OpenAI-type server; its key, if it wants one, is taken from
+//! `MODEL_SERVER_KEY`. Where the server tells the length of its context, the oldest turns make room for the new ones.
 
 #[path = "shared/backend.rs"]
 mod backend;

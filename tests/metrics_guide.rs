@@ -1,4 +1,5 @@
-//! The tables of metrics in `docs/observability.md` say what pipelines and pools publish: every name, type, label, value and unit.
+//! The tables of metrics in `docs/observability.md` say what pipelines and pools publish: every name, type, label, value and
+//! unit.
 //!
 //! One test per file: the recorder is one per process.
 

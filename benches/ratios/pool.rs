@@ -1,6 +1,6 @@
 //! What a pool adds to a call of a worker: two members with a choice by load, limits by phase and breakers, and retries around
-//! them, beside the bare worker; nanoseconds of the thread's processor time for each request, and for each token of a stream. And
-//! what a choice alone takes.
+//! them, beside the bare worker; nanoseconds of the thread's processor time for each request, and for each token of a stream.
+//! And what a choice alone takes.
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;

@@ -26,8 +26,8 @@ const QUESTIONS: [&str; 8] = [
     "Whose hat is this?",
 ];
 
-/// Characters of which the tokenizers of most models make tokens for single bytes, each first and each later byte of a character
-/// at least once. A server holds such tokens back until the character is whole, and does not tell their ids.
+/// Characters of which the tokenizers of most models make tokens for single bytes, each first and each later byte of a
+/// character at least once. A server holds such tokens back until the character is whole, and does not tell their ids.
 fn beyond_ascii() -> String {
     let later = (0x80..0xc0).filter_map(char::from_u32);
     let first = (3..0x20).map(|byte| byte << 6).chain((0..0x10).map(|byte| byte << 12 | 0x800));

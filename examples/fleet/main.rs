@@ -6,8 +6,8 @@
 //!     [--seconds 30] [--requests 4] [--kill-every SECONDS|off]
 //! ```
 //!
-//! BINARY is a `llama-server`, FILE a model for it; in this repository `dev/llama-server` and `dev/tiny-model slow` bring both. In
-//! a terminal the table is redrawn in place, elsewhere it is printed every two seconds.
+//! BINARY is a `llama-server`, FILE a model for it; in this repository `dev/llama-server` and `dev/tiny-model slow` bring both.
+//! In a terminal the table is redrawn in place, elsewhere it is printed every two seconds.
 //!
 //! Ends with exit code 2 where the arguments make no sense, and with 1 where an answer was lost or differs.
 

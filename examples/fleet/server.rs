@@ -52,8 +52,8 @@ impl Server {
             "1",
             "--threads-batch",
             "1",
-            // Each token for itself, and its attention in one order: what a model says is a matter of roundings where two tokens are
-            // almost equally likely, and these depend on what is computed together.
+            // Each token for itself, and its attention in one order: what a model says is a matter of roundings where two
+            // tokens are almost equally likely, and these depend on what is computed together.
             "--parallel",
             "1",
             "--ubatch-size",

@@ -58,8 +58,8 @@ enum Kind {
 }
 
 impl Contender {
-    /// All of them, set up for the workload. The first has the policy that a stage with slots has unless told otherwise, and its
-    /// times, scaled; a depth like the others'.
+    /// All of them, set up for the workload. The first has the policy that a stage with slots has unless told otherwise, and
+    /// its times, scaled; a depth like the others'.
     pub(crate) fn all(workload: &Workload) -> Vec<Self> {
         // As many as leave a queue within the longest useful wait on average.
         let short = (workload.max_wait * workload.slots as f64 / workload.mean) as usize;

@@ -6,10 +6,11 @@
 //! ```
 //!
 //! Prints tables; writes them and the plots, as SVG, to a folder, and all figures as JSON to a file. `docs/surge.md` says what
-//! is measured and how, and shows the figures. Loads, seconds and scale are those of the steady workloads: steps have their own.
+//! is measured and how, and shows the figures. Loads, seconds and scale are those of the steady workloads: steps have their
+//! own.
 //!
-//! Ends with exit code 2 where the arguments make no sense, and with 1, after writing everything, where requests were sent so late
-//! that the figures say nothing, or the default policy's goodput is below what `--at-least` asks for in any run.
+//! Ends with exit code 2 where the arguments make no sense, and with 1, after writing everything, where requests were sent so
+//! late that the figures say nothing, or the default policy's goodput is below what `--at-least` asks for in any run.
 
 mod arguments;
 mod arrivals;

@@ -39,8 +39,8 @@ async fn scripted_members_that_fail_keep_the_contract_together() {
     assert!(failures > 2, "{failures} failures show nothing");
 }
 
-/// Whatever a server does on the wire, the same comes out of all wrappers as of the worker alone. Asked twice at most, as the suite
-/// waits no longer than ten seconds.
+/// Whatever a server does on the wire, the same comes out of all wrappers as of the worker alone. Asked twice at most, as the
+/// suite waits no longer than ten seconds.
 #[tokio::test]
 async fn a_pool_of_http_workers_keeps_the_contract() {
     let make = |target: Target| async move {

@@ -1,8 +1,9 @@
 //! What conversations find of themselves in the servers' caches: session affinity against round robin.
 //!
-//! Two servers with sixteen slots each, and room for 1,024 tokens in each slot (`--parallel 16 -c 16384`), without a second cache in
-//! the server's memory (`--cache-ram 0`): one conversation in each slot. The worker sends the turns of a session to the slot that
-//! has them (`LlamaCppBuilder::pin_sessions`). The policy's homes are given out by hash, so a server needs more slots than ten.
+//! Two servers with sixteen slots each, and room for 1,024 tokens in each slot (`--parallel 16 -c 16384`), without a second
+//! cache in the server's memory (`--cache-ram 0`): one conversation in each slot. The worker sends the turns of a session to
+//! the slot that has them (`LlamaCppBuilder::pin_sessions`). The policy's homes are given out by hash, so a server needs more
+//! slots than ten.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};

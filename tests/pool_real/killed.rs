@@ -2,8 +2,8 @@
 //! complete, and the same as without all this.
 //!
 //! What the same tokens make of the same model depends on how they are put together: a matrix of several rows is multiplied
-//! otherwise than rows one by one, and roundings decide between tokens that are almost equally likely. So that going on behind a
-//! prefix computes what generating it did, the servers
+//! otherwise than rows one by one, and roundings decide between tokens that are almost equally likely. So that going on behind
+//! a prefix computes what generating it did, the servers
 //!
 //! - have one slot each (`--parallel 1`), as tokens of several slots are computed together;
 //! - compute a prompt token by token (`--ubatch-size 1`).
@@ -125,8 +125,8 @@ fn continued(answers: &[(usize, Result<Whole, Error>)], oracle: &[String]) -> Re
     Ok(continued)
 }
 
-/// Kills one server after the other, each time that both serve and it is in mid-stream, until no more answers come; returns how many
-/// times.
+/// Kills one server after the other, each time that both serve and it is in mid-stream, until no more answers come; returns how
+/// many times.
 async fn kill_by_turns(
     mut victims: VecDeque<(LlamaServer, watch::Receiver<usize>)>,
     pool: &Pool,

@@ -39,8 +39,8 @@ pub(crate) fn greedy(prompt: PromptRequest, tokens: u32) -> PromptRequest {
 
 /// Returns the `logit_bias` that forbids every token that is not plain text.
 ///
-/// Of a character that two tokens make the server shows nothing before it is whole, and then the id of the second alone: such an
-/// answer can be gone on with by its text only.
+/// Of a character that two tokens make the server shows nothing before it is whole, and then the id of the second alone: such
+/// an answer can be gone on with by its text only.
 pub(crate) async fn plain_text_only(base_url: &str) -> Result<Value, Box<dyn std::error::Error + Send + Sync>> {
     let client = Client::builder(base_url).build()?;
     let models: Value = client.get_json("/v1/models").await?;

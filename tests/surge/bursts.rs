@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// Holds on to as much of the work as one that lets everyone in and drops only who has waited for too long, which has the most to
-/// choose from when a burst is over.
+/// Holds on to as much of the work as one that lets everyone in and drops only who has waited for too long, which has the most
+/// to choose from when a burst is over.
 #[tokio::test(start_paused = true)]
 async fn bursts_cost_little_more_than_where_everyone_may_wait() {
     for load in [2.0, 10.0] {

@@ -39,7 +39,7 @@ impl CoDel {
     }
 }
 
-#[cfg(all(test, not(queue_loom)))]
+#[cfg(all(test, not(core_loom)))]
 mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;

@@ -1,6 +1,6 @@
 //! The queue under every interleaving that loom finds with three preemptions.
 //!
-//! `RUSTFLAGS="--cfg queue_loom" cargo test -p orchestrator-core --lib --release queue::loom`
+//! `RUSTFLAGS="--cfg core_loom" cargo test -p orchestrator-core --lib --release queue::loom`
 //!
 //! A lost wake-up shows as a deadlock: loom fails a model whose threads all sleep.
 

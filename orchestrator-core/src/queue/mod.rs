@@ -45,9 +45,9 @@ mod slab;
 mod sync;
 mod terms;
 
-#[cfg(all(test, queue_loom))]
+#[cfg(all(test, core_loom))]
 mod loom;
-#[cfg(all(test, not(queue_loom)))]
+#[cfg(all(test, not(core_loom)))]
 mod tests;
 
 pub(crate) use bounded::Queue;

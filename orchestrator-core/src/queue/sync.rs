@@ -1,9 +1,9 @@
 //! The lock of the queue: the standard library's, or loom's where the queue is model-checked.
 
-#[cfg(not(all(test, queue_loom)))]
+#[cfg(not(all(test, core_loom)))]
 pub(super) use std::sync::{Mutex, MutexGuard};
 
-#[cfg(all(test, queue_loom))]
+#[cfg(all(test, core_loom))]
 pub(super) use loom::sync::{Mutex, MutexGuard};
 
 /// Locks; a panic of another holder is not ours to repeat, no user code runs under the lock.

@@ -1,8 +1,12 @@
 //! Direct delivery: the caller pulls the worker's stream.
 
+mod debt;
+#[cfg(all(test, core_loom))]
+mod loom;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, TryLockError};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::time::Duration;
@@ -12,21 +16,18 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::context::Context;
 use crate::error::{Error, WorkerError};
-use crate::queue::NEVER;
 use crate::runtime::cell::{Cell, Ending, lock};
 use crate::runtime::clock::later;
 use crate::runtime::permit::discard;
 use crate::runtime::watch::{Watch, Watched, Watching};
 use crate::token::{TokenEvent, TokenStream};
+use debt::Debt;
 
 /// A stream that is polled by its reader, and dropped from outside when the reader fails to.
 struct Direct {
     cell: Arc<Cell>,
     stall: Duration,
-    /// Since when something has been ready for the reader, in ticks; [`NEVER`] while it waits for the worker.
-    owed_since: AtomicU64,
-    /// The reader has taken events since then that nobody read the clock for.
-    read_since: AtomicBool,
+    debt: Debt,
     /// With the token that a drain waits for: a reader on another thread may just poll what was cancelled.
     stream: Mutex<Option<(TokenStream, TaskTrackerToken)>>,
 }
@@ -38,8 +39,7 @@ pub(crate) fn start(cx: &Context, stream: TokenStream, stall: Duration) -> Direc
     let direct = Arc::new(Direct {
         cell: cell.clone(),
         stall,
-        owed_since: AtomicU64::new(now),
-        read_since: AtomicBool::new(false),
+        debt: Debt::since(now),
         stream: Mutex::new(Some((stream, cell.shared.tracker.token()))),
     });
     let watching = Some(Watch::add(&direct, now));
@@ -53,12 +53,7 @@ impl Watched for Direct {
     }
 
     fn stalled_at(&self, now: u64) -> u64 {
-        let since = self.owed_since.load(Ordering::Acquire);
-        if self.read_since.swap(false, Ordering::AcqRel) && since != NEVER {
-            // Unless the reader has come back meanwhile, and may wait for the worker now.
-            let _ = self.owed_since.compare_exchange(since, now, Ordering::AcqRel, Ordering::Acquire);
-        }
-        later(self.owed_since.load(Ordering::Acquire), self.stall)
+        later(self.debt.look(now), self.stall)
     }
 
     /// An eighth of the limit: that is how much later than exactly a reader may be cut that has read on for a few
@@ -85,7 +80,7 @@ impl Direct {
         // The reader runs the request now: whoever ends that wakes it, also where it has left its answer.
         self.cell.runner.register(cx.waker());
         // Whoever woke the stream, or ended the request, before that has found nobody to wake.
-        if self.cell.is_settled() || self.owed_since.load(Ordering::Acquire) != NEVER {
+        if self.cell.is_settled() || !self.debt.is_none() {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
@@ -99,10 +94,7 @@ impl Wake for Direct {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Changes nothing, but comes before or behind the reader's own exchange: then it polls what was there before the wake.
-        if self.owed_since.fetch_or(0, Ordering::AcqRel) == NEVER {
-            self.owed_since.store(self.cell.shared.clock.now(), Ordering::Release);
-        }
+        self.debt.arise(|| self.cell.shared.clock.now());
         self.cell.runner.wake();
     }
 }
@@ -127,10 +119,10 @@ impl DirectReader {
         let direct = &*self.direct;
         // A stream whose waker nobody has called since is pending still: a server's connection asks several times for each
         // event.
-        if self.waits && direct.owed_since.load(Ordering::Acquire) == NEVER && !direct.cell.is_settled() {
+        if self.waits && direct.debt.is_none() && !direct.cell.is_settled() {
             return direct.wait(cx);
         }
-        direct.owed_since.swap(NEVER, Ordering::AcqRel);
+        direct.debt.settle();
         let polled = {
             let mut stream = lock(&direct.stream);
             match &mut *stream {
@@ -182,11 +174,11 @@ impl DirectReader {
         let direct = &*self.direct;
         let metered = direct.cell.extra_if_any().map_or(0, |extra| extra.last_event.load(Ordering::Relaxed));
         if metered == 0 {
-            direct.owed_since.store(direct.cell.shared.clock.now(), Ordering::Release);
+            direct.debt.renew(direct.cell.shared.clock.now());
         } else {
-            direct.owed_since.store(metered, Ordering::Release);
+            direct.debt.renew(metered);
             if metered == self.metered {
-                direct.read_since.store(true, Ordering::Release);
+                direct.debt.read_on();
             }
             self.metered = metered;
         }

@@ -6,11 +6,11 @@ mod answer;
 mod anthropic;
 mod fault;
 mod gateway;
+mod ids;
 mod json;
 mod keys;
 mod openai;
 mod openapi;
-mod request_id;
 pub mod server;
 
 pub use gateway::{Figures, Gateway};

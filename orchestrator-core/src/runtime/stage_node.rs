@@ -130,7 +130,8 @@ where
         let number = self.order.as_mut().map_or(0, Order::start);
         let stage = self.spare.take().unwrap_or_else(|| self.stage.clone());
         let bound = self.limit(&cell, started);
-        let run = (self.make)(stage, guard, Some(unit), false, parcel).instrument(span);
+        // Boxed, as Tokio would move it, which may be thousands of bytes, half a dozen times from its task's birth to its end.
+        let run = Box::pin((self.make)(stage, guard, Some(unit), false, parcel).instrument(span));
         // Tracked, because a run that is given up here is dropped a moment later, by its runtime.
         let token = self.site.shared.tracker.token();
         let task = AbortOnDropHandle::new(tokio::spawn(async move { (run.await, token) }));

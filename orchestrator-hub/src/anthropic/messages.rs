@@ -8,6 +8,7 @@ use super::stream::Stream;
 use crate::answer::{Call, Whole};
 use crate::fault::Fault;
 use crate::gateway::{Asked, Site, Terms, TextRoute, object, text};
+use crate::ids;
 use crate::openapi::{Event, MessageRefusals};
 
 /// `POST /v1/messages`.
@@ -38,7 +39,7 @@ impl TextRoute for Messages {
     }
 
     fn wording(self, body: &Body, model: String) -> Stream {
-        Stream::new(format!("msg_{:024x}", fastrand::u128(..) >> 32), model, body.shows_thinking())
+        Stream::new(ids::of_answer("msg_"), model, body.shows_thinking())
     }
 
     fn prompt(self, body: Body) -> Result<PromptRequest, Fault> {

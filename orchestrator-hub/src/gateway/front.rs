@@ -20,7 +20,7 @@ use super::routes::{Dialect, Figures, ROUTES, Route, of_path, router};
 use crate::fault::{Fault, FaultKind};
 use crate::gateway::{Caller, Site};
 use crate::keys::{Key, Keys};
-use crate::{anthropic, openai, request_id};
+use crate::{anthropic, ids, openai};
 
 /// A [`Service`] as HTTP requests and responses, wherever they come from.
 ///
@@ -69,7 +69,7 @@ impl Gateway {
         let span = span(&ROUTES[number], &id);
         let response = axum::response::IntoResponse::into_response(fault);
         let mut response = span.in_scope(|| worded(response, &ROUTES[number], &id));
-        response.headers_mut().insert(request_id::HEADER, id);
+        response.headers_mut().insert(ids::REQUEST_HEADER, id);
         counting.end(response.status().as_u16());
         response
     }
@@ -108,7 +108,7 @@ impl Gateway {
         B::Error: Into<axum::BoxError>,
     {
         let started = Instant::now();
-        let id = request_id::of(request.headers());
+        let id = ids::of_request(request.headers());
         let number = of_path(request.uri().path());
         let route = &ROUTES[number];
         let counting = self.figures.request(number, started);
@@ -116,7 +116,7 @@ impl Gateway {
         let span = span(route, &id);
         let response = self.answer(request.map(Body::new), route, entry.as_mut()).instrument(span.clone()).await;
         let mut response = span.in_scope(|| worded(response, route, &id));
-        response.headers_mut().insert(request_id::HEADER, id);
+        response.headers_mut().insert(ids::REQUEST_HEADER, id);
         counting.end(response.status().as_u16());
         match entry {
             Some(entry) => entry.follow(response),
@@ -214,7 +214,7 @@ mod tests {
             let fault = Fault::new(FaultKind::Overloaded, "full");
             let response = gateway.refuse(path, HeaderValue::from_static("r-1"), fault);
             assert_eq!(response.status().as_u16(), status);
-            assert_eq!(response.headers()[request_id::HEADER], "r-1");
+            assert_eq!(response.headers()[ids::REQUEST_HEADER], "r-1");
             let body = response.into_body().collect().await.expect("a body").to_bytes();
             let told: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
             assert_eq!(told["error"]["type"], kind);

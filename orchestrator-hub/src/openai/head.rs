@@ -7,6 +7,7 @@ use super::chunks::Chunks;
 use super::logprobs::Logprobs;
 use crate::fault::Fault;
 use crate::gateway::{Terms, TextRoute};
+use crate::ids;
 
 /// Which of the two routes that generate text an answer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,10 +60,10 @@ impl Head {
     /// Names an answer at random.
     pub(super) fn new(route: Route, model: String) -> Self {
         let kind = match route {
-            Route::Chat => "chatcmpl",
-            Route::Completion => "cmpl",
+            Route::Chat => "chatcmpl-",
+            Route::Completion => "cmpl-",
         };
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Self { id: format!("{kind}-{:024x}", fastrand::u128(..) >> 32), created: since.as_secs(), model }
+        Self { id: ids::of_answer(kind), created: since.as_secs(), model }
     }
 }

@@ -97,9 +97,9 @@ fn read_message(place: usize, mut message: wire::ChatMessage) -> Result<Message,
         _ => Message::new(role, ""),
     };
     let verbatim;
-    (read, verbatim) = read_content(read, content, &param("content"))?;
+    (read, verbatim) = read_content(read, content, || param("content"))?;
     for call in message.tool_calls.into_option().unwrap_or_default() {
-        read = read.tool_call(read_call(call, &param("tool_calls"))?);
+        read = read.tool_call(read_call(call, || param("tool_calls"))?);
     }
     if let Some(content) = verbatim {
         read = read.vendor("content", content);
@@ -124,7 +124,7 @@ fn read_message(place: usize, mut message: wire::ChatMessage) -> Result<Message,
 fn read_content(
     message: Message,
     content: Option<wire::Content>,
-    param: &str,
+    param: impl FnOnce() -> String,
 ) -> Result<(Message, Option<Value>), Fault> {
     match content {
         None => Ok((message, None)),
@@ -136,7 +136,7 @@ fn read_content(
             Ok((message.with_parts(known), verbatim))
         }
         Some(wire::Content::Other(_)) => {
-            Err(Fault::invalid(param, "a message's `content` must be a text or a list of parts"))
+            Err(Fault::invalid(param(), "a message's `content` must be a text or a list of parts"))
         }
     }
 }
@@ -161,10 +161,10 @@ fn says_no_more(part: &wire::Part) -> bool {
     }
 }
 
-fn read_call(call: wire::ToolCall, param: &str) -> Result<ToolCall, Fault> {
+fn read_call(call: wire::ToolCall, param: impl FnOnce() -> String) -> Result<ToolCall, Fault> {
     let function = call.function.into_option().unwrap_or_default();
     let (Some(id), Some(name)) = (call.id.into_option(), function.name.into_option()) else {
-        return Err(Fault::invalid(param, "a tool call has an `id`, and a `function` with a `name`"));
+        return Err(Fault::invalid(param(), "a tool call has an `id`, and a `function` with a `name`"));
     };
     let arguments = match function.arguments.into_option() {
         Some(wire::Arguments::Text(text)) => text,

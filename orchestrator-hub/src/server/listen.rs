@@ -79,7 +79,8 @@ impl Shared {
 fn http(limits: &Limits, streams: Streams) -> Builder<Streams> {
     let mut http = Builder::new(streams);
     // It bounds what waits to be written as well.
-    http.http1().header_read_timeout(None).max_buf_size(limits.headers.get().max(8192));
+    // A write of one buffer: handing the system several costs more than to copy an event.
+    http.http1().header_read_timeout(None).max_buf_size(limits.headers.get().max(8192)).writev(false);
     http.http2()
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(limits.headers.get()).unwrap_or(u32::MAX))

@@ -6,7 +6,7 @@ use orchestrator_core::request::{Input, RequestOptions};
 use orchestrator_core::shards::Shards;
 
 use crate::gateway::{Gateway, session};
-use crate::request_id;
+use crate::ids;
 
 /// A request on its way to the core where it runs.
 pub(super) struct Exchange(pub(super) Request<Body>);
@@ -28,7 +28,7 @@ impl Way {
         let Self::Home(shards) = self else { return here.call(request).await };
         let Some(session) = session(request.headers()) else { return here.call(request).await };
         let options = RequestOptions::new().session(session);
-        let (path, id) = (request.uri().path().to_owned(), request_id::of(request.headers()));
+        let (path, id) = (request.uri().path().to_owned(), ids::of_request(request.headers()));
         let answered = match shards.submit_with(Exchange(request.map(Body::new)), options).await {
             Ok(mut answer) => answer.output().await,
             Err(error) => Err(error),

@@ -73,9 +73,10 @@ impl Inside<'_> {
     fn field(&mut self, field: &Field, write: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
         let before = if self.is_first { "" } else { "," };
         self.is_first = false;
-        let name = field.name();
         let all = || {
-            write!(self.writer, "{before}\"{name}\":")?;
+            for part in [before, "\"", field.name(), "\":"] {
+                self.writer.write_str(part)?;
+            }
             write(&mut self.writer)
         };
         if self.result.is_ok() {
@@ -86,11 +87,11 @@ impl Inside<'_> {
 
 impl Visit for Inside<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.field(field, |writer| text(writer, format_args!("{value:?}")));
+        self.field(field, |writer| text(writer, |inside| write!(inside, "{value:?}")));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.field(field, |writer| text(writer, format_args!("{value}")));
+        self.field(field, |writer| text(writer, |inside| inside.write_str(value)));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
@@ -109,15 +110,15 @@ impl Visit for Inside<'_> {
         // JSON has no word for what is no number.
         let number = |writer: &mut Writer<'_>| match value.is_finite() {
             true => write!(writer, "{value}"),
-            false => text(writer, format_args!("{value}")),
+            false => text(writer, |inside| write!(inside, "{value}")),
         };
         self.field(field, number);
     }
 }
 
-fn text(writer: &mut Writer<'_>, value: fmt::Arguments<'_>) -> fmt::Result {
+fn text(writer: &mut Writer<'_>, write: impl FnOnce(&mut Escaped<'_, '_>) -> fmt::Result) -> fmt::Result {
     writer.write_char('"')?;
-    Escaped(writer).write_fmt(value)?;
+    write(&mut Escaped(writer))?;
     writer.write_char('"')
 }
 

@@ -1,17 +1,11 @@
 use bytes::Bytes;
 use orchestrator_core::error::WorkerError;
 use orchestrator_core::token::{Finish, FinishReason, Usage};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::fields::Fields;
+use super::fields::Beyond;
 use super::reason::{Meaning, meaning};
 use crate::chunk;
-
-/// Fields of a chunk, its choice and its usage that have a place of their own, or say nothing.
-const OF_CHUNK: &[&str] = &["created", "id", "model", "object", "system_fingerprint"];
-const OF_CHOICE: &[&str] = &["delta", "finish_reason", "index", "prompt_token_ids", "text", "token_ids"];
-const OF_USAGE: &[&str] = &["completion_tokens", "prompt_tokens", "prompt_tokens_details", "total_tokens"];
 
 /// What is known so far of how the answer ends.
 #[derive(Debug, Default)]
@@ -71,19 +65,9 @@ impl Ending {
 /// probabilities of text belong to its own event, but for the text that comes with the reason.
 fn take_vendor(vendor: &mut Map<String, Value>, frame: Option<&Bytes>, has_reason: bool) {
     let text = frame.and_then(|frame| str::from_utf8(frame).ok());
-    let Some(mut chunk) = text.and_then(|text| Fields::beyond(OF_CHUNK, text)) else { return };
-    let (choices, usage) = (chunk.take("choices"), chunk.take("usage"));
-    vendor.extend(chunk.read());
-    if let Some(choice) = choices.and_then(first).and_then(|choice| Fields::beyond(OF_CHOICE, choice.get())) {
-        vendor.extend(choice.read().filter(|(name, _)| has_reason || name != "logprobs"));
-    }
-    if let Some(usage) = usage.and_then(|usage| Fields::beyond(OF_USAGE, usage.get())) {
-        let beyond: Map<_, _> = usage.read().collect();
-        vendor.extend((!beyond.is_empty()).then(|| ("usage".to_owned(), beyond.into())));
-    }
-}
-
-fn first(list: &RawValue) -> Option<&RawValue> {
-    let choices: Vec<&RawValue> = serde_json::from_str(list.get()).ok()?;
-    choices.first().copied()
+    let Some(beyond) = text.and_then(Beyond::of) else { return };
+    vendor.extend(beyond.chunk.read());
+    vendor.extend(beyond.choice.read().filter(|(name, _)| has_reason || name != "logprobs"));
+    let usage: Map<_, _> = beyond.usage.read().collect();
+    vendor.extend((!usage.is_empty()).then(|| ("usage".to_owned(), usage.into())));
 }

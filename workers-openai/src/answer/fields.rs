@@ -1,34 +1,39 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
-/// The fields of an object beyond those that are known already, which are most; their values are not read until they are asked
-/// for.
+use crate::chunk::missing;
+
+/// Fields of a chunk, its choice and its usage that have a place of their own, or say nothing.
+const OF_CHUNK: &[&str] = &["created", "id", "model", "object", "system_fingerprint"];
+const OF_CHOICE: &[&str] = &["delta", "finish_reason", "index", "prompt_token_ids", "text", "token_ids"];
+const OF_USAGE: &[&str] = &["completion_tokens", "prompt_tokens", "prompt_tokens_details", "total_tokens"];
+
+/// What a frame says that has no place of its own, looked through once.
+#[derive(Debug, Default)]
+pub(super) struct Beyond<'a> {
+    pub(super) chunk: Fields<'a>,
+    /// Of the first choice.
+    pub(super) choice: Fields<'a>,
+    pub(super) usage: Fields<'a>,
+}
+
+impl<'a> Beyond<'a> {
+    /// Reads an object; `None` where it is something else.
+    pub(super) fn of(frame: &'a str) -> Option<Self> {
+        serde_json::Deserializer::from_str(frame).deserialize_map(FrameVisitor).ok()
+    }
+}
+
+/// Fields of an object, whose values are not read until they are asked for.
 #[derive(Debug, Default)]
 pub(super) struct Fields<'a>(SmallVec<[(Cow<'a, str>, &'a RawValue); 4]>);
 
-impl<'a> Fields<'a> {
-    /// Reads an object, but for what these names have; `None` where it is something else.
-    pub(super) fn beyond(known: &'static [&'static str], object: &'a str) -> Option<Self> {
-        let mut json = serde_json::Deserializer::from_str(object);
-        json.deserialize_map(FieldsVisitor(known)).ok()
-    }
-
-    /// Takes a field's value out, as it is written. Of several with the name the last one holds.
-    pub(super) fn take(&mut self, name: &str) -> Option<&'a RawValue> {
-        let mut last = None;
-        self.0.retain(|(field, value)| {
-            let is_it = field == name;
-            last = if is_it { Some(*value) } else { last };
-            !is_it
-        });
-        last
-    }
-
+impl Fields<'_> {
     /// Reads the fields that are not `null`.
     pub(super) fn read(self) -> impl Iterator<Item = (String, Value)> {
         let told = self.0.into_iter().filter(|(_, value)| value.get() != "null");
@@ -36,31 +41,99 @@ impl<'a> Fields<'a> {
     }
 }
 
-struct FieldsVisitor(&'static [&'static str]);
+struct FrameVisitor;
 
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Fields<'de>;
+impl<'de> Visitor<'de> for FrameVisitor {
+    type Value = Beyond<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Beyond<'de>, A::Error> {
+        let mut beyond = Beyond::default();
+        while let Some(name) = map.next_key_seed(Name { known: OF_CHUNK })? {
+            // Of several with one name the last one holds.
+            match name.as_deref() {
+                None => drop(map.next_value::<IgnoredAny>()?),
+                Some("choices") => beyond.choice = map.next_value_seed(FirstChoice)?.unwrap_or_default(),
+                Some("usage") => {
+                    beyond.usage = map.next_value_seed(Object { known: OF_USAGE })?.unwrap_or_default();
+                }
+                Some(_) => beyond.chunk.0.extend(name.zip(Some(map.next_value()?))),
+            }
+        }
+        Ok(beyond)
+    }
+}
+
+/// The first of a list of choices; `None` where it is no list.
+struct FirstChoice;
+
+impl<'de> DeserializeSeed<'de> for FirstChoice {
+    type Value = Option<Fields<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for FirstChoice {
+    type Value = Option<Fields<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut choices: A) -> Result<Self::Value, A::Error> {
+        let first = choices.next_element_seed(Object { known: OF_CHOICE })?.flatten();
+        while choices.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(first)
+    }
+
+    missing!(u64, i64, f64, bool, str, unit, map);
+}
+
+/// An object but for what is known of it, which is most; `None` where it is something else.
+struct Object {
+    known: &'static [&'static str],
+}
+
+impl<'de> DeserializeSeed<'de> for Object {
+    type Value = Option<Fields<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object {
+    type Value = Option<Fields<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("anything")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut fields = Fields::default();
-        while let Some(name) = map.next_key_seed(Beyond(self.0))? {
+        while let Some(name) = map.next_key_seed(Name { known: self.known })? {
             match name {
                 Some(name) => fields.0.push((name, map.next_value()?)),
                 None => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(fields)
+        Ok(Some(fields))
     }
+
+    missing!(u64, i64, f64, bool, str, unit, seq);
 }
 
 /// A name, borrowed where it has no escapes; `None` where it is one of these.
-struct Beyond(&'static [&'static str]);
+struct Name {
+    known: &'static [&'static str],
+}
 
-impl<'de> DeserializeSeed<'de> for Beyond {
+impl<'de> DeserializeSeed<'de> for Name {
     type Value = Option<Cow<'de, str>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
@@ -68,7 +141,7 @@ impl<'de> DeserializeSeed<'de> for Beyond {
     }
 }
 
-impl<'de> Visitor<'de> for Beyond {
+impl<'de> Visitor<'de> for Name {
     type Value = Option<Cow<'de, str>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,10 +149,10 @@ impl<'de> Visitor<'de> for Beyond {
     }
 
     fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok((!self.0.contains(&name)).then_some(Cow::Borrowed(name)))
+        Ok((!self.known.contains(&name)).then_some(Cow::Borrowed(name)))
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok((!self.0.contains(&name)).then(|| Cow::Owned(name.to_owned())))
+        Ok((!self.known.contains(&name)).then(|| Cow::Owned(name.to_owned())))
     }
 }

@@ -40,6 +40,8 @@ macro_rules! missing {
     };
 }
 
+pub(crate) use missing;
+
 /// Reads `null` as the default.
 pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where

@@ -10,5 +10,6 @@ mod surrogates;
 mod tests;
 mod view;
 
+pub(crate) use lenient::missing;
 pub(crate) use surrogates::mended;
 pub(crate) use view::{Choice, Chunk, ToolCallDelta, Usage};

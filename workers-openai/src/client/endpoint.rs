@@ -1,5 +1,8 @@
 //! Where the server is.
 
+use std::borrow::Cow;
+
+use http::uri::{InvalidUri, PathAndQuery};
 use orchestrator_core::error::InvalidInput;
 use reqwest::Url;
 
@@ -9,6 +12,8 @@ pub(super) struct Endpoint {
     base: Url,
     /// Without a slash at the end, and without the query, which may hold a key.
     url: String,
+    /// What stands in the header `host`: the port only where it is not the usual one.
+    authority: String,
     server: String,
 }
 
@@ -28,7 +33,9 @@ impl Endpoint {
         }
         let url = shown(&base);
         let server = server_of(&base).map_err(|()| fault("must name a host"))?;
-        Ok(Self { base, url, server })
+        let host = base.host_str().unwrap_or_default();
+        let authority = base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        Ok(Self { base, url, authority, server })
     }
 
     pub(super) fn is_encrypted(&self) -> bool {
@@ -43,14 +50,16 @@ impl Endpoint {
         Some((host, self.base.port_or_known_default()?))
     }
 
-    /// Returns what stands in the header `host`: the port only where it is not the usual one.
-    pub(super) fn authority(&self) -> String {
-        let host = self.base.host_str().unwrap_or_default();
-        self.base.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    pub(super) fn authority(&self) -> &str {
+        &self.authority
     }
 
     /// Returns the path of a route and its query, as [`route`](Self::route) has them.
-    pub(super) fn target(&self, route: &str) -> String {
+    ///
+    /// # Errors
+    ///
+    /// Where that is nothing that a request can ask for.
+    pub(super) fn target<'a>(&self, route: &'a str) -> Result<Cow<'a, str>, InvalidUri> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
         if self.base.query().is_some()
             || !route.starts_with('/')
@@ -58,9 +67,11 @@ impl Endpoint {
             || route.contains("/.")
         {
             let url = self.route(route);
-            return url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+            let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+            return PathAndQuery::try_from(&target).map(|_| target.into());
         }
-        format!("{}{route}", self.path())
+        // What a URL has for a path is plain as well.
+        Ok(if self.path().is_empty() { route.into() } else { [self.path(), route].concat().into() })
     }
 
     pub(super) fn url(&self) -> &str {
@@ -122,7 +133,7 @@ mod tests {
         for (base, route, url) in routes {
             let endpoint = Endpoint::parse(base).expect("a URL");
             assert_eq!(endpoint.route(route).as_str(), url);
-            assert!(url.ends_with(&endpoint.target(route)), "{url}");
+            assert!(url.ends_with(&*endpoint.target(route).expect("a path")), "{url}");
         }
     }
 

@@ -1,5 +1,4 @@
 use http::header::{ACCEPT, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, USER_AGENT};
-use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method};
 use orchestrator_core::error::{WorkerError, WorkerErrorKind as Kind};
 
@@ -47,8 +46,9 @@ impl Outgoing<'_> {
     ///
     /// `InvalidRequest` where the route is no path.
     pub(super) fn over_line(mut self, endpoint: &Endpoint) -> Result<Sent, WorkerError> {
-        let target = PathAndQuery::try_from(endpoint.target(self.path));
-        let target = target.map_err(|_| WorkerError::new(Kind::InvalidRequest, "the request cannot be sent"))?;
+        let target = endpoint
+            .target(self.path)
+            .map_err(|_| WorkerError::new(Kind::InvalidRequest, "the request cannot be sent"))?;
         // Where it goes and how long it is, is not the caller's to say.
         for name in [HOST, CONTENT_LENGTH, TRANSFER_ENCODING] {
             self.headers.remove(name);
@@ -56,7 +56,7 @@ impl Outgoing<'_> {
         self.headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
         self.headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
         let mut wire = Vec::with_capacity(1024 + self.body.len());
-        put(&mut wire, &[self.method.as_str().as_bytes(), b" ", target.as_str().as_bytes(), b" HTTP/1.1"]);
+        put(&mut wire, &[self.method.as_str().as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1"]);
         put(&mut wire, &[b"host: ", endpoint.authority().as_bytes()]);
         for (name, value) in &self.headers {
             put(&mut wire, &[name.as_str().as_bytes(), b": ", value.as_bytes()]);

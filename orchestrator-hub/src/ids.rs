@@ -56,4 +56,12 @@ mod tests {
         }
         assert_ne!(super::of_request(&HeaderMap::new()), super::of_request(&HeaderMap::new()));
     }
+
+    #[test]
+    fn an_answers_name_begins_as_asked_and_is_new() {
+        let id = of_answer("chatcmpl-");
+        let digits = id.strip_prefix("chatcmpl-").expect("the kind");
+        assert!(digits.len() == 24 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        assert_ne!(id, of_answer("chatcmpl-"));
+    }
 }

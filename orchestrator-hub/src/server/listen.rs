@@ -78,8 +78,8 @@ impl Shared {
 /// HTTP/1 needs no timer: its headers, and the time between requests, are the socket's.
 fn http(limits: &Limits, streams: Streams) -> Builder<Streams> {
     let mut http = Builder::new(streams);
-    // It bounds what waits to be written as well.
-    // A write of one buffer: handing the system several costs more than to copy an event.
+    // The size bounds what waits to be written as well. That is written from one buffer: handing the system several costs more
+    // than to copy an event.
     http.http1().header_read_timeout(None).max_buf_size(limits.headers.get().max(8192)).writev(false);
     http.http2()
         .timer(TokioTimer::new())

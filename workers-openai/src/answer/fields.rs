@@ -1,3 +1,5 @@
+//! What the last frames of an answer say beyond what is known.
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -54,13 +56,15 @@ impl<'de> Visitor<'de> for FrameVisitor {
         let mut beyond = Beyond::default();
         while let Some(name) = map.next_key_seed(Name { known: OF_CHUNK })? {
             // Of several with one name the last one holds.
-            match name.as_deref() {
+            match name {
                 None => drop(map.next_value::<IgnoredAny>()?),
-                Some("choices") => beyond.choice = map.next_value_seed(FirstChoice)?.unwrap_or_default(),
-                Some("usage") => {
+                Some(name) if name == "choices" => {
+                    beyond.choice = map.next_value_seed(FirstChoice)?.unwrap_or_default();
+                }
+                Some(name) if name == "usage" => {
                     beyond.usage = map.next_value_seed(Object { known: OF_USAGE })?.unwrap_or_default();
                 }
-                Some(_) => beyond.chunk.0.extend(name.zip(Some(map.next_value()?))),
+                Some(name) => beyond.chunk.0.push((name, map.next_value()?)),
             }
         }
         Ok(beyond)
@@ -128,7 +132,7 @@ impl<'de> Visitor<'de> for Object {
     missing!(u64, i64, f64, bool, str, unit, seq);
 }
 
-/// A name, borrowed where it has no escapes; `None` where it is one of these.
+/// A name, borrowed where it has no escapes; `None` where it is known.
 struct Name {
     known: &'static [&'static str],
 }
@@ -154,5 +158,35 @@ impl<'de> Visitor<'de> for Name {
 
     fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
         Ok((!self.known.contains(&name)).then(|| Cow::Owned(name.to_owned())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_has_no_place_of_its_own_is_kept_of_the_first_choice_and_the_last_of_each_name() {
+        let read = |frame: &str| {
+            let Beyond { chunk, choice, usage } = Beyond::of(frame).expect("an object");
+            [chunk, choice, usage].map(|fields| Value::Object(fields.read().collect()))
+        };
+        let cases = [
+            (r#"{"id":"x","a":1,"b":null}"#, [json!({"a": 1}), json!({}), json!({})]),
+            (r#"{"choices":[{"a":1},{"b":2}]}"#, [json!({}), json!({"a": 1}), json!({})]),
+            (r#"{"choices":[{"a":1}],"choices":[{"b":2}]}"#, [json!({}), json!({"b": 2}), json!({})]),
+            (r#"{"choices":[null,{"a":1}]}"#, [json!({}), json!({}), json!({})]),
+            (r#"{"choices":{"a":1},"usage":[{"a":1}]}"#, [json!({}), json!({}), json!({})]),
+            (r#"{"choices":[{"a":1}],"choices":null}"#, [json!({}), json!({}), json!({})]),
+            (r#"{"usage":{"a":1,"total_tokens":2},"c":"d"}"#, [json!({"c": "d"}), json!({}), json!({"a": 1})]),
+            (r#"{"\u0075sage":{"\u0061":1},"usage":{"b":2.5}}"#, [json!({}), json!({}), json!({"b": 2.5})]),
+            (r#"{"usage":true,"choices":"a"}"#, [json!({}), json!({}), json!({})]),
+        ];
+        for (frame, expected) in cases {
+            assert_eq!(read(frame), expected, "{frame}");
+        }
+        assert!(Beyond::of("[1]").is_none());
     }
 }

@@ -58,7 +58,7 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// Where that is nothing that a request can ask for.
+    /// Where that is nothing that a request can ask for: it is too long.
     pub(super) fn target<'a>(&self, route: &'a str) -> Result<Cow<'a, str>, InvalidUri> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~".contains(&byte);
         if self.base.query().is_some()
@@ -70,7 +70,7 @@ impl Endpoint {
             let target = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
             return PathAndQuery::try_from(&target).map(|_| target.into());
         }
-        // What a URL has for a path is plain as well.
+        // A URL's path holds no blanks and no control characters, and neither `?` nor `#`.
         Ok(if self.path().is_empty() { route.into() } else { [self.path(), route].concat().into() })
     }
 

@@ -29,7 +29,9 @@ impl Line {
         self.said.store(count, Relaxed);
         self.debt.arise(|| count);
         let reader = self.reader.lock().expect("no panic").take();
-        reader.inspect(Waker::wake_by_ref);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
     }
 
     /// Reads until the worker has come so far, as [`DirectReader`](super::DirectReader) does: without a debt it does not poll.

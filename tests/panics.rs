@@ -225,6 +225,69 @@ async fn a_panic_in_the_stream_of_a_later_stage_names_that_stage() -> TestResult
     Ok(())
 }
 
+/// Reads the stream it takes to its end, and panics itself for a text that says so.
+struct Reads;
+
+impl Stage<TokenStream> for Reads {
+    type Out = String;
+    type Error = WorkerError;
+
+    async fn run(&self, _cx: &Context, mut stream: TokenStream) -> Result<String, WorkerError> {
+        let mut text = String::new();
+        while let Some(event) = stream.next().await {
+            text.push_str(event?.text());
+        }
+        assert_ne!(text, "bait", "boom");
+        Ok(text)
+    }
+
+    fn name(&self) -> &str {
+        "read"
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_stream_names_its_stage_whoever_reads_it() -> TestResult {
+    let broken = Script::new().streaming().text("a").yields().panic("boom");
+    for (script, blamed) in [(broken, "infer"), (Script::answering("bait"), "read")] {
+        for (place, config) in placements() {
+            let slots = slots(1);
+            let pipeline = prompts("read")
+                .stage(InferenceStage::new(panics_when_asked(script.clone(), &slots)))
+                .stage(PanicsInTheStream)
+                .stage_with(Reads, config)
+                .build()?;
+            let error = pipeline.submit("panic".into()).await?.output().await.expect_err("it panics");
+            assert_eq!((error.kind(), error.stage()), (ErrorKind::Panicked, Some(blamed)), "{place}");
+            assert!(error.to_string().contains("boom"), "{error}");
+            until("the slot is free", || slots.free() == 1).await;
+            assert_eq!(pipeline.submit("?".into()).await?.output().await?, "fine");
+            assert_eq!(pipeline.stats().panics, 1);
+            assert_balanced(&pipeline.stats());
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_in_a_workers_stream_below_filters_names_the_infer_stage() -> TestResult {
+    for (delivery, stage) in both_deliveries() {
+        let slots = slots(1);
+        let worker = panics_when_asked(Script::new().streaming().text("a").yields().panic("boom"), &slots);
+        let pipeline = prompts("filtered")
+            .stage(InferenceStage::new(worker.clone()))
+            .stage(PanicsInTheStream)
+            .stage(stage)
+            .build()?;
+        let error = pipeline.submit("panic".into()).await?.text().await.expect_err("it panics");
+        assert_eq!((error.kind(), error.stage()), (ErrorKind::Panicked, Some("infer")), "{delivery}");
+        assert!(error.to_string().contains("boom"));
+        until("the slot is free", || slots.free() == 1).await;
+        assert_eq!(pipeline.submit("?".into()).await?.text().await?, "fine");
+    }
+    Ok(())
+}
+
 /// Its stream is fed by a task of its own, which panics for the question "panic".
 struct Spawns;
 

@@ -8,9 +8,14 @@ use std::time::{Duration, Instant};
 pub(crate) enum Goal {
     AtLeast(f64),
     AtMost(f64),
-    /// A goal that is not reached: it is printed as short, and the exit code holds the code to what it reaches.
-    Short {
-        at_least: f64,
+    /// Goals that are not reached, or not by every kind of processor: they are printed as short, and the exit code holds the
+    /// code to what it reaches.
+    ShortOfAtLeast {
+        goal: f64,
+        held: f64,
+    },
+    ShortOfAtMost {
+        goal: f64,
         held: f64,
     },
     /// Without a goal, for orientation.
@@ -21,8 +26,8 @@ impl Goal {
     /// By how much of the goal the value misses it; at least 1.0 where it is met.
     fn met(self, value: f64) -> f64 {
         match self {
-            Self::AtLeast(goal) | Self::Short { at_least: goal, .. } => value / goal,
-            Self::AtMost(goal) => goal / value,
+            Self::AtLeast(goal) | Self::ShortOfAtLeast { goal, .. } => value / goal,
+            Self::AtMost(goal) | Self::ShortOfAtMost { goal, .. } => goal / value,
             Self::None => 1.0,
         }
     }
@@ -30,7 +35,8 @@ impl Goal {
     /// Whether the exit code lets the value pass.
     fn passes(self, value: f64, tolerance: f64) -> bool {
         match self {
-            Self::Short { held, .. } => value >= held,
+            Self::ShortOfAtLeast { held, .. } => value >= held,
+            Self::ShortOfAtMost { held, .. } => value <= held,
             _ => self.met(value) >= tolerance,
         }
     }
@@ -39,8 +45,8 @@ impl Goal {
 impl std::fmt::Display for Goal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::AtLeast(goal) | Self::Short { at_least: goal, .. } => write!(f, ">={goal:.2}"),
-            Self::AtMost(goal) => write!(f, "<={goal:.2}"),
+            Self::AtLeast(goal) | Self::ShortOfAtLeast { goal, .. } => write!(f, ">={goal:.2}"),
+            Self::AtMost(goal) | Self::ShortOfAtMost { goal, .. } => write!(f, "<={goal:.2}"),
             Self::None => write!(f, "-"),
         }
     }

@@ -107,7 +107,8 @@ impl Future for Pump {
             let ending = match pulled {
                 Ok(ending) => ending,
                 Err(panic) => {
-                    let error = Error::panicked(this.buffer.cell.source_name(), &*panic);
+                    let cell = &this.buffer.cell;
+                    let error = cell.panicked(cell.source_name(), &*panic);
                     Poll::Ready(Some(Ending::Failed(error)))
                 }
             };

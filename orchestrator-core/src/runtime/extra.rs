@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use crate::context::Answering;
+use crate::error::Error;
 use crate::runtime::cell::{Cell, Ending, lock};
 use crate::runtime::permit::Unit;
 use crate::runtime::spans;
@@ -31,6 +32,8 @@ pub(crate) struct Extra {
     presence: Mutex<Option<Presence>>,
     /// The stage whose stream it is that flows.
     source: Mutex<Option<Arc<str>>>,
+    /// The stage in whose stream there is a panic that nobody has caught yet.
+    blamed: Mutex<Option<Arc<str>>>,
     pub(crate) answering: Mutex<Answering>,
 }
 
@@ -94,6 +97,19 @@ impl Cell {
     /// The name of the stage that a failure of the stream is laid to.
     pub(crate) fn source_name(&self) -> Arc<str> {
         self.extra_if_any().and_then(|e| lock(&e.source).clone()).unwrap_or_else(|| self.stage_name())
+    }
+
+    /// Notes in which stage's stream there is a panic: the innermost one's, which comes first.
+    #[cold]
+    pub(crate) fn blame(&self, stage: &Arc<str>) {
+        lock(&self.extra().blamed).get_or_insert_with(|| stage.clone());
+    }
+
+    /// The error of a panic that was caught in `stage`, and may come from the stream of another.
+    #[cold]
+    pub(crate) fn panicked(&self, stage: Arc<str>, payload: &(dyn Any + Send)) -> Error {
+        let blamed = self.extra_if_any().and_then(|extra| lock(&extra.blamed).take());
+        Error::panicked(blamed.unwrap_or(stage), payload)
     }
 
     pub(crate) fn extensions(&self) -> MutexGuard<'_, HashMap<TypeId, Arc<dyn Any + Send + Sync>>> {

@@ -242,7 +242,7 @@ where
     ) {
         let error = match failure {
             Failure::Error(error) => Error::from_stage(&self.name, error),
-            Failure::Panic(panic) => Error::panicked(self.name.clone(), &*panic),
+            Failure::Panic(panic) => guard.cell().panicked(self.name.clone(), &*panic),
         };
         drop(unit);
         guard.cell().end(Ending::Failed(error));

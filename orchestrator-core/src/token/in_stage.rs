@@ -1,4 +1,3 @@
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -6,15 +5,14 @@ use std::task::{Context, Poll};
 use futures_util::Stream;
 use tracing::Span;
 
-use crate::error::{Error, WorkerError};
-use crate::runtime::cell::{Cell, Ending};
+use crate::error::WorkerError;
+use crate::runtime::cell::Cell;
 use crate::runtime::spans;
 use crate::token::TokenEvent;
 
-/// A stream that belongs to a stage: polled in its span, its panics are the stage's.
+/// A stream that belongs to a stage: polled in its span, a panic in it is the stage's.
 pub(super) struct InStage<S> {
-    /// `None` after a panic.
-    stream: Option<S>,
+    stream: S,
     stage: Arc<str>,
     /// The stage's span, which lasts as long as its stream.
     span: Option<Span>,
@@ -25,7 +23,7 @@ impl<S> InStage<S> {
     pub(super) fn new(cx: &crate::context::Context, stream: S) -> Self {
         cx.cell().mark_source();
         Self {
-            stream: Some(stream),
+            stream,
             stage: cx.cell().stage_name(),
             span: spans::enabled().then(Span::current),
             cell: cx.cell().clone(),
@@ -40,18 +38,37 @@ where
     type Item = Result<TokenEvent, WorkerError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Self { stream: Some(stream), span, .. } = &mut *self else { return Poll::Ready(None) };
-        let in_span = span.as_ref().map(Span::enter);
-        match catch_unwind(AssertUnwindSafe(|| Pin::new(stream).poll_next(cx))) {
-            Ok(polled) => polled,
-            Err(panic) => {
-                drop(in_span);
-                self.stream = None;
-                // The pipeline's own reader finds the request ended, and tells the caller of this error. Any other must
-                // not take the stream for whole.
-                self.cell.end(Ending::Failed(Error::panicked(self.stage.clone(), &*panic)));
-                Poll::Ready(Some(Err(WorkerError::stream_cut())))
-            }
+        let Self { stream, stage, span, cell } = &mut *self;
+        match span {
+            None => poll_in(stage, cell, stream, cx),
+            Some(span) => span.in_scope(|| poll_in(stage, cell, stream, cx)),
         }
+    }
+}
+
+/// Polls a stage's stream. Does nothing with the event, so that it lies where the caller wants it from the start.
+#[inline]
+fn poll_in<S: Stream + Unpin>(
+    stage: &Arc<str>,
+    cell: &Cell,
+    stream: &mut S,
+    cx: &mut Context<'_>,
+) -> Poll<Option<S::Item>> {
+    let blame = Blame { cell, stage };
+    let polled = Pin::new(stream).poll_next(cx);
+    std::mem::forget(blame);
+    polled
+}
+
+/// Dropped by a panic only, which goes on to whoever reads the pipeline's streams or runs its stages: to catch it here would
+/// move each event once more.
+struct Blame<'a> {
+    cell: &'a Cell,
+    stage: &'a Arc<str>,
+}
+
+impl Drop for Blame<'_> {
+    fn drop(&mut self) {
+        self.cell.blame(self.stage);
     }
 }

@@ -76,7 +76,8 @@ impl TokenStream {
         }
     }
 
-    /// Wraps a stream that belongs to the stage that runs now: a panic in it is that stage's error.
+    /// Wraps a stream that belongs to the stage that runs now: a panic in it is that stage's error, where the pipeline or a
+    /// later stage meets it, and goes on to any other reader.
     ///
     /// For stages that adapt a stream and hand it on.
     pub fn in_stage<S>(cx: &crate::context::Context, stream: S) -> Self

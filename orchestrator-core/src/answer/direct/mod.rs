@@ -123,20 +123,23 @@ impl DirectReader {
             return direct.wait(cx);
         }
         direct.debt.settle();
-        let polled = {
-            let mut stream = lock(&direct.stream);
-            match &mut *stream {
-                Some((stream, _)) if !direct.cell.is_settled() => {
-                    let mut cx = TaskContext::from_waker(&self.waker);
-                    catch_unwind(AssertUnwindSafe(|| Pin::new(stream).poll_next(&mut cx)))
-                }
-                _ => Ok(Poll::Ready(None)),
+        let mut polled = Poll::Ready(None);
+        let caught = match &mut *lock(&direct.stream) {
+            Some((stream, _)) if !direct.cell.is_settled() => {
+                let mut cx = TaskContext::from_waker(&self.waker);
+                // What a caught call returns is moved twice.
+                catch_unwind(AssertUnwindSafe(|| polled = Pin::new(stream).poll_next(&mut cx)))
             }
+            _ => Ok(()),
         };
-        self.waits = matches!(polled, Ok(Poll::Pending));
+        if let Err(panic) = caught {
+            let error = direct.cell.panicked(direct.cell.source_name(), &*panic);
+            return self.end(Ending::Failed(error));
+        }
+        self.waits = polled.is_pending();
         match polled {
-            Ok(Poll::Pending) => direct.wait(cx),
-            Ok(Poll::Ready(Some(Ok(event)))) => {
+            Poll::Pending => direct.wait(cx),
+            Poll::Ready(Some(Ok(event))) => {
                 if let TokenEvent::Finish(finish) = &event {
                     direct.cell.finish(finish);
                     // Settles and lets go of the stream; the event itself still goes to the caller.
@@ -154,17 +157,13 @@ impl DirectReader {
                 self.owe();
                 Poll::Ready(Some(Ok(event)))
             }
-            Ok(Poll::Ready(Some(Err(error)))) => {
+            Poll::Ready(Some(Err(error))) => {
                 let stage = direct.cell.source_name();
                 self.end(Ending::Failed(Error::worker(stage, error)))
             }
-            Ok(Poll::Ready(None)) => {
+            Poll::Ready(None) => {
                 let stage = direct.cell.source_name();
                 self.end(Ending::Failed(Error::worker(stage, WorkerError::stream_cut())))
-            }
-            Err(panic) => {
-                let stage = direct.cell.source_name();
-                self.end(Ending::Failed(Error::panicked(stage, &*panic)))
             }
         }
     }

@@ -161,3 +161,52 @@ async fn how_an_inner_pipeline_ends_a_request_is_not_how_the_outer_one_does() {
     assert_eq!((error.kind(), error.stage()), (ErrorKind::Stage, Some("call")));
     assert!(!error.is_refused());
 }
+
+/// Panics when it is dropped, whatever else panics.
+struct Ruthless;
+
+impl Drop for Ruthless {
+    fn drop(&mut self) {
+        panic!("a destructor that panics");
+    }
+}
+
+/// Its stream panics with a [`Ruthless`] in its hands, for the question "panic".
+struct Traps;
+
+#[async_trait]
+impl ModelWorker for Traps {
+    async fn infer(&self, request: InferenceRequest) -> Result<TokenStream, WorkerError> {
+        if request.question() != "panic" {
+            return MockWorker::new(Script::answering("fine")).infer(request).await;
+        }
+        let held = Ruthless;
+        Ok(TokenStream::from_stream(futures_util::stream::poll_fn(move |_| {
+            let _held = &held;
+            panic!("boom")
+        })))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destructor_that_panics_behind_a_panic_is_one_requests_error() {
+    for config in [StageConfig::new().queued(), StageConfig::new().spawned(), StageConfig::new().inline()] {
+        let pipeline = Pipeline::<PromptRequest, _>::builder("twice")
+            .stage(InferenceStage::new(Traps))
+            .then_with("read", config, |_cx, mut stream: TokenStream| async move {
+                let mut text = String::new();
+                while let Some(event) = stream.next().await {
+                    text.push_str(event?.text());
+                }
+                Ok::<_, WorkerError>(text)
+            })
+            .build()
+            .expect("the plan is sound");
+        let mut broken = pipeline.submit("panic".into()).await.expect("let in");
+        let error = broken.output().await.expect_err("it panics");
+        assert_eq!((error.kind(), error.stage()), (ErrorKind::Panicked, Some("infer")));
+        assert!(error.to_string().contains("boom"), "{error}");
+        let mut next = pipeline.submit("?".into()).await.expect("the pipeline goes on");
+        assert_eq!(next.output().await.expect("answered"), "fine");
+    }
+}

@@ -270,6 +270,24 @@ async fn a_panic_in_a_stream_names_its_stage_whoever_reads_it() -> TestResult {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_panic_that_a_stage_got_over_blames_nobody_later() -> TestResult {
+    let broken = || MockWorker::with(|_| Script::new().streaming().text("a").yields().panic("boom"));
+    let pipeline = prompts("twice")
+        .stage(InferenceStage::new(broken()))
+        .then("get over", |_cx, mut stream: TokenStream| async move {
+            let read = tokio::spawn(async move { while stream.next().await.is_some() {} });
+            assert!(read.await.is_err_and(|ended| ended.is_panic()), "it meets the panic itself");
+            Ok::<_, BoxError>(PromptRequest::from("again"))
+        })
+        .stage(InferenceStage::new(broken()))
+        .stage(StreamStage::default())
+        .build()?;
+    let error = pipeline.submit("?".into()).await?.text().await.expect_err("it panics");
+    assert_eq!((error.kind(), error.stage()), (ErrorKind::Panicked, Some("infer-2")));
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_in_a_workers_stream_below_filters_names_the_infer_stage() -> TestResult {
     for (delivery, stage) in both_deliveries() {
         let slots = slots(1);

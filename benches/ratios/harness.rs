@@ -177,7 +177,7 @@ impl Harness {
         if missed.is_empty() {
             return 0;
         }
-        println!("below {} of the goal, or of what is held: {}", self.tolerance, missed.join(", "));
+        println!("worse than {} of the goal, or than what is held: {}", self.tolerance, missed.join(", "));
         1
     }
 }

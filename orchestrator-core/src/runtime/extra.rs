@@ -32,7 +32,8 @@ pub(crate) struct Extra {
     presence: Mutex<Option<Presence>>,
     /// The stage whose stream it is that flows.
     source: Mutex<Option<Arc<str>>>,
-    /// The stage in whose stream there is a panic that nobody has caught yet.
+    /// The stage in whose stream there was a panic, until it is caught here, or another stream begins: somebody else may catch
+    /// it, and go on.
     blamed: Mutex<Option<Arc<str>>>,
     pub(crate) answering: Mutex<Answering>,
 }
@@ -63,7 +64,9 @@ impl Cell {
 
     /// Notes that the stage that runs it hands on a stream, its own unless it has one from an earlier stage.
     pub(crate) fn mark_source(&self) {
-        lock(&self.extra().source).get_or_insert_with(|| self.stage_name());
+        let extra = self.extra();
+        lock(&extra.source).get_or_insert_with(|| self.stage_name());
+        *lock(&extra.blamed) = None;
     }
 
     /// Notes that the stage that runs it calls a worker: what is told of the stream is told of this one from now on.
@@ -71,6 +74,7 @@ impl Cell {
         let extra = self.extra();
         *lock(&extra.source) = Some(self.stage_name());
         *lock(&extra.finish) = None;
+        *lock(&extra.blamed) = None;
         extra.first_token.store(0, Ordering::Relaxed);
         extra.last_event.store(0, Ordering::Relaxed);
     }

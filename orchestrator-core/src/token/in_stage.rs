@@ -7,12 +7,14 @@ use tracing::Span;
 
 use crate::error::WorkerError;
 use crate::runtime::cell::Cell;
+use crate::runtime::permit::discard;
 use crate::runtime::spans;
 use crate::token::TokenEvent;
 
 /// A stream that belongs to a stage: polled in its span, a panic in it is the stage's.
 pub(super) struct InStage<S> {
-    stream: S,
+    /// `None` only while it is dropped.
+    stream: Option<S>,
     stage: Arc<str>,
     /// The stage's span, which lasts as long as its stream.
     span: Option<Span>,
@@ -23,7 +25,7 @@ impl<S> InStage<S> {
     pub(super) fn new(cx: &crate::context::Context, stream: S) -> Self {
         cx.cell().mark_source();
         Self {
-            stream,
+            stream: Some(stream),
             stage: cx.cell().stage_name(),
             span: spans::enabled().then(Span::current),
             cell: cx.cell().clone(),
@@ -38,10 +40,19 @@ where
     type Item = Result<TokenEvent, WorkerError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Self { stream, stage, span, cell } = &mut *self;
+        let Self { stream: Some(stream), stage, span, cell } = &mut *self else { return Poll::Ready(None) };
         match span {
             None => poll_in(stage, cell, stream, cx),
             Some(span) => span.in_scope(|| poll_in(stage, cell, stream, cx)),
+        }
+    }
+}
+
+impl<S> Drop for InStage<S> {
+    /// A panic that goes through a stage that reads it drops it on its way: another one, of a destructor, would abort.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            discard(self.stream.take());
         }
     }
 }

@@ -42,8 +42,7 @@ impl InferenceStage {
         Self { worker }
     }
 
-    /// Calls the worker. The request moves on before there is anything to wait for: a future that held it would be three
-    /// times as large.
+    /// Calls the worker. The request moves on before there is anything to wait for: an `async fn` would hold it three times.
     fn call(
         &self,
         mut request: InferenceRequest,

@@ -205,22 +205,27 @@ impl Stage<TokenStream> for PanicsInTheStream {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_in_the_stream_of_a_later_stage_names_that_stage() -> TestResult {
-    for (delivery, stage) in both_deliveries() {
-        let slots = slots(1);
-        let worker = panics_when_asked(Script::new().streaming().text("a").text("trap").finish(), &slots);
-        let pipeline = prompts("filter")
-            .stage(InferenceStage::new(worker.clone()))
-            .stage(PanicsInTheStream)
-            .stage(stage)
-            .build()?;
-        let mut answer = pipeline.submit("panic".into()).await?;
-        let error = answer.text().await.expect_err("it panics");
-        assert_eq!((error.kind(), error.stage()), (ErrorKind::Panicked, Some("filter")), "{delivery}");
-        until("the slot is free", || slots.free() == 1).await;
-        assert_eq!(pipeline.submit("?".into()).await?.text().await?, "fine");
-        assert_eq!(pipeline.stats().panics, 1);
-        assert_balanced(&pipeline.stats());
+async fn a_panic_in_the_stream_of_one_of_two_stages_names_that_stage() -> TestResult {
+    let fine = Script::new().streaming().text("a").text("trap").finish();
+    let broken = Script::new().streaming().text("a").yields().panic("boom");
+    for (script, blamed) in [(fine, "filter"), (broken, "infer")] {
+        for (delivery, stage) in both_deliveries() {
+            let slots = slots(1);
+            let worker = panics_when_asked(script.clone(), &slots);
+            let pipeline = prompts("filter")
+                .stage(InferenceStage::new(worker.clone()))
+                .stage(PanicsInTheStream)
+                .stage(stage)
+                .build()?;
+            let mut answer = pipeline.submit("panic".into()).await?;
+            let error = answer.text().await.expect_err("it panics");
+            assert_eq!((error.kind(), error.stage()), (ErrorKind::Panicked, Some(blamed)), "{delivery}");
+            assert!(error.to_string().contains("boom"), "{error}");
+            until("the slot is free", || slots.free() == 1).await;
+            assert_eq!(pipeline.submit("?".into()).await?.text().await?, "fine");
+            assert_eq!(pipeline.stats().panics, 1);
+            assert_balanced(&pipeline.stats());
+        }
     }
     Ok(())
 }
@@ -284,25 +289,6 @@ async fn a_panic_that_a_stage_got_over_blames_nobody_later() -> TestResult {
         .build()?;
     let error = pipeline.submit("?".into()).await?.text().await.expect_err("it panics");
     assert_eq!((error.kind(), error.stage()), (ErrorKind::Panicked, Some("infer-2")));
-    Ok(())
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_panic_in_a_workers_stream_below_filters_names_the_infer_stage() -> TestResult {
-    for (delivery, stage) in both_deliveries() {
-        let slots = slots(1);
-        let worker = panics_when_asked(Script::new().streaming().text("a").yields().panic("boom"), &slots);
-        let pipeline = prompts("filtered")
-            .stage(InferenceStage::new(worker.clone()))
-            .stage(PanicsInTheStream)
-            .stage(stage)
-            .build()?;
-        let error = pipeline.submit("panic".into()).await?.text().await.expect_err("it panics");
-        assert_eq!((error.kind(), error.stage()), (ErrorKind::Panicked, Some("infer")), "{delivery}");
-        assert!(error.to_string().contains("boom"));
-        until("the slot is free", || slots.free() == 1).await;
-        assert_eq!(pipeline.submit("?".into()).await?.text().await?, "fine");
-    }
     Ok(())
 }
 
